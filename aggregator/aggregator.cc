@@ -1,0 +1,413 @@
+#include "aggregator/aggregator.h"
+
+#include <algorithm>
+
+#include "aggregator/page.h"
+#include "common/eastern.h"
+#include "common/redis_keys.h"
+#include "common/wire.h"
+#include "prometheus/registry.h"
+#include "spdlog/spdlog.h"
+
+namespace paperboy {
+namespace {
+
+// Frames taken from one socket in a turn: bounds the transaction (a group
+// commit gains little beyond 256, measured) and the delay of a timer.
+constexpr int kFramesPerTurn = 256;
+// Refused entries that are named to the fetcher.
+constexpr int kRefusalsShown = 10;
+// Ids per SADD.
+constexpr size_t kHintChunk = 500;
+constexpr Milliseconds kHintDeadline{5'000};
+
+prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+prometheus::Counter& Counter(prometheus::Registry& registry, const char* name, const char* help,
+                             const prometheus::Labels& labels = {}) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
+}
+
+wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
+  const DigestPage page = LoadPage(db, id);
+  wire::Published published;
+  published.set_digest(id);
+  published.set_state(page.digest.state);
+  published.set_mendable(page.mendable);
+  *published.mutable_funnel() = page.funnel;
+  for (const auto& note : Notes(page)) published.add_notes(note);
+  if (!page.digest.withhold) published.set_page(publisher.PagePath(page.digest));
+  published.set_model(page.digest.voice ? page.digest.voice->model : "");
+  published.set_prompt_tokens(page.prompt_tokens);
+  published.set_completion_tokens(page.completion_tokens);
+  published.set_cost(CostText(page));
+  published.set_calls(page.calls);
+  for (const auto& row : page.rows) {
+    if (row.state != "refused" || published.refusals_size() == kRefusalsShown) continue;
+    published.add_refusals(row.id + ": " + row.why);
+  }
+  return published;
+}
+
+void SetRefused(wire::Refused* refused, const Error& error) {
+  refused->set_kind(error.kind == ErrorKind::kConflict ? wire::REFUSAL_REPLACED
+                                                       : wire::REFUSAL_INVALID);
+  refused->set_message(error.message);
+}
+
+void SetWrongVersion(wire::Refused* refused, uint32_t theirs) {
+  refused->set_kind(wire::REFUSAL_VERSION);
+  refused->set_message("this aggregator speaks version " + std::to_string(kWireMajor) +
+                       " of the wire, the message has version " + std::to_string(theirs) +
+                       ": run the same version of all processes");
+}
+
+}  // namespace
+
+Aggregator::Aggregator(Loop& loop, Store& store, Redis& redis, const Prices& prices,
+                       zmq::socket_t fetchers, zmq::socket_t scorers,
+                       const AggregatorSettings& settings, prometheus::Registry& metrics)
+    : loop_(loop),
+      store_(store),
+      db_(store.db()),
+      redis_(redis),
+      fetchers_(std::move(fetchers)),
+      scorers_(std::move(scorers)),
+      planner_(db_, settings.max_unscored_share),
+      intake_(db_, planner_, prices),
+      dispatch_(db_, planner_, prices),
+      publisher_(db_, settings.out_dir),
+      scorers_gauge_(Gauge(metrics, "paperboy_scorers", "Scorers connected.")),
+      leases_gauge_(Gauge(metrics, "paperboy_leases", "Batches handed out and not settled.")),
+      waiting_gauge_(Gauge(metrics, "paperboy_papers_waiting", "Papers waiting for a score.")),
+      commits_(Counter(metrics, "paperboy_ledger_commits_total", "Turns committed to the ledger.")),
+      failed_commits_(Counter(metrics, "paperboy_ledger_failed_commits_total",
+                              "Turns that the disk or the database refused.")),
+      refused_(Counter(metrics, "paperboy_refused_messages_total",
+                       "Messages that were malformed, of another version or made up.")),
+      published_(Counter(metrics, "paperboy_digests_total", "Digests completed, by state.",
+                         {{"state", "published"}})),
+      withheld_(Counter(metrics, "paperboy_digests_total", "Digests completed, by state.",
+                        {{"state", "withheld"}})) {
+  if (auto written = publisher_.Reconcile(); !written) {
+    NoteTrouble(written.error().message);
+  } else if (*written > 0) {
+    spdlog::info("{} files were missing or stale in {} and written again", *written,
+                 settings.out_dir);
+  }
+  for (const DigestId id : DigestsInState(db_, "complete")) to_publish_.insert(id);
+  loop_.WatchZmq(fetchers_, [this] { Receive(fetchers_, &fetcher_inbox_); });
+  loop_.WatchZmq(scorers_, [this] { Receive(scorers_, &scorer_inbox_); });
+  tick_ = loop_.Every(kBeat, [this] { tick_due_ = true; });
+  loop_.OnTurnEnd([this] { Turn(); });
+}
+
+Aggregator::~Aggregator() {
+  loop_.OnTurnEnd({});
+  loop_.Cancel(tick_);
+  loop_.UnwatchZmq(fetchers_);
+  loop_.UnwatchZmq(scorers_);
+}
+
+Instant Aggregator::Now() const {
+  const auto wall = std::chrono::system_clock::now();
+  return {loop_.now(), std::chrono::system_clock::to_time_t(wall), FormatDate(EasternDay(wall))};
+}
+
+void Aggregator::Receive(zmq::socket_t& socket, std::vector<Frame>* inbox) {
+  Frame frame;
+  while (inbox->size() < kFramesPerTurn && ReceiveFrom(socket, &frame)) {
+    inbox->push_back(std::move(frame));
+  }
+}
+
+// ---- a turn -----------------------------------------------------------------
+
+void Aggregator::Turn() {
+  const bool tick = tick_due_;
+  if (!tick && fetcher_inbox_.empty() && scorer_inbox_.empty() && undelivered_.empty()) return;
+  const Instant now = Now();
+  if (!Transact(now)) return;
+  SendAll();
+  for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
+  PublishCompleted();
+  if (tick) {
+    try {
+      TellProgress(now);
+      UpdateMetrics();
+    } catch (const StorageError& e) {
+      NoteTrouble(e.what());
+    }
+    for (auto& beat : dispatch_.Beats()) SendToScorer(std::move(beat));
+  }
+}
+
+void Aggregator::SendToScorer(ScorerFrame frame) {
+  frame.reply.set_wire_major(kWireMajor);
+  if (!SendTo(scorers_, frame.peer, frame.reply.SerializeAsString())) {
+    undelivered_.push_back(std::move(frame));
+  }
+}
+
+bool Aggregator::Transact(const Instant& now) {
+  const auto fetcher_frames = std::exchange(fetcher_inbox_, {});
+  const auto scorer_frames = std::exchange(scorer_inbox_, {});
+  const auto undelivered = std::exchange(undelivered_, {});
+  const bool tick = std::exchange(tick_due_, false);
+  try {
+    Transaction transaction(db_);
+    if (reset_needed_) dispatch_.Reset(store_.NextBoot(), now);
+    for (const auto& frame : undelivered) dispatch_.OnUndelivered(frame, now);
+    for (const auto& frame : scorer_frames) OnScorerFrame(frame, now);
+    for (const auto& frame : fetcher_frames) OnFetcherFrame(frame, now);
+    if (tick) dispatch_.OnTick(now);
+    dispatch_.HandOut(now);
+    transaction.Commit();
+  } catch (const StorageError& e) {
+    fetcher_outbox_.clear();
+    dispatch_.TakeFrames();
+    dispatch_.TakeCompleted();
+    reset_needed_ = true;
+    failed_commits_.Increment();
+    NoteTrouble(std::string("the ledger cannot be written, nothing is acknowledged: ") + e.what());
+    return false;
+  }
+  reset_needed_ = false;
+  commits_.Increment();
+  if (to_publish_.empty()) NoteTrouble("");
+  return true;
+}
+
+void Aggregator::SendAll() {
+  for (const auto& frame : std::exchange(fetcher_outbox_, {})) {
+    if (SendTo(fetchers_, frame.peer, frame.reply.SerializeAsString())) continue;
+    std::erase_if(followers_, [&](const Follower& f) { return f.peer == frame.peer; });
+  }
+  for (auto& frame : dispatch_.TakeFrames()) SendToScorer(std::move(frame));
+}
+
+void Aggregator::NoteTrouble(const std::string& trouble) {
+  if (trouble == trouble_) return;
+  if (!trouble.empty()) spdlog::error("{}", trouble);
+  if (trouble.empty()) spdlog::info("the trouble is over");
+  trouble_ = trouble;
+}
+
+void Aggregator::CountBadFrame(const std::string& from) {
+  refused_.Increment();
+  if (bad_frames_++ == 0) spdlog::warn("a frame from a {} is not a Paperboy message", from);
+}
+
+// ---- scorers ----------------------------------------------------------------
+
+void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
+  wire::ScorerMessage message;
+  if (!message.ParseFromString(frame.body)) return CountBadFrame("scorer");
+  if (message.wire_major() != kWireMajor) {
+    refused_.Increment();
+    wire::ScorerReply reply;
+    reply.set_wire_major(kWireMajor);
+    SetWrongVersion(reply.mutable_refused(), message.wire_major());
+    SendTo(scorers_, frame.peer, reply.SerializeAsString());
+    return;
+  }
+  if (message.has_ready()) {
+    dispatch_.OnReady(frame.peer, message.ready(), now);
+  } else if (message.has_result()) {
+    dispatch_.OnResult(frame.peer, message.result(), now);
+  } else {
+    CountBadFrame("scorer");
+  }
+}
+
+// ---- fetchers ---------------------------------------------------------------
+
+void Aggregator::OnFetcherFrame(const Frame& frame, const Instant& now) {
+  wire::FetcherMessage message;
+  if (!message.ParseFromString(frame.body)) return CountBadFrame("fetcher");
+  wire::FetcherReply reply;
+  reply.set_wire_major(kWireMajor);
+  reply.set_request(message.request());
+  if (message.wire_major() != kWireMajor) {
+    refused_.Increment();
+    SetWrongVersion(reply.mutable_refused(), message.wire_major());
+    fetcher_outbox_.push_back({frame.peer, std::move(reply)});
+    return;
+  }
+  // The reply goes before what it sets off (a digest that is published already).
+  const size_t place = fetcher_outbox_.size();
+  fetcher_outbox_.push_back({frame.peer, {}});
+  Handle(frame.peer, message, &reply, now);
+  fetcher_outbox_[place].reply = std::move(reply);
+}
+
+void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& message,
+                        wire::FetcherReply* reply, const Instant& now) {
+  auto acknowledge = [&](const Status& status) {
+    if (status) {
+      reply->mutable_ack();
+    } else {
+      SetRefused(reply->mutable_refused(), status.error());
+    }
+    return status.ok();
+  };
+  switch (message.body_case()) {
+    case wire::FetcherMessage::kOpen:
+      return HandleOpen(peer, message.open(), reply, now);
+    case wire::FetcherMessage::kRows: {
+      auto wanted = intake_.Rows(message.rows());
+      if (!wanted) return SetRefused(reply->mutable_refused(), wanted.error());
+      for (const auto& id : *wanted) reply->mutable_want()->add_ids(id);
+      reply->mutable_want();
+      return;
+    }
+    case wire::FetcherMessage::kPapers:
+      acknowledge(intake_.Papers(message.papers()));
+      return;
+    case wire::FetcherMessage::kSeal: {
+      if (!acknowledge(intake_.Seal(message.seal()))) return;
+      const Digest digest = *FindDigest(db_, message.seal().digest());
+      if (digest.state == "sealed") dispatch_.OnWork(digest.id, false, now);
+      if (digest.state == "published" || digest.state == "withheld") TellPublished(peer, digest.id);
+      return;
+    }
+    case wire::FetcherMessage::kDay:
+      if (acknowledge(intake_.Day(message.day()))) {
+        publisher_.RecordDay(message.day().profile(), message.day().date());
+        day_recorded_ = true;
+      }
+      return;
+    default:
+      CountBadFrame("fetcher");
+      SetRefused(reply->mutable_refused(), Invalid("a message without a body that is known"));
+  }
+}
+
+void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& open,
+                            wire::FetcherReply* reply, const Instant& now) {
+  auto opened = intake_.Open(open);
+  if (!opened) return SetRefused(reply->mutable_refused(), opened.error());
+  const Digest& digest = opened->digest;
+  auto* answer = reply->mutable_opened();
+  answer->set_digest(digest.id);
+  answer->set_edition(digest.edition);
+  answer->set_ledger(store_.id());
+  for (const auto& category : opened->sealed) answer->add_sealed(category);
+  Follow(peer, digest);
+  if (digest.state == "sealed") dispatch_.OnWork(digest.id, true, now);
+  const bool done = digest.state == "published" || digest.state == "withheld";
+  if (done && open.source() != "file") TellPublished(peer, digest.id);
+}
+
+void Aggregator::Follow(const std::string& peer, const Digest& digest) {
+  std::erase_if(followers_,
+                [&](const Follower& f) { return f.peer == peer && f.digest == digest.id; });
+  followers_.push_back({peer, digest.id, digest.edition});
+}
+
+void Aggregator::TellPublished(const std::string& peer, DigestId id) {
+  wire::FetcherReply reply;
+  reply.set_wire_major(kWireMajor);
+  *reply.mutable_published() = Summary(db_, publisher_, id);
+  fetcher_outbox_.push_back({peer, std::move(reply)});
+}
+
+void Aggregator::TellProgress(const Instant& now) {
+  for (const auto& follower : followers_) {
+    const Digest digest = *FindDigest(db_, follower.digest);
+    if (digest.state == "published" || digest.state == "withheld") continue;
+    wire::FetcherReply reply;
+    reply.set_wire_major(kWireMajor);
+    if (digest.edition != follower.edition) {
+      reply.mutable_refused()->set_kind(wire::REFUSAL_REPLACED);
+      reply.mutable_refused()->set_message("digest " + digest.profile + " of " + digest.date +
+                                           " was opened with another revision of the profile");
+    } else {
+      auto* progress = reply.mutable_progress();
+      progress->set_digest(digest.id);
+      progress->set_state(digest.state);
+      progress->set_scorers(static_cast<uint32_t>(dispatch_.scorers()));
+      auto cursor = db_.Query(
+          "SELECT count(*), count(*) FILTER (WHERE r.state IS NOT NULL OR w.state <> 'open') "
+          "FROM row r LEFT JOIN work w ON w.key = r.work WHERE r.digest = ? AND (r.state IS NULL "
+          "OR r.state NOT IN ('refused', 'not_wanted', 'seen_before', 'author_gated'))",
+          digest.id);
+      cursor.Next();
+      progress->set_to_score(cursor.Int(0));
+      progress->set_scored(cursor.Int(1));
+      if (digest.state == "sealed") progress->set_waiting_for(dispatch_.WaitingFor(digest, now));
+      if (!trouble_.empty()) progress->set_waiting_for(trouble_);
+    }
+    fetcher_outbox_.push_back({follower.peer, std::move(reply)});
+  }
+  SendAll();
+}
+
+// ---- publication ------------------------------------------------------------
+
+void Aggregator::PublishCompleted() {
+  if (std::exchange(day_recorded_, false)) {
+    if (auto written = publisher_.Reconcile(0); !written) NoteTrouble(written.error().message);
+  }
+  for (const DigestId id : std::vector<DigestId>(to_publish_.begin(), to_publish_.end())) {
+    try {
+      const Digest before = *FindDigest(db_, id);
+      if (before.state == "complete") publisher_.Publish(id);
+      if (auto written = publisher_.Reconcile(id); !written) {
+        throw StorageError(written.error().message);
+      }
+      to_publish_.erase(id);
+      const Digest digest = *FindDigest(db_, id);
+      if (digest.state != "published" && digest.state != "withheld") continue;  // reopened
+      const auto funnel = CountFunnel(db_, id);
+      spdlog::info("{} {}: {}, {} of {} papers selected", digest.profile, digest.date, digest.state,
+                   funnel.selected(), funnel.scanned());
+      (digest.withhold ? withheld_ : published_).Increment();
+      for (const auto& follower : followers_) {
+        if (follower.digest == id && follower.edition == digest.edition) {
+          TellPublished(follower.peer, id);
+        }
+      }
+      WriteHint(digest);
+    } catch (const StorageError& e) {
+      NoteTrouble(std::string("a digest cannot be published yet: ") + e.what());
+    }
+  }
+  SendAll();
+}
+
+// The hint for fetchers; losing it costs them some bytes.
+void Aggregator::WriteHint(const Digest& digest) {
+  if (!redis_.ready()) return;
+  const std::string key = redis_keys::Seen(store_.id(), digest.profile);
+  std::vector<std::string> command = {"SADD", key};
+  auto flush = [&] {
+    if (command.size() > 2)
+      redis_.Command(command, kHintDeadline, [](const Result<RedisReply>&) {});
+    command.resize(2);
+  };
+  auto cursor =
+      db_.Query("SELECT paper FROM row WHERE digest = ? AND state NOT IN ('refused', 'not_wanted')",
+                digest.id);
+  while (cursor.Next()) {
+    command.push_back(cursor.Text(0));
+    if (command.size() >= kHintChunk) flush();
+  }
+  flush();
+  redis_.Command(
+      {"EXPIRE", key, std::to_string(std::chrono::seconds(redis_keys::kSeenTtl).count())},
+      kHintDeadline, [](const Result<RedisReply>&) {});
+}
+
+void Aggregator::UpdateMetrics() {
+  scorers_gauge_.Set(static_cast<double>(dispatch_.scorers()));
+  leases_gauge_.Set(static_cast<double>(dispatch_.leases()));
+  const auto made_up = static_cast<double>(dispatch_.refused_messages() + bad_frames_);
+  if (made_up > refused_.Value()) refused_.Increment(made_up - refused_.Value());
+  auto cursor = db_.Query("SELECT count(*) FROM work WHERE state = 'open'");
+  if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));
+}
+
+}  // namespace paperboy

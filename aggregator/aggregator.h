@@ -1,0 +1,108 @@
+// The process: two ROUTER sockets, one ledger, one loop. Frames that arrive in a
+// turn are handled in one transaction; nothing is answered before its commit.
+// When a commit fails (disk full), the turn never happened: no answer leaves,
+// the leases of this boot are forgotten, peers say again what they have, and the
+// next turn tries anew.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "aggregator/dispatch.h"
+#include "aggregator/intake.h"
+#include "aggregator/plan.h"
+#include "aggregator/publish.h"
+#include "aggregator/store.h"
+#include "common/loop.h"
+#include "common/redis.h"
+#include "common/socket.h"
+#include "prometheus/counter.h"
+#include "prometheus/gauge.h"
+#include "prometheus/registry.h"
+
+namespace paperboy {
+
+struct AggregatorSettings {
+  std::string out_dir;
+  double max_unscored_share = 0.2;
+};
+
+class Aggregator {
+ public:
+  // All references must outlive it.
+  Aggregator(Loop& loop, Store& store, Redis& redis, const Prices& prices, zmq::socket_t fetchers,
+             zmq::socket_t scorers, const AggregatorSettings& settings,
+             prometheus::Registry& metrics);
+  ~Aggregator();
+
+  // Why it cannot serve, for /readyz; "" when it can.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  struct Follower {
+    std::string peer;
+    DigestId digest;
+    uint32_t edition;
+  };
+  struct FetcherFrame {
+    std::string peer;
+    wire::FetcherReply reply;
+  };
+
+  Instant Now() const;
+  void Receive(zmq::socket_t& socket, std::vector<Frame>* inbox);
+  void Turn();
+  bool Transact(const Instant& now);
+  void SendAll();
+  void SendToScorer(ScorerFrame frame);
+  void OnFetcherFrame(const Frame& frame, const Instant& now);
+  void Handle(const std::string& peer, const wire::FetcherMessage& message,
+              wire::FetcherReply* reply, const Instant& now);
+  void HandleOpen(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply,
+                  const Instant& now);
+  void OnScorerFrame(const Frame& frame, const Instant& now);
+  void CountBadFrame(const std::string& from);
+  void Follow(const std::string& peer, const Digest& digest);
+  void TellPublished(const std::string& peer, DigestId digest);
+  void TellProgress(const Instant& now);
+  void PublishCompleted();
+  void WriteHint(const Digest& digest);
+  void NoteTrouble(const std::string& trouble);
+  void UpdateMetrics();
+
+  Loop& loop_;
+  Store& store_;
+  Database& db_;
+  Redis& redis_;
+  zmq::socket_t fetchers_, scorers_;
+  Planner planner_;
+  Intake intake_;
+  Dispatch dispatch_;
+  Publisher publisher_;
+  std::vector<Frame> fetcher_inbox_, scorer_inbox_;
+  std::vector<FetcherFrame> fetcher_outbox_;
+  std::vector<ScorerFrame> undelivered_;
+  std::vector<Follower> followers_;
+  std::set<DigestId> to_publish_;
+  bool day_recorded_ = false;
+  bool reset_needed_ = true;
+  bool tick_due_ = true;
+  uint64_t bad_frames_ = 0;
+  std::string trouble_;
+  Loop::TimerId tick_ = 0;
+
+  prometheus::Gauge& scorers_gauge_;
+  prometheus::Gauge& leases_gauge_;
+  prometheus::Gauge& waiting_gauge_;
+  prometheus::Counter& commits_;
+  prometheus::Counter& failed_commits_;
+  prometheus::Counter& refused_;
+  prometheus::Counter& published_;
+  prometheus::Counter& withheld_;
+};
+
+}  // namespace paperboy

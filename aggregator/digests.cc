@@ -1,0 +1,113 @@
+#include "aggregator/digests.h"
+
+#include <nlohmann/json.hpp>
+
+namespace paperboy {
+namespace {
+
+#define DIGEST_COLUMNS                                                                \
+  "SELECT id, profile, date, edition, revision, source, remedial_from, remedial_to, " \
+  "state, backend, model, temperature, withhold FROM digest "
+
+std::optional<Digest> Read(Cursor cursor) {
+  if (!cursor.Next()) return std::nullopt;
+  Digest d;
+  d.id = cursor.Int(0);
+  d.profile = cursor.Text(1);
+  d.date = cursor.Text(2);
+  d.edition = static_cast<uint32_t>(cursor.Int(3));
+  d.revision = cursor.Text(4);
+  d.source = cursor.Text(5);
+  d.remedial_from = cursor.Text(6);
+  d.remedial_to = cursor.Text(7);
+  d.state = cursor.Text(8);
+  if (!cursor.Null(9)) d.voice = Voice{cursor.Text(9), cursor.Text(10), cursor.Text(11)};
+  d.withhold = cursor.Int(12) != 0;
+  return d;
+}
+
+nlohmann::json List(const auto& items) {
+  auto list = nlohmann::json::array();
+  for (const auto& item : items) list.push_back(item);
+  return list;
+}
+
+}  // namespace
+
+std::optional<Digest> FindDigest(Database& db, DigestId id) {
+  return Read(db.Query(DIGEST_COLUMNS "WHERE id = ?", id));
+}
+
+std::optional<Digest> FindDigest(Database& db, const std::string& profile,
+                                 const std::string& date) {
+  return Read(db.Query(DIGEST_COLUMNS "WHERE profile = ? AND date = ?", profile, date));
+}
+
+std::vector<DigestId> DigestsInState(Database& db, const std::string& state) {
+  std::vector<DigestId> ids;
+  auto cursor = db.Query("SELECT id FROM digest WHERE state = ? ORDER BY date, id", state);
+  while (cursor.Next()) ids.push_back(cursor.Int(0));
+  return ids;
+}
+
+wire::Profile LoadProfileRevision(Database& db, const std::string& revision) {
+  auto cursor = db.Query("SELECT content FROM profile WHERE revision = ?", revision);
+  wire::Profile profile;
+  if (!cursor.Next() || !profile.ParseFromString(cursor.Text(0))) {
+    throw StorageError("the ledger lacks revision " + revision + " of a profile");
+  }
+  return profile;
+}
+
+wire::Funnel CountFunnel(Database& db, DigestId digest) {
+  wire::Funnel funnel;
+  auto cursor = db.Query("SELECT state, count(*) FROM row WHERE digest = ? GROUP BY state", digest);
+  while (cursor.Next()) {
+    const std::string state = cursor.Text(0);
+    const uint64_t count = cursor.Int(1);
+    funnel.set_arxiv(funnel.arxiv() + count);
+    if (state == "refused") funnel.set_refused(count);
+    if (state == "not_wanted") funnel.set_not_wanted(count);
+    if (state == "seen_before") funnel.set_seen_before(count);
+    if (state == "author_gated") funnel.set_author_gated(count);
+    if (state == "title_dropped") funnel.set_title_dropped(count);
+    if (state == "below_cutoff") funnel.set_below_cutoff(count);
+    if (state == "selected") funnel.set_selected(count);
+    if (state == "unscored") funnel.set_unscored(count);
+  }
+  funnel.set_scanned(funnel.author_gated() + funnel.title_dropped() + funnel.below_cutoff() +
+                     funnel.selected() + funnel.unscored());
+  return funnel;
+}
+
+bool IsMendable(Database& db, DigestId digest) {
+  return db.Query("SELECT 1 FROM row WHERE digest = ? AND mendable = 1 LIMIT 1", digest).Next();
+}
+
+std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_t version) {
+  auto cursor = db.Query(
+      "SELECT id, version, title, abstract, authors, categories, primary_category, published, "
+      "updated FROM paper WHERE id = ? ORDER BY version = ? DESC, version DESC LIMIT 1",
+      id, version);
+  if (!cursor.Next()) return std::nullopt;
+  wire::Paper paper;
+  paper.set_id(cursor.Text(0));
+  paper.set_version(static_cast<uint32_t>(cursor.Int(1)));
+  paper.set_title(cursor.Text(2));
+  paper.set_abstract(cursor.Text(3));
+  for (const auto& name : nlohmann::json::parse(cursor.Text(4))) paper.add_authors(name);
+  for (const auto& name : nlohmann::json::parse(cursor.Text(5))) paper.add_categories(name);
+  paper.set_primary_category(cursor.Text(6));
+  paper.set_published(cursor.Text(7));
+  paper.set_updated(cursor.Text(8));
+  return paper;
+}
+
+void StorePaper(Database& db, const wire::Paper& paper) {
+  db.Exec("INSERT OR IGNORE INTO paper VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", paper.id(),
+          paper.version(), paper.title(), paper.abstract(), List(paper.authors()).dump(),
+          List(paper.categories()).dump(), paper.primary_category(), paper.published(),
+          paper.updated());
+}
+
+}  // namespace paperboy

@@ -1,0 +1,627 @@
+#include "aggregator/dispatch.h"
+
+#include <algorithm>
+
+#include "common/text.h"
+#include "common/wire.h"
+#include "spdlog/spdlog.h"
+
+namespace paperboy {
+namespace {
+
+// How long a batch may stay unseen by a scorer that keeps saying Ready.
+constexpr std::chrono::seconds kUnseen{10};
+// "No scorer is connected" is said after this long without one.
+constexpr std::chrono::seconds kLonely{10};
+
+uint64_t BootOf(uint64_t lease) { return lease >> 32; }
+
+}  // namespace
+
+Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices)
+    : db_(db), planner_(planner), prices_(prices) {}
+
+void Dispatch::Reset(int64_t boot, const Instant& now) {
+  boot_ = static_cast<uint64_t>(boot);
+  next_lease_ = (boot_ << 32) + 1;
+  hold_until_ = now.mono + kAdoptionTime;
+  without_scorer_since_ = now.mono;
+  scorers_.clear();
+  leases_.clear();
+  orphans_.clear();
+  active_.clear();
+  dirty_.clear();
+  frames_.clear();
+  completed_.clear();
+  {
+    auto cursor = db_.Query("SELECT DISTINCT lease FROM work WHERE lease IS NOT NULL");
+    while (cursor.Next()) orphans_.insert(static_cast<uint64_t>(cursor.Int(0)));
+  }
+  for (const DigestId id : DigestsInState(db_, "sealed")) {
+    Activate(id);
+    dirty_.insert(id);
+  }
+}
+
+void Dispatch::Activate(DigestId id) {
+  const auto digest = FindDigest(db_, id);
+  if (!digest || digest->state != "sealed") {
+    active_.erase(id);
+    return;
+  }
+  active_[id] = {digest->profile, digest->date, digest->remedial_from.empty(), false};
+}
+
+void Dispatch::OnWork(DigestId id, bool probe, const Instant& now) {
+  Activate(id);
+  dirty_.insert(id);
+  // An earlier day that took papers over sends later ones back to be completed.
+  for (const DigestId other : DigestsInState(db_, "sealed")) {
+    if (!active_.contains(other)) {
+      Activate(other);
+      dirty_.insert(other);
+    }
+  }
+  if (!probe) return;
+  for (auto& [key, provider] : providers_) {
+    if (provider.hard_failures < kMaxHardFailures) continue;
+    provider.hard_failures = kMaxHardFailures - 1;
+    provider.not_before = now.mono;
+  }
+}
+
+// ---- who is there -----------------------------------------------------------
+
+void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const Instant& now) {
+  auto [it, fresh] = scorers_.try_emplace(ready.boot());
+  Scorer& scorer = it->second;
+  if (fresh) {
+    spdlog::info("scorer {} is here: {} {}", ready.pod(), ready.backend(), ready.model());
+  }
+  const bool reconnected = !fresh && scorer.peer != peer;
+  scorer.peer = peer;
+  scorer.pod = ready.pod();
+  scorer.voice = {ready.backend(), ready.model(), ready.temperature()};
+  scorer.quota_key = ready.quota_key();
+  scorer.leaving = ready.leaving();
+  scorer.heard = now.mono;
+  scorer.unreachable_since.reset();
+  Adopt(ready.boot(), ready, now);
+  const std::set<uint64_t> holding(ready.holding().begin(), ready.holding().end());
+  std::vector<uint64_t> lost;
+  uint32_t unseen = 0;
+  for (const uint64_t lease : scorer.leases) {
+    if (holding.contains(lease)) continue;
+    if (lease <= ready.seen() || reconnected) {
+      lost.push_back(lease);  // it was sent, and the scorer does not have it
+    } else {
+      ++unseen;  // on its way
+    }
+  }
+  for (const uint64_t lease : lost) Release(lease, false);
+  scorer.free_calls = ready.free_calls() > unseen ? ready.free_calls() - unseen : 0;
+  if (scorer.leaving && holding.empty()) ScorerGone(ready.boot(), "left");
+}
+
+void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now) {
+  for (const uint64_t id : ready.holding()) {
+    if (leases_.contains(id)) continue;
+    if (!orphans_.erase(id)) {
+      // Settled meanwhile, or given to somebody else after a silence: its
+      // result is welcome as long as the work is open. Of this boot and never
+      // handed out, it is made up.
+      if (BootOf(id) == boot_ && id >= next_lease_) {
+        Refuse(ready.pod(), "claims lease " + std::to_string(id) + ", which was never handed out");
+      }
+      continue;
+    }
+    Lease lease{boot, 0, {}, now.mono};
+    {
+      auto cursor = db_.Query("SELECT key FROM work WHERE lease = ?", static_cast<int64_t>(id));
+      while (cursor.Next()) lease.keys.push_back(cursor.Text(0));
+    }
+    {
+      auto cursor = db_.Query("SELECT digest FROM lease WHERE id = ?", static_cast<int64_t>(id));
+      if (cursor.Next()) lease.digest = cursor.Int(0);
+    }
+    scorers_[boot].leases.insert(id);
+    leases_[id] = std::move(lease);
+  }
+}
+
+void Dispatch::OnUndelivered(const ScorerFrame& frame, const Instant& now) {
+  for (auto& [boot, scorer] : scorers_) {
+    if (scorer.peer == frame.peer && !scorer.unreachable_since) scorer.unreachable_since = now.mono;
+  }
+  if (frame.reply.has_batch()) Release(frame.reply.batch().lease(), false);
+}
+
+void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
+  const auto it = scorers_.find(boot);
+  if (it == scorers_.end()) return;
+  const auto leases = it->second.leases;
+  spdlog::info("scorer {} {}; {} batches go back", it->second.pod, how, leases.size());
+  for (const uint64_t lease : leases) Release(lease, true);
+  scorers_.erase(boot);
+}
+
+void Dispatch::OnTick(const Instant& now) {
+  std::vector<std::pair<uint64_t, std::string>> gone;
+  std::vector<uint64_t> lost;
+  for (const auto& [boot, scorer] : scorers_) {
+    if (scorer.unreachable_since && now.mono - *scorer.unreachable_since > kReconnectTime) {
+      gone.emplace_back(boot, "is not connected any more");
+    } else if (now.mono - scorer.heard > kSilence) {
+      gone.emplace_back(boot, "fell silent");
+    }
+  }
+  for (const auto& [boot, how] : gone) ScorerGone(boot, how);
+  if (now.mono >= hold_until_) FreeOrphans();
+  if (!scorers_.empty()) {
+    without_scorer_since_.reset();
+  } else if (!without_scorer_since_) {
+    without_scorer_since_ = now.mono;
+  }
+  GiveUpWhereProviderIsOut(now);
+}
+
+// ---- leases -----------------------------------------------------------------
+
+// The batch goes back. Its cost stays reserved unless it was never delivered:
+// the provider may have been asked.
+void Dispatch::Release(uint64_t id, bool died) {
+  const auto it = leases_.find(id);
+  if (it == leases_.end()) return;
+  const Lease lease = it->second;
+  leases_.erase(it);
+  if (auto scorer = scorers_.find(lease.scorer); scorer != scorers_.end()) {
+    scorer->second.leases.erase(id);
+  }
+  const auto number = static_cast<int64_t>(id);
+  if (died) {
+    db_.Exec("UPDATE lease SET lost = 1 WHERE id = ?", number);
+    const bool alone = lease.keys.size() == 1;
+    db_.Exec(
+        "UPDATE work SET deaths = deaths + 1, alone_deaths = alone_deaths + ? "
+        "WHERE lease = ? AND state = 'open'",
+        alone, number);
+    db_.Exec(
+        "UPDATE work SET state = 'failed', why = 'kills its worker' "
+        "WHERE lease = ? AND state = 'open' AND alone_deaths >= ?",
+        number, kMaxAloneDeaths);
+  } else {
+    db_.Exec("DELETE FROM lease WHERE id = ?", number);
+  }
+  db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", number);
+  for (const auto& key : lease.keys) {
+    auto cursor = db_.Query("SELECT DISTINCT digest FROM row WHERE work = ?", Blob{key});
+    while (cursor.Next()) {
+      if (auto active = active_.find(cursor.Int(0)); active != active_.end()) {
+        active->second.idle = false;
+      }
+      dirty_.insert(cursor.Int(0));
+    }
+  }
+}
+
+void Dispatch::FreeOrphans() {
+  if (orphans_.empty()) return;
+  spdlog::info("{} batches of an earlier start were claimed by nobody and go back",
+               orphans_.size());
+  for (const uint64_t id : orphans_) {
+    db_.Exec("UPDATE lease SET lost = 1 WHERE id = ?", static_cast<int64_t>(id));
+    db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", static_cast<int64_t>(id));
+  }
+  orphans_.clear();
+  for (auto& [id, active] : active_) active.idle = false;
+}
+
+bool Dispatch::HasLeases(DigestId digest) const {
+  return std::any_of(leases_.begin(), leases_.end(),
+                     [&](const auto& entry) { return entry.second.digest == digest; });
+}
+
+// ---- results ----------------------------------------------------------------
+
+void Dispatch::Refuse(const std::string& peer, const std::string& message) {
+  // At the first, second, fourth, ... refusal: a broken peer may repeat itself at any rate.
+  ++refused_;
+  if ((refused_ & (refused_ - 1)) == 0) {
+    spdlog::warn("refused from scorer {}: {} ({} refusals so far)", peer, message, refused_);
+  }
+}
+
+void Dispatch::OnResult(const std::string& peer, const wire::Result& result, const Instant& now) {
+  auto& ack = frames_.emplace_back(ScorerFrame{peer, {}});
+  ack.reply.mutable_ack()->set_lease(result.lease());
+  if (!FindDigest(db_, result.digest())) {
+    return Refuse("?", "a result for digest " + std::to_string(result.digest()) +
+                           ", which is not in the ledger");
+  }
+  const auto lease = leases_.find(result.lease());
+  const bool live = lease != leases_.end() || orphans_.contains(result.lease());
+  const bool alone =
+      lease != leases_.end() ? lease->second.keys.size() == 1 : result.papers_size() == 1;
+  BookCalls(result, now);
+  for (const auto& paper : result.papers()) BookPaper(paper, live, alone);
+  NoteProvider(result, now);
+  const bool spent_unknown =
+      std::any_of(result.calls().begin(), result.calls().end(), [](const wire::Call& call) {
+        return call.http_status() == 0 || (call.http_status() == 200 && !call.tokens_reported());
+      });
+  if (lease == leases_.end()) {
+    orphans_.erase(result.lease());
+    db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", static_cast<int64_t>(result.lease()));
+    if (!spent_unknown) {
+      db_.Exec("DELETE FROM lease WHERE id = ?", static_cast<int64_t>(result.lease()));
+    }
+    return;
+  }
+  if (spent_unknown) {
+    // What it cost is not known: the estimate stays spent, under another number.
+    db_.Exec("UPDATE lease SET id = -id, lost = 1 WHERE id = ?",
+             static_cast<int64_t>(result.lease()));
+  }
+  Release(result.lease(), false);
+}
+
+void Dispatch::BookCalls(const wire::Result& result, const Instant& now) {
+  for (const auto& call : result.calls()) {
+    const auto digest = FindDigest(db_, result.digest());
+    const std::string model =
+        digest->voice && !digest->voice->model.empty() ? digest->voice->model : call.model();
+    auto price = prices_.Of(model);
+    if (!price) price = prices_.Of(call.model());
+    // A call that was answered with an error has no tokens to pay for.
+    const bool answered = call.http_status() == 200;
+    std::optional<int64_t> prompt_cost, completion_cost;
+    if (!answered) {
+      prompt_cost = completion_cost = 0;
+    } else if (price && call.tokens_reported()) {
+      const auto cached =
+          static_cast<int64_t>(std::min(call.cached_tokens(), call.prompt_tokens()));
+      prompt_cost = (static_cast<int64_t>(call.prompt_tokens()) - cached) * price->prompt +
+                    cached * price->cached;
+      completion_cost = static_cast<int64_t>(call.completion_tokens()) * price->completion;
+    }
+    db_.Exec("INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             call.id(), result.digest(), now.eastern_day, now.unix_seconds, call.model(),
+             call.outcome(), call.http_status(), !answered || call.tokens_reported(),
+             static_cast<int64_t>(call.prompt_tokens()), static_cast<int64_t>(call.cached_tokens()),
+             static_cast<int64_t>(call.completion_tokens()), prompt_cost, completion_cost,
+             static_cast<int64_t>(call.latency_ms()));
+  }
+}
+
+void Dispatch::BookPaper(const wire::PaperResult& paper, bool live, bool alone) {
+  using Kind = wire::PaperResult;
+  const Blob key{paper.key()};
+  wire::Stage stage;
+  {
+    auto cursor = db_.Query("SELECT stage FROM work WHERE key = ?", key);
+    if (!cursor.Next()) return Refuse("?", "a score for a paper that nobody asked about");
+    stage = static_cast<wire::Stage>(cursor.Int(0));
+  }
+  const bool verdict = paper.kind() == Kind::KEEP || paper.kind() == Kind::DROP;
+  if (verdict && stage == wire::STAGE_TITLE) {
+    db_.Exec(
+        "UPDATE work SET state = 'done', lease = NULL, kept = ?, call = ? "
+        "WHERE key = ? AND state = 'open'",
+        paper.kind() == Kind::KEEP, paper.call(), key);
+  } else if (paper.kind() == Kind::SCORE && stage == wire::STAGE_ABSTRACT) {
+    const bool in_range = paper.relevance() >= 1 && paper.relevance() <= 10 &&
+                          paper.novelty() >= 1 && paper.novelty() <= 10;
+    if (!in_range) return Refuse("?", "a score out of range");
+    db_.Exec(
+        "UPDATE work SET state = 'done', lease = NULL, relevance = ?, novelty = ?, comment = ?, "
+        "call = ? WHERE key = ? AND state = 'open'",
+        paper.relevance(), paper.novelty(), paper.comment(), paper.call(), key);
+  } else if (verdict || paper.kind() == Kind::SCORE) {
+    return Refuse("?", "an answer of another stage");
+  } else if (live) {
+    // A result that is sent again must not count twice.
+    BookMiss(paper, alone);
+  }
+  auto cursor = db_.Query("SELECT DISTINCT digest FROM row WHERE work = ? AND state IS NULL", key);
+  while (cursor.Next()) dirty_.insert(cursor.Int(0));
+}
+
+void Dispatch::BookMiss(const wire::PaperResult& paper, bool alone) {
+  const Blob key{paper.key()};
+  db_.Exec(
+      "UPDATE work SET misses = misses + 1, alone_misses = alone_misses + ?, why = ? "
+      "WHERE key = ? AND state = 'open'",
+      alone, paper.why(), key);
+  db_.Exec(
+      "UPDATE work SET state = 'failed', lease = NULL, why = 'refused: ' || why "
+      "WHERE key = ? AND state = 'open' AND alone_misses >= ?",
+      key, kMaxAloneMisses);
+}
+
+void Dispatch::NoteProvider(const wire::Result& result, const Instant& now) {
+  using Failure = wire::ProviderFailure;
+  Provider& provider = providers_[result.quota_key()];
+  const auto& failure = result.failure();
+  switch (failure.kind()) {
+    case Failure::HARD:
+      provider.message = failure.message();
+      if (++provider.hard_failures == kMaxHardFailures) {
+        spdlog::error("the model cannot be used: {}", failure.message());
+      }
+      provider.not_before =
+          now.mono +
+          (provider.hard_failures < kMaxHardFailures ? std::chrono::seconds(1) : kProbeInterval);
+      break;
+    case Failure::TRANSIENT: {
+      provider.message = failure.message();
+      const int beyond = ++provider.transient_failures - kTransientFailuresBeforeBackoff;
+      if (beyond < 0) break;
+      const auto pause =
+          std::min(std::chrono::seconds(1) * (1 << std::min(beyond, 6)), kMaxBackoff);
+      provider.not_before = now.mono + pause;
+      if (beyond == 0) spdlog::warn("the model's provider fails: {}", failure.message());
+      break;
+    }
+    case Failure::RATE_LIMITED:  // the shared pause holds everybody back
+    case Failure::AGAIN:
+      break;
+    default:
+      if (result.calls_size() > 0) provider = Provider{};
+  }
+}
+
+// ---- handing out ------------------------------------------------------------
+
+Voice Dispatch::VoiceFor(const wire::Profile& profile, const Scorer& scorer) const {
+  Voice voice = scorer.voice;
+  if (voice.backend != "lexical" && !profile.model().empty()) voice.model = profile.model();
+  return voice;
+}
+
+bool Dispatch::Fits(const Digest& digest, const wire::Profile& profile,
+                    const Scorer& scorer) const {
+  const bool lexical = scorer.voice.backend == "lexical";
+  if (!profile.model().empty() && (profile.model() == "lexical") != lexical) return false;
+  return !digest.voice || *digest.voice == VoiceFor(profile, scorer);
+}
+
+bool Dispatch::ProviderReady(const Scorer& scorer, const Instant& now) {
+  const auto it = providers_.find(scorer.quota_key);
+  if (it == providers_.end()) return true;
+  const Provider& provider = it->second;
+  if (now.mono < provider.not_before) return false;
+  if (provider.hard_failures == 0 &&
+      provider.transient_failures < kTransientFailuresBeforeBackoff) {
+    return true;
+  }
+  // It failed: one call at a time.
+  return std::none_of(scorers_.begin(), scorers_.end(), [&](const auto& entry) {
+    return entry.second.quota_key == scorer.quota_key && !entry.second.leases.empty();
+  });
+}
+
+std::vector<DigestId> Dispatch::DigestsInTurn(const Instant&) const {
+  using Order = std::tuple<bool, uint64_t, std::string, DigestId>;
+  std::vector<Order> order;
+  for (const auto& [id, active] : active_) {
+    if (active.idle) continue;
+    const auto served = served_.find(active.profile);
+    order.emplace_back(!active.live, served == served_.end() ? 0 : served->second, active.date, id);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<DigestId> ids;
+  for (const auto& entry : order) ids.push_back(std::get<DigestId>(entry));
+  return ids;
+}
+
+void Dispatch::AdvanceDirty(const Instant& now) {
+  for (const DigestId id : std::exchange(dirty_, {})) {
+    if (!active_.contains(id)) continue;
+    active_[id].idle = false;
+    if (!planner_.Advance(id, now.unix_seconds)) continue;
+    active_.erase(id);
+    completed_.push_back(id);
+  }
+}
+
+void Dispatch::HandOut(const Instant& now) {
+  AdvanceDirty(now);
+  if (now.mono < hold_until_) return;
+  FreeOrphans();
+  std::vector<uint64_t> boots;
+  for (const auto& [boot, scorer] : scorers_) boots.push_back(boot);
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (const uint64_t boot : boots) progress |= HandOutTo(boot, now);
+    AdvanceDirty(now);
+  }
+}
+
+bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
+  const Scorer& scorer = scorers_.at(boot);
+  if (scorer.free_calls == 0 || scorer.leaving || scorer.unreachable_since) return false;
+  if (!ProviderReady(scorer, now)) return false;
+  for (const DigestId id : DigestsInTurn(now)) {
+    const auto digest = FindDigest(db_, id);
+    const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+    if (!Fits(*digest, profile, scorer)) continue;
+    if (HandOutFrom(*digest, profile, boot, now)) {
+      served_[digest->profile] = ++turn_;
+      return true;
+    }
+  }
+  return false;
+}
+
+std::vector<Dispatch::Candidate> Dispatch::NextBatch(const Digest& digest,
+                                                     const wire::Profile& profile) {
+  std::vector<Candidate> batch;
+  auto cursor = db_.Query(
+      "SELECT w.key, w.paper, w.version, w.misses, w.deaths, w.stage FROM row r "
+      "JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state IS NULL AND w.state = 'open' "
+      "AND w.lease IS NULL ORDER BY w.deaths > 0, w.misses, w.stage, r.paper LIMIT 64",
+      digest.id);
+  size_t limit = 0;
+  while (cursor.Next()) {
+    const Candidate next{cursor.Text(0),
+                         cursor.Text(1),
+                         cursor.Int(2),
+                         cursor.Int(3),
+                         cursor.Int(4) > 0,
+                         false,
+                         static_cast<wire::Stage>(cursor.Int(5))};
+    if (batch.empty()) {
+      const auto shift = std::min<int64_t>(next.misses, 31);
+      limit = next.suspect ? 1 : std::max<uint32_t>(1, profile.batch_size() >> shift);
+    } else if (next.suspect || next.misses != batch[0].misses || next.stage != batch[0].stage) {
+      break;
+    }
+    batch.push_back(next);
+    if (batch.size() >= limit) break;
+  }
+  return batch;
+}
+
+bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, uint64_t boot,
+                           const Instant& now) {
+  Scorer& scorer = scorers_.at(boot);
+  const DigestId id = unbound.id;
+  if (!unbound.voice) {
+    planner_.Bind(id, VoiceFor(profile, scorer));
+    dirty_.insert(id);  // it may turn out that all of it is scored already
+  }
+  const Digest digest = *FindDigest(db_, id);
+  const auto batch = NextBatch(digest, profile);
+  if (batch.empty()) {
+    active_[id].idle = true;
+    return false;
+  }
+  ScorerFrame frame{scorer.peer, {}};
+  auto& message = *frame.reply.mutable_batch();
+  const wire::Stage stage = batch[0].stage;
+  message.set_digest(id);
+  message.set_stage(stage);
+  message.set_backend(digest.voice->backend);
+  message.set_model(digest.voice->model);
+  message.set_prompt(PromptFor(profile, stage));
+  *message.mutable_topics() = profile.topics();
+  for (const auto& candidate : batch) {
+    auto* view = message.add_papers();
+    *view = ModelView(*FindPaper(db_, candidate.paper, candidate.version), stage);
+    view->set_key(candidate.key);
+  }
+  const auto price = prices_.Of(digest.voice->model);
+  // An upper estimate: three characters a token, an answer of 300 tokens a paper.
+  const int64_t estimate = price
+                               ? static_cast<int64_t>(message.ByteSizeLong() / 3) * price->prompt +
+                                     static_cast<int64_t>(batch.size()) * 300 * price->completion
+                               : 0;
+  if (const auto why = OverBudget(digest, profile, estimate, now)) {
+    if (!why->empty()) GiveUp(id, *why, now);
+    return false;
+  }
+  const uint64_t lease = next_lease_++;
+  message.set_lease(lease);
+  db_.Exec("INSERT INTO lease(id, digest, day, estimate_picodollars) VALUES (?, ?, ?, ?)",
+           static_cast<int64_t>(lease), id, now.eastern_day, estimate);
+  Lease held{boot, id, {}, now.mono};
+  for (const auto& candidate : batch) {
+    db_.Exec("UPDATE work SET lease = ? WHERE key = ?", static_cast<int64_t>(lease),
+             Blob{candidate.key});
+    held.keys.push_back(candidate.key);
+  }
+  leases_[lease] = std::move(held);
+  scorer.leases.insert(lease);
+  --scorer.free_calls;
+  frames_.push_back(std::move(frame));
+  return true;
+}
+
+// nullopt: within the budget. "": over it while batches are out, whose true
+// cost may leave room. Otherwise why the rest cannot be scored today.
+std::optional<std::string> Dispatch::OverBudget(const Digest& digest, const wire::Profile& profile,
+                                                Picodollars estimate, const Instant& now) {
+  const Picodollars budget = profile.budget_picodollars_per_day();
+  if (budget == 0 || digest.voice->backend == "lexical") return std::nullopt;
+  if (!prices_.Of(digest.voice->model)) {
+    return "the profile has a budget, but the price of " + digest.voice->model +
+           " is unknown: add it to the price table";
+  }
+  auto sum = [&](const char* sql) {
+    auto cursor = db_.Query(sql, now.eastern_day, profile.name());
+    return cursor.Next() ? cursor.Int(0) : 0;
+  };
+  const Picodollars spent = sum(
+      "SELECT coalesce(sum(call.prompt_picodollars + call.completion_picodollars), 0) FROM call "
+      "JOIN digest ON digest.id = call.digest WHERE day = ? AND profile = ?");
+  const Picodollars reserved =
+      sum("SELECT coalesce(sum(estimate_picodollars), 0) FROM lease "
+          "JOIN digest ON digest.id = lease.digest WHERE day = ? AND profile = ?");
+  if (spent + reserved + estimate <= budget) return std::nullopt;
+  if (HasLeases(digest.id)) return "";
+  return "the day's budget of " + FormatDollars(budget) + " is used up";
+}
+
+// ---- giving up --------------------------------------------------------------
+
+void Dispatch::GiveUp(DigestId id, const std::string& why, const Instant& now) {
+  planner_.GiveUp(id, why, now.unix_seconds);
+  active_.erase(id);
+  completed_.push_back(id);
+}
+
+void Dispatch::GiveUpWhereProviderIsOut(const Instant& now) {
+  std::vector<std::pair<DigestId, std::string>> hopeless;
+  for (const auto& [id, active] : active_) {
+    if (HasLeases(id)) continue;
+    const auto digest = FindDigest(db_, id);
+    const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+    std::string why;
+    bool hope = false;
+    for (const auto& [boot, scorer] : scorers_) {
+      if (scorer.leaving || scorer.unreachable_since || !Fits(*digest, profile, scorer)) continue;
+      const auto provider = providers_.find(scorer.quota_key);
+      if (provider != providers_.end() && provider->second.hard_failures >= kMaxHardFailures) {
+        why = provider->second.message;
+      } else {
+        hope = true;
+      }
+    }
+    if (!hope && !why.empty()) hopeless.emplace_back(id, why);
+  }
+  for (const auto& [id, why] : hopeless) GiveUp(id, why, now);
+}
+
+std::vector<ScorerFrame> Dispatch::Beats() const {
+  std::vector<ScorerFrame> beats;
+  for (const auto& [boot, scorer] : scorers_) {
+    auto& beat = beats.emplace_back(ScorerFrame{scorer.peer, {}});
+    beat.reply.mutable_beat()->set_boot(boot_);
+  }
+  return beats;
+}
+
+std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
+  if (scorers_.empty()) {
+    const bool lonely = without_scorer_since_ && now.mono - *without_scorer_since_ >= kLonely;
+    return lonely ? "no scorer is connected" : "";
+  }
+  const wire::Profile profile = LoadProfileRevision(db_, digest.revision);
+  bool fits = false;
+  for (const auto& [boot, scorer] : scorers_) {
+    if (!Fits(digest, profile, scorer)) continue;
+    fits = true;
+    const auto provider = providers_.find(scorer.quota_key);
+    if (provider == providers_.end() || provider->second.message.empty()) return "";
+    if (provider->second.hard_failures == 0 &&
+        provider->second.transient_failures < kTransientFailuresBeforeBackoff) {
+      return "";
+    }
+    return "the model's provider: " + provider->second.message;
+  }
+  if (fits) return "";
+  const std::string model = digest.voice ? digest.voice->model : profile.model();
+  return "no scorer for the model " + model + " is connected";
+}
+
+}  // namespace paperboy

@@ -1,0 +1,180 @@
+// Hands outstanding papers to scorers and takes their results: who is there,
+// who holds what, whose provider fails. A state machine without I/O but the
+// ledger: time is handed in, messages go out through a list. Everything that
+// must survive a crash is in the ledger and committed before a message leaves;
+// the rest (connections, credit, breakers) is rebuilt from what scorers say.
+//
+// The life of a unit of work:
+//
+//   open --handed out--> leased --Result: score--> done
+//     ^                    |  '--Result: refused, or missing three times alone--> failed
+//     |                    |
+//     '-- missing, provider failed, given back, worker dead (alone from then on)
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "aggregator/digests.h"
+#include "aggregator/plan.h"
+#include "aggregator/prices.h"
+#include "common/loop.h"
+#include "common/result.h"
+
+namespace paperboy {
+
+// Rounds in which an answer may lack a paper that was asked for alone
+// (reference system: three further rounds).
+inline constexpr int kMaxAloneMisses = 3;
+// Workers that may die holding a paper alone before it is given up.
+inline constexpr int kMaxAloneDeaths = 10;
+// Hard provider failures in a row (key refused, no quota left) after which its
+// digests are given up, and how often it is tried again after that.
+inline constexpr int kMaxHardFailures = 3;
+inline constexpr std::chrono::seconds kProbeInterval{60};
+// Transient failures in a row after which the provider is tried one call at a
+// time, with a pause that doubles up to a minute.
+inline constexpr int kTransientFailuresBeforeBackoff = 3;
+inline constexpr std::chrono::seconds kMaxBackoff{60};
+// After a start nothing is handed out for this long, so that scorers can say
+// what they hold from before.
+inline constexpr std::chrono::milliseconds kAdoptionTime{2'000};
+// How long a peer may be unreachable before it counts as dead: reconnecting
+// takes up to 0.5 s, the next Ready comes within 1 s.
+inline constexpr std::chrono::milliseconds kReconnectTime{2'500};
+
+struct ScorerFrame {
+  std::string peer;
+  wire::ScorerReply reply;
+};
+
+// The instant of a turn, as the loop and the calendar see it.
+struct Instant {
+  MonotonicTime mono;
+  int64_t unix_seconds = 0;
+  std::string eastern_day;  // YYYY-MM-DD: budgets are per Eastern day
+};
+
+class Dispatch {
+ public:
+  Dispatch(Database& db, Planner& planner, const Prices& prices);
+
+  // Begins again with `boot` (larger than any before): forgets scorers and
+  // leases, waits for kAdoptionTime. At the start and after a failed commit.
+  void Reset(int64_t boot, const Instant& now);
+
+  void OnReady(const std::string& peer, const wire::Ready& ready, const Instant& now);
+  // Acknowledges the result; the acknowledgement must leave after the commit.
+  void OnResult(const std::string& peer, const wire::Result& result, const Instant& now);
+  // A frame could not be sent to `peer`; a batch in it goes back at once.
+  void OnUndelivered(const ScorerFrame& frame, const Instant& now);
+  // Declares silent scorers dead, frees what nobody adopted, gives up digests
+  // whose provider is out or whose budget is spent. Call at least every second.
+  void OnTick(const Instant& now);
+  // The digest has new work, or is taken up again: its provider is tried at once.
+  void OnWork(DigestId digest, bool probe, const Instant& now);
+  // Hands out what credit, budgets and providers allow.
+  void HandOut(const Instant& now);
+
+  // Frames to send after the commit; and digests that were completed.
+  std::vector<ScorerFrame> TakeFrames() { return std::exchange(frames_, {}); }
+  std::vector<DigestId> TakeCompleted() { return std::exchange(completed_, {}); }
+  // Everybody who holds a lease or said Ready, for the beat.
+  std::vector<ScorerFrame> Beats() const;
+
+  // Why nothing goes on with a sealed digest, for people; "" while work goes on.
+  std::string WaitingFor(const Digest& digest, const Instant& now);
+  size_t scorers() const { return scorers_.size(); }
+  size_t leases() const { return leases_.size(); }
+  uint64_t refused_messages() const { return refused_; }
+
+ private:
+  struct Scorer {
+    std::string peer;
+    std::string pod;
+    Voice voice;
+    std::string quota_key;
+    uint32_t free_calls = 0;
+    bool leaving = false;
+    MonotonicTime heard;
+    std::optional<MonotonicTime> unreachable_since;
+    std::set<uint64_t> leases;
+  };
+  struct Lease {
+    uint64_t scorer;  // its boot
+    DigestId digest;
+    std::vector<std::string> keys;
+    MonotonicTime handed_out;
+  };
+  // One quota at a provider: what failed there lately.
+  struct Provider {
+    int hard_failures = 0;
+    int transient_failures = 0;
+    MonotonicTime not_before{};
+    std::string message;
+  };
+  struct Candidate {
+    std::string key, paper;
+    int64_t version = 0, misses = 0;
+    bool suspect = false, alone = false;
+    wire::Stage stage = wire::STAGE_ABSTRACT;
+  };
+
+  void Release(uint64_t lease, bool died);
+  void FreeOrphans();
+  void Activate(DigestId digest);
+  void AdvanceDirty(const Instant& now);
+  void ScorerGone(uint64_t boot, const std::string& how);
+  void Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now);
+  void BookCalls(const wire::Result& result, const Instant& now);
+  void BookPaper(const wire::PaperResult& paper, bool live, bool alone);
+  void BookMiss(const wire::PaperResult& paper, bool alone);
+  void NoteProvider(const wire::Result& result, const Instant& now);
+  void Refuse(const std::string& peer, const std::string& message);
+
+  bool Fits(const Digest& digest, const wire::Profile& profile, const Scorer& scorer) const;
+  Voice VoiceFor(const wire::Profile& profile, const Scorer& scorer) const;
+  bool ProviderReady(const Scorer& scorer, const Instant& now);
+  bool HandOutTo(uint64_t boot, const Instant& now);
+  bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,
+                   const Instant& now);
+  std::vector<Candidate> NextBatch(const Digest& digest, const wire::Profile& profile);
+  std::vector<DigestId> DigestsInTurn(const Instant& now) const;
+  std::optional<std::string> OverBudget(const Digest& digest, const wire::Profile& profile,
+                                        Picodollars estimate, const Instant& now);
+  bool HasLeases(DigestId digest) const;
+  void GiveUp(DigestId digest, const std::string& why, const Instant& now);
+  void GiveUpWhereProviderIsOut(const Instant& now);
+
+  Database& db_;
+  Planner& planner_;
+  const Prices& prices_;
+  uint64_t boot_ = 0;
+  uint64_t next_lease_ = 1;
+  MonotonicTime hold_until_{};
+  std::optional<MonotonicTime> without_scorer_since_;
+  std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot
+  std::map<uint64_t, Lease> leases_;
+  std::set<uint64_t> orphans_;  // leases of earlier boots that nobody has claimed yet
+  std::map<std::string, Provider> providers_;  // by quota key
+  struct Active {
+    std::string profile, date;
+    bool live = true;   // not rebuilt: goes before backfill
+    bool idle = false;  // nothing to hand out until something changes
+  };
+  std::map<DigestId, Active> active_;       // sealed digests
+  std::map<std::string, uint64_t> served_;  // profile → turn in which it was last served
+  uint64_t turn_ = 0;
+  std::set<DigestId> dirty_;  // digests with newly answered work
+  std::vector<ScorerFrame> frames_;
+  std::vector<DigestId> completed_;
+  uint64_t refused_ = 0;
+};
+
+}  // namespace paperboy

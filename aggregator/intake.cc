@@ -1,0 +1,222 @@
+#include "aggregator/intake.h"
+
+#include <algorithm>
+#include <regex>
+
+#include "aggregator/rules.h"
+#include "common/eastern.h"
+#include "common/profile.h"
+#include "common/text.h"
+
+namespace paperboy {
+namespace {
+
+Status CheckOpen(const wire::OpenDigest& open, const Prices& prices) {
+  const auto& profile = open.profile();
+  static const std::regex name("[a-z0-9-]{1,64}");
+  if (!std::regex_match(profile.name(), name)) {
+    return Invalid("profile name \"" + CutChars(profile.name(), 80) +
+                   "\": expected 1 to 64 of a-z, 0-9 and -");
+  }
+  if (profile.revision().empty()) return Invalid("profile " + profile.name() + " has no revision");
+  if (auto date = ParseDate(open.date()); !date) return date.error();
+  if (profile.prompt().find(kPaperListMarker) == std::string::npos) {
+    return Invalid("profile " + profile.name() + ": the prompt has no line " + kPaperListMarker);
+  }
+  if (profile.budget_picodollars_per_day() > 0 && !profile.model().empty() &&
+      !prices.Of(profile.model())) {
+    return Invalid("profile " + profile.name() + " has a budget, but the price of its model " +
+                   profile.model() + " is unknown: add it to the price table (--prices) or set " +
+                   "budget_dollars_per_day = 0");
+  }
+  return Ok();
+}
+
+void StoreProfile(Database& db, const wire::Profile& profile) {
+  db.Exec("INSERT OR IGNORE INTO profile VALUES (?, ?, ?)", profile.revision(), profile.name(),
+          Blob{profile.SerializeAsString()});
+}
+
+}  // namespace
+
+Digest Intake::Begin(const wire::OpenDigest& open) {
+  db_.Exec(
+      "INSERT INTO digest(profile, date, edition, revision, source, remedial_from, remedial_to, "
+      "state) VALUES (?, ?, 1, ?, ?, ?, ?, 'open')",
+      open.profile().name(), open.date(), open.profile().revision(), open.source(),
+      open.remedial_from(), open.remedial_to());
+  db_.Exec("DELETE FROM day WHERE profile = ? AND date = ?", open.profile().name(), open.date());
+  return *FindDigest(db_, open.profile().name(), open.date());
+}
+
+void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
+  const auto& profile = open.profile();
+  const auto before = LoadProfileRevision(db_, digest.revision);
+  db_.Exec("UPDATE digest SET edition = edition + 1, revision = ?, source = ? WHERE id = ?",
+           profile.revision(), open.source(), digest.id);
+  // The same scorer stays unless the profile says otherwise, so that a changed
+  // cut-off costs no call.
+  if (profile.model() != before.model()) {
+    db_.Exec("UPDATE digest SET backend = NULL, model = NULL, temperature = NULL WHERE id = ?",
+             digest.id);
+  }
+  const Digest now = *FindDigest(db_, digest.id);
+  if (planner_.ListsAreIn(now, profile)) {
+    planner_.Plan(digest.id);
+  } else {
+    db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest.id);
+    db_.Exec("DELETE FROM category WHERE digest = ?", digest.id);
+  }
+}
+
+Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
+  if (auto status = CheckOpen(open, prices_); !status) return status.error();
+  StoreProfile(db_, open.profile());
+  auto digest = FindDigest(db_, open.profile().name(), open.date());
+  if (!digest) {
+    digest = Begin(open);
+  } else if (digest->revision != open.profile().revision()) {
+    BeginEdition(*digest, open);
+  } else if (digest->state == "published" || digest->state == "withheld") {
+    planner_.Reopen(digest->id);
+  }
+  Opened opened{*FindDigest(db_, digest->id), {}};
+  if (open.source() == "file") return opened;
+  auto cursor = db_.Query("SELECT category FROM category WHERE digest = ?", digest->id);
+  while (cursor.Next()) opened.sealed.push_back(cursor.Text(0));
+  return opened;
+}
+
+Result<Digest> Intake::Current(DigestId id, uint32_t edition) {
+  auto digest = FindDigest(db_, id);
+  if (!digest) return Invalid("the ledger has no digest " + std::to_string(id) + ": open it first");
+  if (digest->edition != edition) {
+    return Error{ErrorKind::kConflict, "digest " + digest->profile + " of " + digest->date +
+                                           " was opened with another revision of the profile"};
+  }
+  return *digest;
+}
+
+// True when the ledger learnt something.
+bool Intake::StoreRow(const Digest& digest, const std::string& category, const wire::Row& row) {
+  db_.Exec("INSERT OR IGNORE INTO listing VALUES (?, ?, ?)", digest.id, category, row.id());
+  bool changed = db_.Changes() > 0;
+  auto known = db_.Query(
+      "SELECT version, announce_type, primary_category FROM row WHERE digest = ? AND paper = ?",
+      digest.id, row.id());
+  if (!known.Next()) {
+    db_.Exec(
+        "INSERT INTO row(digest, paper, version, announce_type, primary_category, unreadable) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        digest.id, row.id(), row.version(), static_cast<int64_t>(row.announce_type()),
+        row.primary_category(), row.refused());
+    return true;
+  }
+  const auto type = static_cast<int64_t>(
+      MergeAnnounceTypes(static_cast<wire::AnnounceType>(known.Int(1)), row.announce_type()));
+  const int64_t version = std::max<int64_t>(known.Int(0), row.version());
+  const std::string primary = known.Text(2).empty() ? row.primary_category() : known.Text(2);
+  if (type == known.Int(1) && version == known.Int(0) && primary == known.Text(2)) return changed;
+  db_.Exec(
+      "UPDATE row SET version = ?, announce_type = ?, primary_category = ? "
+      "WHERE digest = ? AND paper = ?",
+      version, type, primary, digest.id, row.id());
+  return true;
+}
+
+bool Intake::WantsText(const Digest& digest, const wire::Profile& profile,
+                       const std::string& paper) {
+  auto cursor = db_.Query(
+      "SELECT version, announce_type, primary_category, unreadable, category FROM row "
+      "JOIN listing USING (digest, paper) WHERE row.digest = ? AND row.paper = ?",
+      digest.id, paper);
+  ListedRow listed;
+  int64_t version = 0;
+  while (cursor.Next()) {
+    if (!cursor.Text(3).empty()) return false;
+    version = cursor.Int(0);
+    listed.announce_type = static_cast<wire::AnnounceType>(cursor.Int(1));
+    listed.primary_category = cursor.Text(2);
+    listed.lists.push_back(cursor.Text(4));
+  }
+  return !UnwantedByList(profile, listed) && !FindPaper(db_, paper, version);
+}
+
+Result<std::vector<std::string>> Intake::Rows(const wire::Rows& message) {
+  auto digest = Current(message.digest(), message.edition());
+  if (!digest) return digest.error();
+  for (const auto& row : message.rows()) {
+    const bool named =
+        row.refused().empty() ? ParseArxivId(row.id()).id == row.id() : !row.id().empty();
+    if (!named || (row.has_paper() && row.paper().id() != row.id())) {
+      return Invalid("\"" + CutChars(row.id(), 80) + "\" in the list " + message.category() +
+                     " is not an arXiv id without version");
+    }
+  }
+  const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+  std::vector<std::string> wanted;
+  bool changed = false;
+  for (const auto& row : message.rows()) {
+    changed |= StoreRow(*digest, message.category(), row);
+    if (row.has_paper()) StorePaper(db_, row.paper());
+    if (WantsText(*digest, profile, row.id())) wanted.push_back(row.id());
+  }
+  if (changed && digest->state != "open") {
+    db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest->id);
+    db_.Exec("DELETE FROM category WHERE digest = ? AND category = ?", digest->id,
+             message.category());
+  }
+  return wanted;
+}
+
+Status Intake::Papers(const wire::Papers& message) {
+  auto digest = Current(message.digest(), message.edition());
+  if (!digest) return digest.error();
+  for (const auto& paper : message.papers()) {
+    const bool listed =
+        db_.Query("SELECT 1 FROM row WHERE digest = ? AND paper = ?", digest->id, paper.id())
+            .Next();
+    if (!listed)
+      return Invalid("paper " + CutChars(paper.id(), 80) + " is in no list of the digest");
+    StorePaper(db_, paper);
+  }
+  return Ok();
+}
+
+Status Intake::Seal(const wire::Seal& seal) {
+  auto digest = Current(seal.digest(), seal.edition());
+  if (!digest) return digest.error();
+  int64_t rows = 0;
+  {
+    auto cursor = db_.Query("SELECT count(*) FROM listing WHERE digest = ? AND category = ?",
+                            digest->id, seal.category());
+    if (cursor.Next()) rows = cursor.Int(0);
+  }
+  if (rows < static_cast<int64_t>(seal.rows())) {
+    return Invalid("list " + seal.category() + ": the fetcher counted " +
+                   std::to_string(seal.rows()) + " ids, the ledger has " + std::to_string(rows));
+  }
+  db_.Exec("INSERT OR IGNORE INTO category VALUES (?, ?, ?)", digest->id, seal.category(),
+           digest->source);
+  if (digest->state != "open") return Ok();
+  const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+  // A list is sealed only with the text of every paper in it that is wanted.
+  if (const auto missing = planner_.MissingTexts(*digest, profile, seal.category());
+      !missing.empty()) {
+    db_.Exec("DELETE FROM category WHERE digest = ? AND category = ?", digest->id, seal.category());
+    return Invalid("list " + seal.category() + ": the text of " + std::to_string(missing.size()) +
+                   " papers is missing, " + missing.front() + " first");
+  }
+  if (planner_.ListsAreIn(*digest, profile)) planner_.Plan(digest->id);
+  return Ok();
+}
+
+Status Intake::Day(const wire::Day& day) {
+  if (auto date = ParseDate(day.date()); !date) return date.error();
+  if (FindDigest(db_, day.profile(), day.date())) return Ok();  // a digest says more than a day
+  db_.Exec("INSERT OR REPLACE INTO day VALUES (?, ?, ?, ?)", day.profile(), day.date(), day.state(),
+           day.why());
+  return Ok();
+}
+
+}  // namespace paperboy

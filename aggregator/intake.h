@@ -1,0 +1,52 @@
+// Takes what fetchers deliver into the ledger. Everything is idempotent, happens
+// inside the caller's transaction and throws StorageError; what a fetcher got
+// wrong is a kInvalid Error, what another edition replaced is kConflict.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "aggregator/digests.h"
+#include "aggregator/plan.h"
+#include "aggregator/prices.h"
+#include "common/result.h"
+
+namespace paperboy {
+
+class Intake {
+ public:
+  Intake(Database& db, Planner& planner, const Prices& prices)
+      : db_(db), planner_(planner), prices_(prices) {}
+
+  // Joins the digest of that profile and date, or begins it. Another revision of
+  // the profile begins a new edition: the rows stay. A digest that has mendable
+  // papers is taken up again. `sealed`: the lists that the fetcher need not read
+  // (of a file, which costs nothing to read again, none).
+  struct Opened {
+    Digest digest;
+    std::vector<std::string> sealed;
+  };
+  Result<Opened> Open(const wire::OpenDigest& open);
+
+  // Stores rows and the texts that came along; returns the ids whose text is
+  // wanted still.
+  Result<std::vector<std::string>> Rows(const wire::Rows& rows);
+  Status Papers(const wire::Papers& papers);
+  // Refused when the ledger has fewer rows than the fetcher counted. With the
+  // last list the digest is planned.
+  Status Seal(const wire::Seal& seal);
+  Status Day(const wire::Day& day);
+
+ private:
+  Result<Digest> Current(DigestId id, uint32_t edition);
+  Digest Begin(const wire::OpenDigest& open);
+  void BeginEdition(const Digest& digest, const wire::OpenDigest& open);
+  bool StoreRow(const Digest& digest, const std::string& category, const wire::Row& row);
+  bool WantsText(const Digest& digest, const wire::Profile& profile, const std::string& paper);
+
+  Database& db_;
+  Planner& planner_;
+  const Prices& prices_;
+};
+
+}  // namespace paperboy

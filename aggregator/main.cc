@@ -1,0 +1,136 @@
+// paperboy-aggregator: parses, constructs, runs.
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "aggregator/aggregator.h"
+#include "aggregator/why.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/status_server.h"
+
+namespace paperboy {
+namespace {
+
+constexpr char kAbout[] =
+    "paperboy-aggregator keeps the ledger: it takes digests from fetchers, hands papers to\n"
+    "scorers, and publishes a page a day for each profile. One runs for each data folder.";
+constexpr char kAfter[] =
+    "Examples:\n"
+    "  paperboy-aggregator --data /var/lib/paperboy --out /srv/papers\n"
+    "  paperboy-aggregator --data /var/lib/paperboy why 2504.08867\n"
+    "\n"
+    "Exit codes: 0 stopped by a signal, or the question was answered; 1 bad usage or\n"
+    "configuration, or a ledger that cannot be used.";
+
+std::vector<Option> Table() {
+  auto table = CommonOptions("127.0.0.1:8080");
+  table.insert(
+      table.end(),
+      {{"bind-fetchers", OptionType::kString, "tcp://*:5555", "ENDPOINT",
+        "Where fetchers connect to."},
+       {"bind-scorers", OptionType::kString, "tcp://*:5556", "ENDPOINT",
+        "Where scorers connect to."},
+       {"data", OptionType::kString, "data", "DIR", "The ledger's folder."},
+       {"out", OptionType::kString, "out", "DIR",
+        "Where pages and JSON are written, below DIR/PROFILE/. Everything there is derived from "
+        "the ledger."},
+       {"prices", OptionType::kString, "", "FILE",
+        "Prices of models per million tokens (TOML); empty: the bundled table."},
+       {"max-unscored-share", OptionType::kNumber, "0.2", "SHARE",
+        "A digest with a larger share of unscored papers, of those meant for the model, is "
+        "withheld.",
+        0, 1}});
+  return table;
+}
+
+int Fail(const std::string& message) {
+  std::cerr << "paperboy-aggregator: " << message << "\n";
+  return 1;
+}
+
+Result<Prices> ReadPrices(const std::string& path) {
+  if (path.empty()) return Prices::Bundled();
+  std::ifstream file(path);
+  if (!file) return Invalid("cannot read the price table " + path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return Prices::Parse(text.str(), path);
+}
+
+int AnswerWhy(const Options& options) {
+  auto store = Store::OpenForReading(options.String("data"));
+  if (!store) return Fail(store.error().message);
+  auto answer = Why((*store)->db(), options.words()[1]);
+  if (!answer) return Fail(answer.error().message);
+  std::cout << *answer;
+  return 0;
+}
+
+int Serve(const Options& options) {
+  SetUpLogging("aggregator", options.String("log-level"), options.String("log-format"));
+  auto redis_url = ParseRedisUrl(options.String("redis"));
+  if (!redis_url) return Fail(redis_url.error().message);
+  auto prices = ReadPrices(options.String("prices"));
+  if (!prices) return Fail(prices.error().message);
+  auto store = Store::OpenForWriting(options.String("data"));
+  if (!store) return Fail(store.error().message);
+
+  Loop loop;
+  loop.OnStopSignal([&](int) { loop.Stop(); });
+  zmq::context_t context;
+  auto fetchers = BindRouter(context, options.String("bind-fetchers"));
+  if (!fetchers) return Fail(fetchers.error().message);
+  auto scorers = BindRouter(context, options.String("bind-scorers"));
+  if (!scorers) return Fail(scorers.error().message);
+
+  auto metrics = std::make_shared<prometheus::Registry>();
+  StatusServer status(metrics);
+  std::error_code error;
+  std::filesystem::create_directories(options.String("out"), error);
+  if (error)
+    return Fail("cannot make the folder " + options.String("out") + ": " + error.message());
+  status.ServeFiles("/", options.String("out"));
+  if (auto started = status.Start(options.String("http")); !started) {
+    return Fail(started.error().message);
+  }
+  const std::string addresses =
+      fmt::format("fetchers at {}, scorers at {}, pages and status at http://127.0.0.1:{}/",
+                  fetchers->get(zmq::sockopt::last_endpoint),
+                  scorers->get(zmq::sockopt::last_endpoint), status.port());
+
+  Redis redis(loop, *redis_url);
+  Aggregator aggregator(loop, **store, redis, *prices, std::move(*fetchers), std::move(*scorers),
+                        {options.String("out"), options.Number("max-unscored-share")}, *metrics);
+  spdlog::info("{}", addresses);
+  loop.Every(std::chrono::seconds(1), [&] {
+    status.LoopTurned();
+    status.SetTrouble(aggregator.trouble());
+  });
+  loop.Run();
+  spdlog::info("stopped");
+  return 0;
+}
+
+int Main(int argc, char** argv) try {
+  Options options("aggregator", kAbout, kAfter, Table());
+  options.AllowWords("why ID: where a paper ended in each digest, and why");
+  auto parsed = options.Parse(argc, argv);
+  if (!parsed) return Fail(parsed.error().message);
+  if (parsed->done) {
+    std::cout << parsed->output;
+    return 0;
+  }
+  const auto& words = options.words();
+  if (words.empty()) return Serve(options);
+  if (words.size() == 2 && words[0] == "why") return AnswerWhy(options);
+  return Fail("unknown command \"" + words[0] + "\"; there is: why ID (see --help)");
+} catch (const std::exception& e) {
+  return Fail(e.what());
+}
+
+}  // namespace
+}  // namespace paperboy
+
+int main(int argc, char** argv) { return paperboy::Main(argc, argv); }

@@ -1,0 +1,104 @@
+// The two JSON files beside a page.
+#include <nlohmann/json.hpp>
+
+#include "aggregator/page.h"
+
+namespace paperboy {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Raised when a reader of the status file must change.
+constexpr int kStatusSchemaVersion = 1;
+
+Json FunnelJson(const wire::Funnel& funnel) {
+  return {{"arxiv", funnel.arxiv()},
+          {"refused", funnel.refused()},
+          {"not_wanted", funnel.not_wanted()},
+          {"seen_before", funnel.seen_before()},
+          {"scanned", funnel.scanned()},
+          {"author_gated", funnel.author_gated()},
+          {"title_dropped", funnel.title_dropped()},
+          {"below_cutoff", funnel.below_cutoff()},
+          {"selected", funnel.selected()},
+          {"unscored", funnel.unscored()}};
+}
+
+Json Money(std::optional<Picodollars> amount) {
+  if (!amount) return nullptr;
+  return static_cast<double>(*amount) / static_cast<double>(kPicodollarsPerDollar);
+}
+
+Json RowJson(const PageRow& row) {
+  Json json = {{"id", row.id}, {"version", row.version}, {"announce_type", row.announce_type}};
+  if (row.paper) json["title"] = row.paper->title();
+  json["state"] = row.state;
+  if (!row.why.empty()) json["why"] = row.why;
+  if (row.position) json["position"] = *row.position;
+  if (row.relevance) {
+    json["relevance"] = *row.relevance;
+    json["novelty"] = *row.novelty;
+    json["comment"] = row.comment;
+  }
+  if (!row.call.empty()) json["call"] = row.call;
+  return json;
+}
+
+std::string Dump(const Json& json) {
+  return json.dump(4, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string RenderPapersJson(const DigestPage& page) {
+  Json papers = Json::object();
+  for (const PageRow* row : page.selected()) {
+    const wire::Paper& paper = *row->paper;
+    papers[row->id] = {
+        {"SCORE", *row->relevance + *row->novelty},
+        {"ARXIVID", row->id},
+        {"COMMENT", row->comment},
+        {"RELEVANCE", *row->relevance},
+        {"NOVELTY", *row->novelty},
+        {"authors", std::vector<std::string>(paper.authors().begin(), paper.authors().end())},
+        {"title", paper.title()},
+        {"abstract", paper.abstract()},
+        {"arxiv_id", row->id}};
+  }
+  return Dump(papers);
+}
+
+std::string RenderStatusJson(const DigestPage& page) {
+  const Digest& digest = page.digest;
+  Json json = {{"schema_version", kStatusSchemaVersion},
+               {"profile", digest.profile},
+               {"date", digest.date},
+               {"edition", digest.edition},
+               {"state", digest.withhold ? "withheld" : "published"},
+               {"mendable", page.mendable},
+               {"source", digest.source},
+               {"completed_at", page.completed_at},
+               {"backend", digest.voice ? Json(digest.voice->backend) : Json(nullptr)},
+               {"model", digest.voice ? Json(digest.voice->model) : Json(nullptr)},
+               {"notes", Notes(page)},
+               {"funnel", FunnelJson(page.funnel)}};
+  json["calls"] = page.calls;
+  json["prompt_tokens"] = page.tokens_reported ? Json(page.prompt_tokens) : Json(nullptr);
+  json["completion_tokens"] = page.tokens_reported ? Json(page.completion_tokens) : Json(nullptr);
+  json["prompt_dollars"] = Money(page.prompt_cost);
+  json["completion_dollars"] = Money(page.completion_cost);
+  auto& rows = json["rows"] = Json::array();
+  for (const auto& row : page.rows) rows.push_back(RowJson(row));
+  return Dump(json);
+}
+
+std::string RenderDayJson(const std::string& profile, const std::string& date,
+                          const std::string& state, const std::string& why) {
+  return Dump({{"schema_version", kStatusSchemaVersion},
+               {"profile", profile},
+               {"date", date},
+               {"state", state},
+               {"why", why}});
+}
+
+}  // namespace paperboy

@@ -1,0 +1,273 @@
+#include "aggregator/plan.h"
+
+#include <algorithm>
+
+#include "aggregator/rules.h"
+
+namespace paperboy {
+
+struct Planner::RowFacts {
+  std::string paper;
+  int64_t version;
+  ListedRow listed;
+  std::string unreadable;
+};
+
+std::vector<Planner::RowFacts> Planner::LoadRows(DigestId digest) {
+  std::vector<RowFacts> rows;
+  auto cursor = db_.Query(
+      "SELECT row.paper, version, announce_type, primary_category, unreadable, category FROM row "
+      "LEFT JOIN listing USING (digest, paper) WHERE row.digest = ? ORDER BY row.paper, category",
+      digest);
+  while (cursor.Next()) {
+    std::string paper = cursor.Text(0);
+    if (rows.empty() || rows.back().paper != paper) {
+      rows.push_back({std::move(paper), cursor.Int(1),
+                      ListedRow{static_cast<wire::AnnounceType>(cursor.Int(2)), cursor.Text(3), {}},
+                      cursor.Text(4)});
+    }
+    rows.back().listed.lists.push_back(cursor.Text(5));
+  }
+  return rows;
+}
+
+std::vector<std::string> Planner::MissingTexts(const Digest& digest, const wire::Profile& profile,
+                                               const std::string& list) {
+  std::vector<std::string> missing;
+  for (const auto& row : LoadRows(digest.id)) {
+    const auto& lists = row.listed.lists;
+    if (!list.empty() && std::find(lists.begin(), lists.end(), list) == lists.end()) continue;
+    if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) continue;
+    if (!FindPaper(db_, row.paper, row.version)) missing.push_back(row.paper);
+  }
+  return missing;
+}
+
+bool Planner::ListsAreIn(const Digest& digest, const wire::Profile& profile) {
+  auto sealed = [&](const std::string& category) {
+    return db_
+        .Query("SELECT 1 FROM category WHERE digest = ? AND category = ?", digest.id, category)
+        .Next();
+  };
+  return (sealed("*") ||
+          std::all_of(profile.categories().begin(), profile.categories().end(), sealed)) &&
+         MissingTexts(digest, profile).empty();
+}
+
+// The earliest date, before the digest's own, whose list for the profile names
+// the paper and wanted it; "" when this digest owns it. A replacement is a paper
+// of its own: only a list that named that version or a later one counts.
+std::string Planner::OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
+                                 bool replacement) {
+  auto cursor = db_.Query(
+      "SELECT min(digest.date) FROM row JOIN digest ON digest.id = row.digest "
+      "WHERE row.paper = ? AND digest.profile = ? AND digest.date < ? AND digest.state <> 'open' "
+      "AND row.state IS NOT 'refused' AND row.state IS NOT 'not_wanted' AND row.version >= ?",
+      paper, digest.profile, digest.date, replacement ? version : 0);
+  return cursor.Next() ? cursor.Text(0) : "";
+}
+
+void Planner::SetState(DigestId digest, const std::string& paper, const std::string& state,
+                       const std::string& why) {
+  db_.Exec(
+      "UPDATE row SET state = ?, why = ?, mendable = 0, position = NULL "
+      "WHERE digest = ? AND paper = ?",
+      state, why, digest, paper);
+}
+
+void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const RowFacts& row) {
+  if (!row.unreadable.empty()) return SetState(digest.id, row.paper, "refused", row.unreadable);
+  if (auto why = UnwantedByList(profile, row.listed)) {
+    return SetState(digest.id, row.paper, "not_wanted", *why);
+  }
+  const bool replacement = row.listed.announce_type == wire::ANNOUNCE_TYPE_REPLACE ||
+                           row.listed.announce_type == wire::ANNOUNCE_TYPE_REPLACE_CROSS;
+  if (auto date = OwnedBefore(digest, row.paper, row.version, replacement); !date.empty()) {
+    return SetState(digest.id, row.paper, "seen_before", date);
+  }
+  const auto paper = FindPaper(db_, row.paper, row.version);
+  if (!paper) throw StorageError("paper " + row.paper + " has no text");
+  if (auto why = UnwantedByText(profile, *paper)) {
+    return SetState(digest.id, row.paper, "not_wanted", *why);
+  }
+  // Which unit of work comes next depends on the edition: looked up anew.
+  db_.Exec(
+      "UPDATE row SET state = NULL, why = '', mendable = 0, position = NULL, work = NULL "
+      "WHERE digest = ? AND paper = ?",
+      digest.id, row.paper);
+}
+
+void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
+  for (const auto& row : LoadRows(digest.id)) PlanRow(digest, profile, row);
+  db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", digest.id);
+  if (digest.voice) AssignWork(digest, profile);
+}
+
+void Planner::Plan(DigestId id) {
+  const Digest digest = *FindDigest(db_, id);
+  PlanRows(digest, LoadProfileRevision(db_, digest.revision));
+  // A paper that a later digest took for its own belongs here now.
+  std::vector<DigestId> later;
+  {
+    auto cursor = db_.Query(
+        "SELECT DISTINCT d.id FROM row mine JOIN row theirs ON theirs.paper = mine.paper "
+        "JOIN digest d ON d.id = theirs.digest WHERE mine.digest = ? AND d.profile = ? "
+        "AND d.date > ? AND d.state <> 'open' "
+        "AND (theirs.state IS NULL OR theirs.state NOT IN ('refused', 'not_wanted')) "
+        "ORDER BY d.date",
+        id, digest.profile, digest.date);
+    while (cursor.Next()) later.push_back(cursor.Int(0));
+  }
+  for (const DigestId other : later) {
+    const Digest next = *FindDigest(db_, other);
+    PlanRows(next, LoadProfileRevision(db_, next.revision));
+  }
+}
+
+void Planner::Bind(DigestId id, const Voice& voice) {
+  db_.Exec("UPDATE digest SET backend = ?, model = ?, temperature = ? WHERE id = ?", voice.backend,
+           voice.model, voice.temperature, id);
+  const Digest digest = *FindDigest(db_, id);
+  AssignWork(digest, LoadProfileRevision(db_, digest.revision));
+}
+
+void Planner::AssignWork(const Digest& digest, const wire::Profile& profile) {
+  const bool titles_first = profile.title_stage() && digest.voice->backend != "lexical";
+  std::vector<std::pair<std::string, int64_t>> rows;
+  {
+    auto cursor = db_.Query(
+        "SELECT paper, version FROM row WHERE digest = ? AND state IS NULL AND work IS NULL",
+        digest.id);
+    while (cursor.Next()) rows.emplace_back(cursor.Text(0), cursor.Int(1));
+  }
+  for (const auto& [paper, version] : rows) {
+    SetWork(digest, profile, paper, version,
+            titles_first ? wire::STAGE_TITLE : wire::STAGE_ABSTRACT);
+  }
+}
+
+void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const std::string& id,
+                      int64_t version, wire::Stage stage) {
+  const auto paper = FindPaper(db_, id, version);
+  if (!paper) throw StorageError("paper " + id + " has no text");
+  const std::string key = WorkKey(*digest.voice, profile, stage, ModelView(*paper, stage));
+  db_.Exec("INSERT OR IGNORE INTO work(key, stage, paper, version) VALUES (?, ?, ?, ?)", Blob{key},
+           static_cast<int64_t>(stage), id, paper->version());
+  db_.Exec("UPDATE row SET work = ? WHERE digest = ? AND paper = ?", Blob{key}, digest.id, id);
+}
+
+bool Planner::Reopen(DigestId id) {
+  const Digest digest = *FindDigest(db_, id);
+  if (!IsMendable(db_, id)) return false;
+  db_.Exec("UPDATE row SET state = NULL, why = '', mendable = 0 WHERE digest = ? AND mendable = 1",
+           id);
+  db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", id);
+  // Nothing answered yet: whoever comes next may score it, as after a mistyped model.
+  const bool answered = db_.Query(
+                               "SELECT 1 FROM row JOIN work ON work.key = row.work "
+                               "WHERE row.digest = ? AND work.state = 'done' LIMIT 1",
+                               id)
+                            .Next();
+  if (!answered) {
+    db_.Exec("UPDATE digest SET backend = NULL, model = NULL, temperature = NULL WHERE id = ?", id);
+    db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", id);
+  } else if (digest.voice) {
+    AssignWork(digest, LoadProfileRevision(db_, digest.revision));
+  }
+  return true;
+}
+
+bool Planner::Advance(DigestId id, int64_t now) {
+  const auto digest = FindDigest(db_, id);
+  if (!digest || digest->state != "sealed") return false;
+  const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+  // Titles: dropped, or on to the abstract. A title stage that failed drops nothing.
+  std::vector<std::pair<std::string, int64_t>> kept;
+  std::vector<std::string> dropped;
+  {
+    auto cursor = db_.Query(
+        "SELECT row.paper, row.version, coalesce(work.kept, 1) FROM row "
+        "JOIN work ON work.key = row.work WHERE row.digest = ? AND row.state IS NULL "
+        "AND work.stage = ? AND work.state <> 'open'",
+        id, static_cast<int64_t>(wire::STAGE_TITLE));
+    while (cursor.Next()) {
+      if (cursor.Int(2)) {
+        kept.emplace_back(cursor.Text(0), cursor.Int(1));
+      } else {
+        dropped.push_back(cursor.Text(0));
+      }
+    }
+  }
+  for (const auto& paper : dropped) SetState(id, paper, "title_dropped", "by its title");
+  for (const auto& [paper, version] : kept) {
+    SetWork(*digest, profile, paper, version, wire::STAGE_ABSTRACT);
+  }
+  const bool waiting = db_.Query(
+                              "SELECT 1 FROM row LEFT JOIN work ON work.key = row.work "
+                              "WHERE row.digest = ? AND row.state IS NULL "
+                              "AND (work.key IS NULL OR work.state = 'open') LIMIT 1",
+                              id)
+                           .Next();
+  if (waiting) return false;
+  Complete(*digest, profile, "", now);
+  return true;
+}
+
+void Planner::GiveUp(DigestId id, const std::string& why, int64_t now) {
+  const Digest digest = *FindDigest(db_, id);
+  Complete(digest, LoadProfileRevision(db_, digest.revision), why, now);
+}
+
+void Planner::Complete(const Digest& digest, const wire::Profile& profile,
+                       const std::string& give_up, int64_t now) {
+  const DigestId id = digest.id;
+  db_.Exec(
+      "UPDATE row SET state = CASE WHEN w.relevance >= ? AND w.novelty >= ? "
+      "THEN 'selected' ELSE 'below_cutoff' END, mendable = 0 FROM work w WHERE w.key = row.work "
+      "AND w.state = 'done' AND w.stage = ? AND row.digest = ? AND row.state IS NULL",
+      profile.relevance_cutoff(), profile.novelty_cutoff(),
+      static_cast<int64_t>(wire::STAGE_ABSTRACT), id);
+  db_.Exec(
+      "UPDATE row SET state = 'unscored', why = w.why, mendable = 0 FROM work w "
+      "WHERE w.key = row.work AND w.state = 'failed' AND row.digest = ? AND row.state IS NULL",
+      id);
+  db_.Exec(
+      "UPDATE row SET state = 'unscored', why = ?, mendable = 1 WHERE digest = ? AND state IS NULL",
+      give_up, id);
+  Number(id);
+  const wire::Funnel funnel = CountFunnel(db_, id);
+  const uint64_t meant = funnel.scanned() - funnel.author_gated();
+  FixFigures(id, funnel.unscored() > max_unscored_share_ * static_cast<double>(meant), now);
+}
+
+// The page's order: score (relevance + novelty), then relevance, both falling;
+// then the arXiv id, rising, which is the order of announcement.
+void Planner::Number(DigestId id) {
+  db_.Exec("UPDATE row SET position = NULL WHERE digest = ?", id);
+  db_.Exec(
+      "UPDATE row SET position = ranked.n FROM (SELECT r.paper, row_number() OVER "
+      "(ORDER BY w.relevance + w.novelty DESC, w.relevance DESC, r.paper) AS n "
+      "FROM row r JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state = 'selected') "
+      "AS ranked WHERE row.digest = ? AND row.paper = ranked.paper",
+      id, id);
+}
+
+void Planner::FixFigures(DigestId id, bool withhold, int64_t now) {
+  db_.Exec(
+      "UPDATE digest SET state = 'complete', withhold = ?, completed_at = ?, "
+      "calls = c.calls, prompt_tokens = c.prompt, completion_tokens = c.completion, "
+      "tokens_reported = c.reported, prompt_picodollars = c.prompt_pd, "
+      "completion_picodollars = c.completion_pd FROM (SELECT count(*) AS calls, "
+      "coalesce(sum(prompt_tokens), 0) AS prompt, coalesce(sum(completion_tokens), 0) AS "
+      "completion, "
+      "coalesce(min(tokens_reported), 1) AS reported, "
+      // One call of unknown cost makes the sum unknown.
+      "CASE WHEN count(prompt_picodollars) = count(*) THEN coalesce(sum(prompt_picodollars), 0) "
+      "END "
+      "AS prompt_pd, CASE WHEN count(completion_picodollars) = count(*) "
+      "THEN coalesce(sum(completion_picodollars), 0) END AS completion_pd "
+      "FROM call WHERE digest = ?) AS c WHERE id = ?",
+      withhold, now, id, id);
+}
+
+}  // namespace paperboy

@@ -1,0 +1,73 @@
+// What becomes of the rows of a digest: the ledger's rules, from a sealed list
+// to a complete digest. No I/O but the database, no clock: the instant of
+// completion is handed in. Everything happens inside the caller's transaction
+// and throws StorageError.
+//
+//   open --all lists sealed--> sealed --every row has its end state--> complete
+//     ^                          ^                                        |
+//     |                          |                                 rendering (publish.h)
+//     '-- new rows ---- published or withheld <--------------------------'
+//                       (back to sealed: new edition, mended rows, an earlier day)
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "aggregator/digests.h"
+#include "aggregator/prices.h"
+#include "aggregator/sqlite.h"
+
+namespace paperboy {
+
+class Planner {
+ public:
+  // A digest with a larger share of unscored papers, of those meant for the
+  // model, is withheld.
+  Planner(Database& db, double max_unscored_share)
+      : db_(db), max_unscored_share_(max_unscored_share) {}
+
+  // Whether all lists of the digest are in, with the text of every wanted paper.
+  bool ListsAreIn(const Digest& digest, const wire::Profile& profile);
+  // Ids of rows that need a text and have none; of one list, or of all ("").
+  std::vector<std::string> MissingTexts(const Digest& digest, const wire::Profile& profile,
+                                        const std::string& list = "");
+
+  // Gives each row its end state or its next unit of work; the digest becomes
+  // sealed. Later digests of the profile that shared a paper are planned again.
+  void Plan(DigestId digest);
+
+  // Fixes who scores the digest and makes its units of work.
+  void Bind(DigestId digest, const Voice& voice);
+
+  // Mendable rows wait again. True when there was one.
+  bool Reopen(DigestId digest);
+
+  // Takes rows on from answered units of work. Completes the digest when every
+  // row has its end state: returns true then.
+  bool Advance(DigestId digest, int64_t now_unix_seconds);
+
+  // Completes it although papers are open: they end as unscored(why), mendable.
+  void GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds);
+
+ private:
+  struct RowFacts;
+  void PlanRows(const Digest& digest, const wire::Profile& profile);
+  void PlanRow(const Digest& digest, const wire::Profile& profile, const RowFacts& row);
+  std::vector<RowFacts> LoadRows(DigestId digest);
+  std::string OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
+                          bool replacement);
+  void AssignWork(const Digest& digest, const wire::Profile& profile);
+  void SetWork(const Digest& digest, const wire::Profile& profile, const std::string& paper,
+               int64_t version, wire::Stage stage);
+  void SetState(DigestId digest, const std::string& paper, const std::string& state,
+                const std::string& why);
+  void Complete(const Digest& digest, const wire::Profile& profile, const std::string& give_up,
+                int64_t now);
+  void FixFigures(DigestId digest, bool withhold, int64_t now);
+  void Number(DigestId digest);
+
+  Database& db_;
+  double max_unscored_share_;
+};
+
+}  // namespace paperboy

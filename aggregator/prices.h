@@ -1,0 +1,43 @@
+// What a model's tokens cost. Money is whole picodollars (10^-12 dollars), so
+// that tokens times price is exact: $2.50 per million tokens is 2,500,000 each.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/result.h"
+
+namespace paperboy {
+
+using Picodollars = int64_t;
+inline constexpr Picodollars kPicodollarsPerDollar = 1'000'000'000'000;
+
+struct Price {
+  Picodollars prompt = 0;  // per token
+  Picodollars cached = 0;  // per prompt token that the provider had cached
+  Picodollars completion = 0;
+};
+
+class Prices {
+ public:
+  // The format of config/prices.toml; `name` is for error messages.
+  static Result<Prices> Parse(std::string_view toml, const std::string& name);
+  // The table that the binary carries.
+  static Prices Bundled();
+
+  // By the model's name, or by its name without a trailing date as in
+  // "gpt-4o-2024-08-06". The lexical backend is free. nullopt: unknown.
+  std::optional<Price> Of(const std::string& model) const;
+
+ private:
+  std::map<std::string, Price> by_model_;
+};
+
+// "$0.23", "$0.2", "$0.0": dollars rounded half to even to two digits, printed
+// as the shortest decimal with at least one digit after the point.
+std::string FormatDollars(Picodollars amount);
+
+}  // namespace paperboy

@@ -1,0 +1,52 @@
+// From a complete digest to files. What is published is committed first, with
+// the bytes of each file; OUT is a copy of it that can be made again at any
+// time. Files are written aside, synced and renamed, so that nobody ever sees a
+// part of one.
+//
+//   OUT/PROFILE/md/YYYY-MM/DATE-output.md      the page
+//   OUT/PROFILE/json/YYYY-MM/DATE-output.json  the selected papers
+//   OUT/PROFILE/json/YYYY-MM/DATE-digest.json  state, funnel, every row; also of a withheld digest
+//   OUT/PROFILE/output.md                      copy of the newest date's page
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "aggregator/digests.h"
+#include "common/result.h"
+
+namespace paperboy {
+
+class Publisher {
+ public:
+  Publisher(Database& db, std::string out_dir) : db_(db), out_(std::move(out_dir)) {}
+
+  // Renders a complete digest and commits it as published or withheld, in a
+  // transaction of its own. Throws StorageError.
+  void Publish(DigestId id);
+
+  // The status file of a date without an announcement, as the table day has it.
+  // Inside the caller's transaction.
+  void RecordDay(const std::string& profile, const std::string& date);
+
+  // Writes every file that is missing from OUT or differs from the ledger (of
+  // one digest, or all), and each profile's newest page. Returns how many were
+  // written; kStorage names the file that could not be.
+  Result<int> Reconcile(std::optional<DigestId> only = std::nullopt);
+
+  // Path of the page below OUT, whether or not it exists.
+  std::string PagePath(const Digest& digest) const;
+
+ private:
+  void Record(const std::string& path, std::optional<DigestId> digest, const std::string& content);
+  // Writes the content recorded for `source` to OUT/`path` unless it is there.
+  Result<int> WriteIfStale(const std::string& path, const std::string& source,
+                           const std::string& sha256);
+  Status WriteAtomically(const std::string& path, const std::string& content);
+
+  Database& db_;
+  std::string out_;
+};
+
+}  // namespace paperboy

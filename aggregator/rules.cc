@@ -1,0 +1,90 @@
+#include "aggregator/rules.h"
+
+#include <algorithm>
+
+#include "common/text.h"
+
+namespace paperboy {
+namespace {
+
+bool AnyMatches(const wire::Profile& profile, const std::string& category) {
+  return std::any_of(profile.categories().begin(), profile.categories().end(),
+                     [&](const auto& wanted) { return CategoryMatches(wanted, category); });
+}
+
+std::string Join(const auto& items) {
+  std::string text;
+  for (const auto& item : items) text += (text.empty() ? "" : ", ") + std::string(item);
+  return text;
+}
+
+}  // namespace
+
+wire::AnnounceType MergeAnnounceTypes(wire::AnnounceType a, wire::AnnounceType b) {
+  if (a == wire::ANNOUNCE_TYPE_UNKNOWN) return b;
+  if (b == wire::ANNOUNCE_TYPE_UNKNOWN) return a;
+  return std::min(a, b);
+}
+
+std::string AnnounceTypeName(wire::AnnounceType type) {
+  switch (type) {
+    case wire::ANNOUNCE_TYPE_NEW:
+      return "new";
+    case wire::ANNOUNCE_TYPE_CROSS:
+      return "cross";
+    case wire::ANNOUNCE_TYPE_REPLACE:
+      return "replace";
+    case wire::ANNOUNCE_TYPE_REPLACE_CROSS:
+      return "replace-cross";
+    default:
+      return "unknown";
+  }
+}
+
+bool CategoryMatches(const std::string& wanted, const std::string& category) {
+  if (wanted == category) return true;
+  std::string archive = wanted;
+  if (archive.ends_with(".*")) archive.resize(archive.size() - 2);
+  return archive.find('.') == std::string::npos && category.starts_with(archive + ".");
+}
+
+std::optional<std::string> UnwantedByList(const wire::Profile& profile, const ListedRow& row) {
+  const auto& types = profile.announce_types();
+  if (row.announce_type != wire::ANNOUNCE_TYPE_UNKNOWN &&
+      std::find(types.begin(), types.end(), row.announce_type) == types.end()) {
+    return "announce_type: " + AnnounceTypeName(row.announce_type);
+  }
+  const bool listed = std::any_of(row.lists.begin(), row.lists.end(), [&](const auto& list) {
+    return list == "*" || AnyMatches(profile, list) ||
+           std::find(profile.categories().begin(), profile.categories().end(), list) !=
+               profile.categories().end();
+  });
+  if (!listed) return "category: listed in " + Join(row.lists) + " only";
+  if (profile.primary_only() && !row.primary_category.empty() &&
+      !AnyMatches(profile, row.primary_category)) {
+    return "category: primary is " + row.primary_category;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> UnwantedByText(const wire::Profile& profile, const wire::Paper& paper) {
+  if (paper.categories_size() > 0 &&
+      std::none_of(paper.categories().begin(), paper.categories().end(),
+                   [&](const auto& category) { return AnyMatches(profile, category); })) {
+    return "category: " + Join(paper.categories());
+  }
+  if (profile.include_keywords().empty() && profile.exclude_keywords().empty()) return std::nullopt;
+  const auto words = Words(TexAccentsToUnicode(paper.title() + " . " + paper.abstract()));
+  for (const auto& keyword : profile.exclude_keywords()) {
+    if (ContainsPhrase(words, keyword)) return "keyword: has \"" + keyword + "\"";
+  }
+  const auto& include = profile.include_keywords();
+  if (!include.empty() && std::none_of(include.begin(), include.end(), [&](const auto& keyword) {
+        return ContainsPhrase(words, keyword);
+      })) {
+    return "keyword: has none of those asked for";
+  }
+  return std::nullopt;
+}
+
+}  // namespace paperboy

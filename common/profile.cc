@@ -1,0 +1,324 @@
+#include "common/profile.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+
+#include "common/text.h"
+
+namespace paperboy {
+namespace {
+
+constexpr size_t kMaxFileBytes = 1 << 20;
+constexpr size_t kMaxListEntries = 1000;
+constexpr double kMaxBudgetDollars = 1e6;  // fits int64 as picodollars
+
+struct AnnounceTypeName {
+  std::string_view name;
+  wire::AnnounceType type;
+};
+constexpr AnnounceTypeName kAnnounceTypes[] = {
+    {"new", wire::ANNOUNCE_TYPE_NEW},
+    {"cross", wire::ANNOUNCE_TYPE_CROSS},
+    {"replace", wire::ANNOUNCE_TYPE_REPLACE},
+    {"replace-cross", wire::ANNOUNCE_TYPE_REPLACE_CROSS},
+};
+
+wire::Profile Defaults() {
+  wire::Profile profile;
+  profile.add_categories("cs.LG");
+  profile.add_announce_types(wire::ANNOUNCE_TYPE_NEW);
+  profile.add_announce_types(wire::ANNOUNCE_TYPE_CROSS);
+  profile.set_relevance_cutoff(8);
+  profile.set_novelty_cutoff(7);
+  profile.set_batch_size(4);
+  return profile;
+}
+
+Result<std::string> ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Invalid(fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
+  std::string text(kMaxFileBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad() || std::filesystem::is_directory(path)) {
+    return Invalid(path + ": cannot be read: not a file");
+  }
+  if (text.size() > kMaxFileBytes) {
+    return Invalid(fmt::format("{}: longer than {} bytes", path, kMaxFileBytes));
+  }
+  for (size_t pos = 0; pos < text.size();) {
+    const size_t start = pos;
+    bool valid = true;
+    NextChar(text, &pos, &valid);
+    if (valid) continue;
+    const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(start), '\n');
+    return Invalid(fmt::format("{}:{}: not valid UTF-8", path, line));
+  }
+  return text;
+}
+
+// Calls `each(line, number)` for every line until it fails.
+template <class Each>
+Status ForEachLine(std::string_view text, Each each) {
+  for (size_t number = 1; !text.empty(); ++number) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    if (Status done = each(text.substr(0, end), number); !done.ok()) return done;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return Ok();
+}
+
+Result<std::string> ReadPrompt(const std::string& path) {
+  auto text = ReadFile(path);
+  if (!text.ok()) return text;
+  size_t markers = 0;
+  Status checked = ForEachLine(*text, [&](std::string_view line, size_t number) -> Status {
+    if (line.find(kPaperListMarker) == std::string_view::npos) return Ok();
+    if (Trim(line) != kPaperListMarker) {
+      return Invalid(
+          fmt::format("{}:{}: {} must stand alone in its line", path, number, kPaperListMarker));
+    }
+    ++markers;
+    return Ok();
+  });
+  if (!checked.ok()) return checked.error();
+  if (markers != 1) {
+    return Invalid(fmt::format("{}: {} lines are {}; exactly one must be, where the papers go",
+                               path, markers, kPaperListMarker));
+  }
+  text->erase(text->find_last_not_of("\r\n") + 1);
+  return text;
+}
+
+// The keys of profile.toml, read one by one; the first fault is kept and the
+// rest then does nothing. Keys that nobody asked for are faults at the end.
+class Keys {
+ public:
+  Keys(const std::string& path, const toml::table& table) : path_(path), table_(table) {}
+
+  template <class Set>
+  void Text(std::string_view key, Set set) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return;
+    const auto text = node->value_exact<std::string>();
+    if (!text) return Fail(*node, key, "must be a string");
+    set(*text);
+  }
+
+  template <class Set>
+  void Flag(std::string_view key, Set set) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return;
+    const auto flag = node->value_exact<bool>();
+    if (!flag) return Fail(*node, key, "must be true or false");
+    set(*flag);
+  }
+
+  template <class Set>
+  void Integer(std::string_view key, int64_t min, int64_t max, Set set) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return;
+    const auto number = node->value_exact<int64_t>();
+    if (!number || *number < min || *number > max) {
+      return Fail(*node, key, fmt::format("must be a whole number from {} to {}", min, max));
+    }
+    set(static_cast<uint32_t>(*number));
+  }
+
+  template <class Set>
+  void Number(std::string_view key, double min, double max, Set set) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return;
+    const auto number = node->is_number() ? node->value<double>() : std::nullopt;
+    if (!number || !(*number >= min && *number <= max)) {
+      return Fail(*node, key, fmt::format("must be a number from {} to {}", min, max));
+    }
+    set(*number);
+  }
+
+  // Calls begin() and then add(text) for each entry; add returns what is wrong with it, or "".
+  template <class Begin, class Add>
+  void List(std::string_view key, Begin begin, Add add) {
+    const toml::node* node = Take(key);
+    if (node == nullptr) return;
+    const toml::array* array = node->as_array();
+    if (array == nullptr || array->size() > kMaxListEntries) {
+      return Fail(*node, key, fmt::format("must be a list of at most {} strings", kMaxListEntries));
+    }
+    begin();
+    std::vector<std::string> seen;
+    for (const toml::node& each : *array) {
+      const auto text = each.value_exact<std::string>();
+      if (!text) return Fail(each, key, "must hold strings only");
+      if (std::ranges::find(seen, *text) != seen.end()) {
+        return Fail(each, key, fmt::format("holds \"{}\" twice", *text));
+      }
+      if (const std::string wrong = add(*text); !wrong.empty()) {
+        return Fail(each, key, fmt::format("\"{}\" {}", *text, wrong));
+      }
+      seen.push_back(*text);
+    }
+  }
+
+  Status Done() {
+    for (const auto& [key, node] : table_) {
+      if (std::ranges::find(known_, key.str()) != known_.end()) continue;
+      Fail(node, key.str(), fmt::format("is unknown; keys are {}", fmt::join(known_, ", ")));
+    }
+    if (!fault_.empty()) return Invalid(fault_);
+    return Ok();
+  }
+
+ private:
+  const toml::node* Take(std::string_view key) {
+    known_.push_back(key);
+    return table_.get(key);
+  }
+
+  void Fail(const toml::node& node, std::string_view key, const std::string& what) {
+    if (!fault_.empty()) return;
+    fault_ = fmt::format("{}:{}: key {}: {}", path_, node.source().begin.line, key, what);
+  }
+
+  const std::string& path_;
+  const toml::table& table_;
+  std::vector<std::string_view> known_;
+  std::string fault_;
+};
+
+std::string AddAnnounceType(const std::string& name, wire::Profile* profile) {
+  const auto* known = std::ranges::find(kAnnounceTypes, name, &AnnounceTypeName::name);
+  if (known == std::end(kAnnounceTypes)) return "is not new, cross, replace or replace-cross";
+  profile->add_announce_types(known->type);
+  return "";
+}
+
+std::string AddCategory(const std::string& name, wire::Profile* profile) {
+  static const std::regex form("[a-z]+(-[a-z]+)*(\\.(\\*|[A-Za-z]+(-[A-Za-z]+)*))?");
+  constexpr size_t kMaxLength = 40;
+  if (name.size() > kMaxLength || !std::regex_match(name, form)) {
+    return "is no arXiv category; write cs.LG, hep-th, or cs.* for all of cs";
+  }
+  profile->add_categories(name);
+  return "";
+}
+
+// A keyword or topic without a letter or digit could never be found.
+template <class Add>
+auto IfItHasWords(Add add) {
+  return [add](const std::string& text) -> std::string {
+    if (Words(text).empty()) return "has no letter or digit";
+    add(text);
+    return "";
+  };
+}
+
+void ReadKeys(Keys* keys, wire::Profile* profile) {
+  keys->Text("name", [&](const std::string& text) { profile->set_name(text); });
+  keys->List(
+      "categories", [&] { profile->clear_categories(); },
+      [&](const std::string& name) { return AddCategory(name, profile); });
+  keys->List(
+      "announce_types", [&] { profile->clear_announce_types(); },
+      [&](const std::string& name) { return AddAnnounceType(name, profile); });
+  keys->Flag("primary_only", [&](bool flag) { profile->set_primary_only(flag); });
+  keys->Integer("relevance_cutoff", 1, 10, [&](uint32_t n) { profile->set_relevance_cutoff(n); });
+  keys->Integer("novelty_cutoff", 1, 10, [&](uint32_t n) { profile->set_novelty_cutoff(n); });
+  keys->Text("model", [&](const std::string& text) { profile->set_model(text); });
+  keys->Flag("title_stage", [&](bool flag) { profile->set_title_stage(flag); });
+  keys->Integer("batch_size", 1, 64, [&](uint32_t n) { profile->set_batch_size(n); });
+  keys->Integer("h_index_cutoff", 0, 1000, [&](uint32_t n) { profile->set_h_index_cutoff(n); });
+  const auto nothing = [] {};
+  keys->List("include_keywords", nothing,
+             IfItHasWords([profile](const auto& text) { profile->add_include_keywords(text); }));
+  keys->List("exclude_keywords", nothing,
+             IfItHasWords([profile](const auto& text) { profile->add_exclude_keywords(text); }));
+  keys->List("topics", nothing,
+             IfItHasWords([profile](const auto& text) { profile->add_topics(text); }));
+  keys->Number("budget_dollars_per_day", 0, kMaxBudgetDollars, [&](double dollars) {
+    // Through whole micro-dollars: a binary fraction times 1e12 would not be what was written.
+    profile->set_budget_picodollars_per_day(std::llround(dollars * 1e6) * 1'000'000);
+  });
+}
+
+Status ReadSettings(const std::string& path, wire::Profile* profile) {
+  auto text = ReadFile(path);
+  if (!text.ok()) return text.error();
+  toml::table table;
+  try {
+    table = toml::parse(*text);
+  } catch (const toml::parse_error& error) {
+    return Invalid(fmt::format("{}:{}: {}", path, error.source().begin.line, error.description()));
+  }
+  Keys keys(path, table);
+  ReadKeys(&keys, profile);
+  if (Status done = keys.Done(); !done.ok()) return done;
+  static const std::regex name("[a-z0-9-]{1,64}");
+  if (!std::regex_match(profile->name(), name)) {
+    return Invalid(fmt::format("{}: key name: \"{}\" must be 1 to 64 characters of a-z, 0-9 and -",
+                               path, profile->name()));
+  }
+  if (profile->categories().empty() || profile->announce_types().empty()) {
+    return Invalid(path + ": keys categories and announce_types: each must name at least one");
+  }
+  std::sort(profile->mutable_announce_types()->begin(), profile->mutable_announce_types()->end());
+  return Ok();
+}
+
+}  // namespace
+
+Result<std::vector<FollowedAuthor>> ParseAuthors(std::string_view text, const std::string& file) {
+  std::vector<FollowedAuthor> authors;
+  Status parsed = ForEachLine(text, [&](std::string_view line, size_t number) -> Status {
+    line = Trim(line.substr(0, line.find('#')));
+    if (line.empty()) return Ok();
+    const size_t comma = line.rfind(',');
+    const std::string_view name = Trim(line.substr(0, std::min(comma, line.size())));
+    const std::string_view id = comma == line.npos ? "" : Trim(line.substr(comma + 1));
+    const bool digits = !id.empty() && id.find_first_not_of("0123456789") == id.npos;
+    if (name.empty() || !digits) {
+      return Invalid(fmt::format(
+          "{}:{}: must be \"name, id\", the id being Semantic Scholar's number", file, number));
+    }
+    authors.push_back({std::string(name), std::string(id)});
+    return Ok();
+  });
+  if (!parsed.ok()) return parsed.error();
+  return authors;
+}
+
+Result<wire::Profile> LoadProfile(const std::string& dir) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(dir, error)) {
+    return Invalid(dir + ": no such folder; a profile is one with profile.toml and prompt.md");
+  }
+  wire::Profile profile = Defaults();
+  if (Status read = ReadSettings(dir + "/profile.toml", &profile); !read.ok()) return read.error();
+
+  auto prompt = ReadPrompt(dir + "/prompt.md");
+  if (!prompt.ok()) return prompt.error();
+  profile.set_prompt(std::move(*prompt));
+
+  if (const std::string path = dir + "/title_prompt.md"; std::filesystem::exists(path, error)) {
+    auto title_prompt = ReadPrompt(path);
+    if (!title_prompt.ok()) return title_prompt.error();
+    profile.set_title_prompt(std::move(*title_prompt));
+  }
+  if (const std::string path = dir + "/authors.txt"; std::filesystem::exists(path, error)) {
+    auto text = ReadFile(path);
+    if (!text.ok()) return text.error();
+    if (auto authors = ParseAuthors(*text, path); !authors.ok()) return authors.error();
+    profile.set_authors(std::move(*text));
+  }
+  // No maps in the message: its serialisation is the same everywhere for one protobuf version.
+  profile.set_revision(Sha256Hex(profile.SerializeAsString()));
+  return profile;
+}
+
+}  // namespace paperboy

@@ -1,0 +1,52 @@
+// A profile folder: profile.toml, prompt.md, authors.txt, and optionally
+// title_prompt.md. Pure but for reading the folder; any thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.h"
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+// The line of prompt.md that the papers replace.
+inline constexpr char kPaperListMarker[] = "[PAPER LIST HERE]";
+
+// The whole profile, with its revision and with defaults for keys that
+// profile.toml leaves out; every key but `name` has one (profile.cc).
+//
+//   name                    [a-z0-9-], at most 64 characters: identity and folder of its pages
+//   categories              arXiv categories: cs.LG, hep-th, cs.* or cs (a whole archive)
+//   announce_types          of new, cross, replace, replace-cross
+//   primary_only            only papers whose primary category is one of categories
+//   relevance_cutoff, novelty_cutoff   1 to 10: a paper must reach both
+//   model                   "": that of the first scorer that takes a batch
+//   title_stage             whether the model drops papers by title first
+//   batch_size              1 to 64 papers per call at most
+//   h_index_cutoff          0 to 1000; 0: no gate
+//   include_keywords        if any, a paper with none of them is not wanted
+//   exclude_keywords        a paper with one of them is not wanted
+//   topics                  what the lexical backend ranks by
+//   budget_dollars_per_day  0: no budget; kept to the micro-dollar
+//
+// The texts are kept as they are, but for newlines at the end of the two
+// prompts. authors.txt and title_prompt.md may be absent: empty.
+// Errors (all kInvalid) name the file, the line or key and what is allowed: a
+// missing folder or prompt, a prompt that does not hold the marker exactly once,
+// alone in its line, an unknown key, a value out of range, text that is not
+// UTF-8, a file above 1 MiB.
+Result<wire::Profile> LoadProfile(const std::string& dir);
+
+// One of the authors whose papers are always on the page.
+struct FollowedAuthor {
+  std::string name;
+  std::string id;  // Semantic Scholar's, digits
+};
+
+// authors.txt: "name, id" lines; # starts a comment. Errors (kInvalid) name
+// `file` and the line.
+Result<std::vector<FollowedAuthor>> ParseAuthors(std::string_view text, const std::string& file);
+
+}  // namespace paperboy

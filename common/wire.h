@@ -1,0 +1,31 @@
+// The wire's version, limits and ports, shared by both ends. See
+// proto/paperboy.proto for the messages.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace paperboy {
+
+// Raised when a peer that does not know a change would do harm.
+inline constexpr uint32_t kWireMajor = 1;
+
+// Largest frame that a bound socket accepts: a batch of 64 papers with a
+// prompt, or 200 rows with their texts, stays well below.
+inline constexpr int64_t kMaxFrameBytes = 16 << 20;
+// Rows and papers per message.
+inline constexpr int kMaxRowsPerMessage = 200;
+
+// Heartbeats (see "Kubernetes" and "ZeroMQ" in ARCHITECTURE.md).
+inline constexpr std::chrono::milliseconds kBeat{1'000};  // each side, while connected
+inline constexpr std::chrono::milliseconds kSilence{
+    8'000};  // a peer silent for that long is taken for dead
+inline constexpr std::chrono::milliseconds kReplyTimeout{
+    5'000};  // a request unanswered is sent again
+
+// ZeroMQ's own heartbeat: interval, time-out, time to live. It notices a dead
+// TCP peer, not a hung program.
+inline constexpr int kZmqHeartbeatIvlMs = 2'000;
+inline constexpr int kZmqHeartbeatTimeoutMs = 6'000;
+
+}  // namespace paperboy

@@ -1,0 +1,63 @@
+// The fetcher's end of the wire: requests that are sent until they are
+// answered, and what the aggregator tells unasked. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <zmq.hpp>
+
+#include "common/result.h"
+#include "fetcher/progress.h"
+#include "fetcher/pump.h"
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+class AggregatorClient {
+ public:
+  // Progress and Published, in the order in which they come, during any wait.
+  using OnPush = std::function<void(const wire::FetcherReply&)>;
+
+  // kInvalid: no endpoint. An aggregator that is not there yet is waited for.
+  static Result<std::unique_ptr<AggregatorClient>> Connect(zmq::context_t& context,
+                                                           const std::string& endpoint, Pump& pump,
+                                                           Progress& progress);
+  ~AggregatorClient();
+  AggregatorClient(const AggregatorClient&) = delete;
+  AggregatorClient& operator=(const AggregatorClient&) = delete;
+
+  void SetOnPush(OnPush fn) { on_push_ = std::move(fn); }
+
+  // Sends `message` and again after each kReplyTimeout, and waits when the
+  // aggregator is busy or of another version.
+  //
+  // kInvalid: refused and would be again. kConflict: a newer edition of the
+  // digest exists. kUnavailable: the deadline passed, or the process stops.
+  Result<wire::FetcherReply> Call(wire::FetcherMessage message, MonotonicTime deadline);
+
+ private:
+  AggregatorClient(zmq::socket_t socket, std::string endpoint, Pump& pump, Progress& progress);
+  void Receive();
+  // The answer to the request in flight, or nothing when it is time to send again.
+  std::optional<wire::FetcherReply> SendOnce(const std::string& frame, MonotonicTime deadline);
+  // Why an answer means to ask again, and how long to wait; nothing: it is final.
+  struct Again {
+    std::string why;
+    Milliseconds wait;
+  };
+  std::optional<Again> MustAskAgain(const wire::FetcherReply& reply, int tries) const;
+
+  zmq::socket_t socket_;
+  const std::string endpoint_;
+  Pump& pump_;
+  Progress& progress_;
+  OnPush on_push_;
+  uint64_t next_request_ = 1;
+  uint64_t in_flight_ = 0;  // request whose answer is waited for; 0: none
+  std::optional<wire::FetcherReply> reply_;
+};
+
+}  // namespace paperboy

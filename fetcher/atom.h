@@ -1,0 +1,30 @@
+// Answers of arXiv's API, in the format of before and after 2026. Pure; any
+// thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/eastern.h"
+#include "common/result.h"
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+// One page of answers, in the server's order. Rows carry their paper; an entry
+// that could not be read has `refused` set and no id.
+struct ApiPage {
+  struct Entry {
+    wire::Row row;
+    WallTime published;  // submission of the first version
+  };
+  uint64_t total = 0;  // opensearch:totalResults: on all pages together
+  std::vector<Entry> entries;
+};
+
+// kUnavailable: cut off, or not XML. kInvalid: arXiv's own error feed (one
+// entry titled Error), with what it says; or XML that is no answer of the API.
+Result<ApiPage> ParseApiPage(const std::string& body);
+
+}  // namespace paperboy

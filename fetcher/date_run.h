@@ -1,0 +1,70 @@
+// The digests of one date, one for each profile, delivered and followed
+// together. One thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "fetcher/delivery.h"
+#include "fetcher/outcome.h"
+#include "fetcher/progress.h"
+#include "fetcher/pump.h"
+
+namespace paperboy {
+
+class DateRun {
+ public:
+  struct Parts {
+    Pump& pump;
+    Progress& progress;
+    AggregatorClient& client;
+    SeenHint& hint;
+  };
+
+  // `targets` differ in their profiles. Pushes of `parts.client` are this
+  // object's while it lives.
+  DateRun(Parts parts, std::vector<Delivery::Target> targets, MonotonicTime deadline);
+  ~DateRun();
+  DateRun(const DateRun&) = delete;
+  DateRun& operator=(const DateRun&) = delete;
+
+  // Digests that have no outcome yet. What fails in the calls below becomes the
+  // outcome of that digest alone.
+  bool done() const { return active_.empty(); }
+
+  void Open();
+  void Deliver(const Listings& lists);
+  // Lists that a digest without outcome lacks.
+  std::set<std::string> Missing() const;
+
+  // Waits until every digest is published or withheld, or the deadline passes.
+  // A digest of which nothing is heard for 5 s (the aggregator was restarted) is
+  // delivered again from `lists`. False when a list is missing for that: read
+  // it and call again.
+  bool Follow(const Listings& lists);
+
+  // Both end the digests that still lack a list; the others can be followed.
+  void FailIncomplete(const Error& error);
+  void EndUnannounced(const std::string& why);
+
+  std::vector<Outcome> TakeOutcomes() { return std::move(outcomes_); }
+
+ private:
+  void End(size_t index, Outcome outcome);
+  void EndIncomplete(const std::function<Outcome(const Delivery::Target&)>& outcome);
+  void Collect();
+  void Show();
+  void DeliverSilentOnes(const Listings& lists);
+  Outcome Late(const Delivery& delivery) const;
+
+  const Parts parts_;
+  const MonotonicTime deadline_;
+  std::vector<std::unique_ptr<Delivery>> active_;
+  std::vector<wire::Progress> ended_;  // last progress of the others, for the sums
+  std::vector<Outcome> outcomes_;
+};
+
+}  // namespace paperboy

@@ -1,0 +1,160 @@
+#include "fetcher/delivery.h"
+
+#include <algorithm>
+
+#include "common/wire.h"
+
+namespace paperboy {
+namespace {
+
+// Well below kMaxFrameBytes: the last row of a message may be a large one.
+constexpr size_t kMaxMessageBytes = 4 << 20;
+// How often a refused delivery begins again: the ledger may have been replaced,
+// or another fetcher may have completed the list meanwhile.
+constexpr int kAttempts = 3;
+
+}  // namespace
+
+Delivery::Delivery(AggregatorClient& client, SeenHint& hint, Target target)
+    : client_(client), hint_(hint), target_(std::move(target)) {}
+
+Status Delivery::Open(MonotonicTime deadline) {
+  // Opening with this revision again would replace a newer edition.
+  if (opened_before_) {
+    if (const Status current = CheckEdition(deadline); !current) return current;
+  }
+  wire::FetcherMessage message;
+  wire::OpenDigest* open = message.mutable_open();
+  *open->mutable_profile() = target_.profile;
+  open->set_date(target_.date);
+  open->set_source(target_.source);
+  open->set_remedial_from(target_.remedial_from);
+  open->set_remedial_to(target_.remedial_to);
+  Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
+  if (!reply) return reply.error();
+  if (!reply->has_opened())
+    return Invalid("the aggregator answered an opening with something else");
+  opened_ = reply->opened();
+  sealed_ = {opened_.sealed().begin(), opened_.sealed().end()};
+  opened_before_ = true;
+  return Ok();
+}
+
+// An empty list of rows changes nothing and tells whether the edition stands. A
+// digest that the ledger does not know is no conflict: the ledger was replaced.
+Status Delivery::CheckEdition(MonotonicTime deadline) {
+  wire::FetcherMessage message;
+  message.mutable_rows()->set_digest(opened_.digest());
+  message.mutable_rows()->set_edition(opened_.edition());
+  message.mutable_rows()->set_category(target_.categories.front());
+  const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
+  if (!reply && reply.error().kind != ErrorKind::kInvalid) return reply.error();
+  return Ok();
+}
+
+Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
+  Status status = Ok();
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (const Status opened = Open(deadline); !opened) return opened;
+    status = Ok();
+    for (const std::string& category : Missing()) {
+      const auto list = lists.find(category);
+      if (list == lists.end()) continue;
+      status = Send(list->second, deadline);
+      if (!status) break;
+    }
+    if (status || status.error().kind != ErrorKind::kInvalid) return status;
+  }
+  return status;
+}
+
+std::vector<std::string> Delivery::Missing() const {
+  std::vector<std::string> missing;
+  for (const std::string& category : target_.categories) {
+    if (!sealed_.contains(category)) missing.push_back(category);
+  }
+  return missing;
+}
+
+// Rows as they go into one message; those that Redis has seen go without text.
+wire::Rows Delivery::MakeRows(const Listing& list, size_t begin) {
+  const size_t most = std::min(list.rows.size(), begin + kMaxRowsPerMessage);
+  std::vector<std::string> ids;
+  for (size_t i = begin; i < most; ++i) ids.push_back(list.rows[i].id());
+  const std::vector<bool> seen = hint_.Seen(opened_.ledger(), target_.profile.name(), ids);
+  wire::Rows rows;
+  rows.set_digest(opened_.digest());
+  rows.set_edition(opened_.edition());
+  rows.set_category(list.category);
+  size_t bytes = 0;
+  for (size_t i = begin; i < most && bytes < kMaxMessageBytes; ++i) {
+    wire::Row* row = rows.add_rows();
+    *row = list.rows[i];
+    if (seen[i - begin]) row->clear_paper();
+    bytes += row->ByteSizeLong();
+  }
+  return rows;
+}
+
+Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTime deadline) {
+  wire::FetcherMessage message;
+  *message.mutable_rows() = MakeRows(list, begin);
+  const size_t end = begin + message.rows().rows_size();
+  const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
+  if (!reply) return reply.error();
+  const std::set<std::string> ids = {reply->want().ids().begin(), reply->want().ids().end()};
+  std::vector<const wire::Paper*> wanted;
+  for (size_t i = begin; i < end; ++i) {
+    const wire::Row& row = list.rows[i];
+    if (row.has_paper() && ids.contains(row.id())) wanted.push_back(&row.paper());
+  }
+  if (const Status sent = SendPapers(wanted, deadline); !sent) return sent.error();
+  return end;
+}
+
+Status Delivery::Send(const Listing& list, MonotonicTime deadline) {
+  published_.reset();
+  for (size_t begin = 0; begin < list.rows.size();) {
+    const Result<size_t> end = SendRows(list, begin, deadline);
+    if (!end) return end.error();
+    begin = *end;
+  }
+  wire::FetcherMessage message;
+  message.mutable_seal()->set_digest(opened_.digest());
+  message.mutable_seal()->set_edition(opened_.edition());
+  message.mutable_seal()->set_category(list.category);
+  message.mutable_seal()->set_rows(list.rows.size());
+  const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
+  if (!reply) return reply.error();
+  sealed_.insert(list.category);
+  return Ok();
+}
+
+Status Delivery::SendPapers(const std::vector<const wire::Paper*>& papers, MonotonicTime deadline) {
+  for (size_t i = 0; i < papers.size();) {
+    wire::FetcherMessage message;
+    wire::Papers* body = message.mutable_papers();
+    body->set_digest(opened_.digest());
+    body->set_edition(opened_.edition());
+    for (size_t bytes = 0; i < papers.size() && bytes < kMaxMessageBytes; ++i) {
+      *body->add_papers() = *papers[i];
+      bytes += papers[i]->ByteSizeLong();
+    }
+    const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
+    if (!reply) return reply.error();
+  }
+  return Ok();
+}
+
+void Delivery::OnPush(const wire::FetcherReply& reply, MonotonicTime now) {
+  if (digest() == 0) return;
+  if (reply.has_progress() && reply.progress().digest() == digest()) {
+    progress_ = reply.progress();
+    heard_at_ = now;
+  } else if (reply.has_published() && reply.published().digest() == digest()) {
+    published_ = reply.published();
+    heard_at_ = now;
+  }
+}
+
+}  // namespace paperboy

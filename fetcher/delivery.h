@@ -1,0 +1,78 @@
+// One profile's digest for one date on its way into the ledger. Every step can
+// be repeated: after the aggregator was restarted, or lost its ledger, Deliver
+// sends again what it lacks. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/result.h"
+#include "fetcher/aggregator_client.h"
+#include "fetcher/listing.h"
+#include "fetcher/seen_hint.h"
+
+namespace paperboy {
+
+// Lists read so far, by category.
+using Listings = std::map<std::string, Listing>;
+
+class Delivery {
+ public:
+  struct Target {
+    wire::Profile profile;
+    std::string date;
+    std::string source;         // rss, api, file
+    std::string remedial_from;  // as on the page, or empty
+    std::string remedial_to;
+    std::vector<std::string> categories;  // lists that make it complete
+  };
+
+  Delivery(AggregatorClient& client, SeenHint& hint, Target target);
+
+  const Target& target() const { return target_; }
+  int64_t digest() const { return opened_.digest(); }  // 0 before it is open
+
+  // Opens the digest: joins it, or begins it. Errors of this and of Deliver are
+  // those of AggregatorClient::Call; kConflict when another revision of the
+  // profile has replaced this one's edition.
+  Status Open(MonotonicTime deadline);
+
+  // Opens the digest and sends the lists that the ledger lacks, as far as
+  // `lists` has them.
+  Status Deliver(const Listings& lists, MonotonicTime deadline);
+
+  // Categories whose lists the ledger lacks, as of the last call.
+  std::vector<std::string> Missing() const;
+
+  // Takes what the aggregator told about this digest.
+  void OnPush(const wire::FetcherReply& reply, MonotonicTime now);
+  const wire::Progress& progress() const { return progress_; }
+  // The outcome, unless something was sent since.
+  const std::optional<wire::Published>& published() const { return published_; }
+  MonotonicTime heard_at() const { return heard_at_; }
+  void SetHeardAt(MonotonicTime t) { heard_at_ = t; }
+
+ private:
+  Status CheckEdition(MonotonicTime deadline);
+  Status Send(const Listing& list, MonotonicTime deadline);
+  // Sends rows from `begin` on; returns where the next message begins.
+  Result<size_t> SendRows(const Listing& list, size_t begin, MonotonicTime deadline);
+  Status SendPapers(const std::vector<const wire::Paper*>& papers, MonotonicTime deadline);
+  wire::Rows MakeRows(const Listing& list, size_t begin);
+
+  AggregatorClient& client_;
+  SeenHint& hint_;
+  const Target target_;
+  wire::Opened opened_;
+  std::set<std::string> sealed_;  // the ledger has them
+  bool opened_before_ = false;
+  wire::Progress progress_;
+  std::optional<wire::Published> published_;
+  MonotonicTime heard_at_{};
+};
+
+}  // namespace paperboy

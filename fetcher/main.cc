@@ -1,0 +1,145 @@
+#include <prometheus/counter.h>
+#include <prometheus/registry.h>
+#include <spdlog/spdlog.h>
+
+#include <csignal>
+#include <cstdio>
+#include <random>
+#include <set>
+
+#include "common/http_client.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/profile.h"
+#include "common/redis.h"
+#include "common/status_server.h"
+#include "fetcher/parse_command.h"
+#include "fetcher/run.h"
+#include "fetcher/settings.h"
+
+namespace paperboy {
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+int Usage(const Error& error) {
+  std::fprintf(stderr, "paperboy-fetcher: %s\nSee paperboy-fetcher --help.\n",
+               error.message.c_str());
+  return kExitUsage;
+}
+
+int Parse(const std::vector<std::string>& words) {
+  if (words.front() != "parse" || words.size() < 2) {
+    return Usage(Invalid("unexpected '" + words.front() + "'; did you mean parse FILE...?"));
+  }
+  bool ok = true;
+  for (size_t i = 1; i < words.size(); ++i) {
+    const ParseReport report = ReportOnFile(words[i]);
+    std::fputs(report.text.c_str(), stdout);
+    ok &= report.ok;
+  }
+  return ok ? kExitOk : kExitUsage;
+}
+
+Result<std::vector<wire::Profile>> LoadProfiles(const std::vector<std::string>& dirs) {
+  std::vector<wire::Profile> profiles;
+  std::set<std::string> names;
+  for (const std::string& dir : dirs) {
+    Result<wire::Profile> profile = LoadProfile(dir);
+    if (!profile) return profile.error();
+    if (!names.insert(profile->name()).second) {
+      return Invalid(dir + ": another profile is named " + profile->name() +
+                     " too; names are "
+                     "identities, give each its own");
+    }
+    profiles.push_back(std::move(*profile));
+  }
+  return profiles;
+}
+
+// Who holds the lock for arXiv; no two processes alike.
+std::string RandomOwner() {
+  std::random_device random;
+  char text[33];
+  std::snprintf(text, sizeof text, "%08x%08x%08x%08x", random(), random(), random(), random());
+  return text;
+}
+
+int Report(const std::vector<Outcome>& outcomes, int stop_signal) {
+  std::fputs(Summary(outcomes).c_str(), stdout);
+  std::fflush(stdout);
+  if (stop_signal == 0) return WorstOf(outcomes);
+  std::fprintf(stderr,
+               "stopped by %s; the aggregator goes on with what it has. The same command "
+               "continues where the ledger stands.\n",
+               stop_signal == SIGINT ? "SIGINT" : "SIGTERM");
+  return 128 + stop_signal;
+}
+
+int Fetch(const Options& options, const FetcherSettings& settings,
+          std::vector<wire::Profile> profiles) {
+  const Result<RedisUrl> redis_url = ParseRedisUrl(options.String("redis"));
+  if (!redis_url) return Usage(redis_url.error());
+
+  Loop loop;
+  Pump pump(loop);
+  loop.OnStopSignal([&](int signal) { pump.Stop(signal); });
+  const auto registry = std::make_shared<prometheus::Registry>();
+  auto& requests = prometheus::BuildCounter()
+                       .Name("paperboy_fetcher_arxiv_requests_total")
+                       .Help("Requests to arXiv by HTTP status, or \"no answer\"")
+                       .Register(*registry);
+  StatusServer status(registry);
+  if (const Status started = status.Start(options.String("http")); !started) {
+    return Usage(started.error());
+  }
+  spdlog::info("status on http port {}", status.port());
+  loop.OnTurnEnd([&] { status.LoopTurned(); });
+  loop.Every(std::chrono::seconds(1), [] {});  // turns while nothing happens
+  status.LoopTurned();
+  status.SetTrouble("");
+
+  Progress progress(loop, Progress::ModeFor(settings.progress, stderr), stderr);
+  progress.OnWaitingChange([&](const std::string& what) {
+    status.SetTrouble(what.empty() ? "" : "waiting for " + what);
+  });
+  Redis redis(loop, *redis_url);
+  HttpClient http(loop, 1);
+  ArxivClient arxiv(pump, redis, http, progress, Clock::now,
+                    {settings.arxiv_interval, settings.contact, RandomOwner()});
+  arxiv.SetOnRequest([&](const std::string& outcome) {
+    requests.Add({{"outcome", outcome}}).Increment();
+  });
+  ArxivSource source(arxiv, settings.rss_url, settings.api_url);
+  zmq::context_t context;
+  auto aggregator = AggregatorClient::Connect(context, settings.aggregator, pump, progress);
+  if (!aggregator) return Usage(aggregator.error());
+  SeenHint hint(pump, redis);
+  FetchRun run({pump, progress, arxiv, source, **aggregator, hint, Clock::now}, settings,
+               std::move(profiles));
+  const std::vector<Outcome> outcomes = run.Go();
+  progress.Waiting("");
+  return Report(outcomes, pump.stop_signal());
+}
+
+int Main(int argc, const char* const* argv) {
+  Options options = FetcherOptions();
+  const Result<Options::Parsed> parsed = options.Parse(argc, argv);
+  if (!parsed) return Usage(parsed.error());
+  if (parsed->done) {
+    std::fputs(parsed->output.c_str(), stdout);
+    return kExitOk;
+  }
+  SetUpLogging("fetcher", options.String("log-level"), options.String("log-format"));
+  if (!options.words().empty()) return Parse(options.words());
+  const Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
+  if (!settings) return Usage(settings.error());
+  Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
+  if (!profiles) return Usage(profiles.error());
+  return Fetch(options, *settings, std::move(*profiles));
+}
+
+}  // namespace
+}  // namespace paperboy
+
+int main(int argc, char** argv) { return paperboy::Main(argc, argv); }

@@ -1,0 +1,109 @@
+#include "fetcher/outcome.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <array>
+
+namespace paperboy {
+namespace {
+
+constexpr size_t kCountWidth = 9;  // 9,999,999
+
+std::string Grouped(uint64_t n) {
+  std::string digits = std::to_string(n);
+  for (auto at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
+  return digits;
+}
+
+std::string Count(const std::string& label, uint64_t n) {
+  return fmt::format("  {:<18}{:>{}}\n", label, Grouped(n), kCountWidth);
+}
+
+std::string FunnelTable(const wire::Funnel& funnel) {
+  return Count("arXiv", funnel.arxiv()) + Count("  refused", funnel.refused()) +
+         Count("  not wanted", funnel.not_wanted()) + Count("  seen before", funnel.seen_before()) +
+         Count("  scanned", funnel.scanned()) + Count("    author gated", funnel.author_gated()) +
+         Count("    title dropped", funnel.title_dropped()) +
+         Count("    below cut-off", funnel.below_cutoff()) +
+         Count("    selected", funnel.selected()) + Count("    unscored", funnel.unscored());
+}
+
+std::string Field(const std::string& name, const std::string& value) {
+  return value.empty() ? "" : fmt::format("  {:<9}{}\n", name, value);
+}
+
+std::string Details(const wire::Published& published) {
+  std::string text = FunnelTable(published.funnel());
+  if (published.calls() > 0) {
+    text += Field("model", published.model());
+    text += Field("calls", Grouped(published.calls()));
+    text +=
+        Field("tokens", fmt::format("{} prompt + {} completion", Grouped(published.prompt_tokens()),
+                                    Grouped(published.completion_tokens())));
+    text += Field("cost", published.cost());
+  } else {
+    text += Field("model", published.model() + (published.model().empty() ? "" : " (no call)"));
+  }
+  text += Field("page", published.page());
+  for (const std::string& note : published.notes()) text += Field("note", note);
+  for (const std::string& refusal : published.refusals()) text += Field("refused", refusal);
+  return text;
+}
+
+}  // namespace
+
+Outcome FailedOutcome(std::string profile, std::string date, const Error& error) {
+  Outcome outcome{std::move(profile), std::move(date),  "failed",
+                  error.message,      kExitUnreachable, std::nullopt};
+  if (error.kind == ErrorKind::kInvalid) outcome.exit_code = kExitUsage;
+  if (error.kind == ErrorKind::kConflict) {
+    outcome.exit_code = kExitReplaced;
+    outcome.state = "replaced";
+  }
+  return outcome;
+}
+
+Outcome PublishedOutcome(std::string profile, std::string date, wire::Published published) {
+  const bool whole = published.state() == "published" && !published.mendable();
+  std::string why;
+  if (published.state() != "published") {
+    why = "too many papers are unscored; no page was written";
+  } else if (published.mendable()) {
+    why = "a later run can score what is unscored";
+  } else if (published.funnel().arxiv() == 0) {
+    why = "a quiet day: nothing was announced in its categories";
+  } else if (published.funnel().selected() == 0) {
+    why = "a quiet day: nothing was selected";
+  }
+  return {std::move(profile),
+          std::move(date),
+          published.state(),
+          std::move(why),
+          whole ? kExitOk : kExitWithheld,
+          std::move(published)};
+}
+
+ExitCode WorstOf(const std::vector<Outcome>& outcomes) {
+  for (const ExitCode code :
+       {kExitUsage, kExitUnreachable, kExitWithheld, kExitNotAnnounced, kExitReplaced}) {
+    const bool has = std::any_of(outcomes.begin(), outcomes.end(),
+                                 [&](const Outcome& o) { return o.exit_code == code; });
+    if (has) return code;
+  }
+  return kExitOk;
+}
+
+std::string Summary(const std::vector<Outcome>& outcomes) {
+  std::string text;
+  for (const Outcome& outcome : outcomes) {
+    text += fmt::format("{}{}  {}  {}", text.empty() ? "" : "\n", outcome.profile, outcome.date,
+                        outcome.state);
+    if (!outcome.why.empty()) text += ": " + outcome.why;
+    text += "\n";
+    if (outcome.published) text += Details(*outcome.published);
+  }
+  return text;
+}
+
+}  // namespace paperboy

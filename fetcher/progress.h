@@ -1,0 +1,61 @@
+// What the fetcher is doing, for a person at standard error: on a terminal one
+// line that updates, else a line when something changes.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <functional>
+#include <string>
+
+#include "common/loop.h"
+
+namespace paperboy {
+
+class Progress {
+ public:
+  enum class Mode { kTerminal, kPlain, kNone };
+
+  // `out` stays the caller's.
+  Progress(const Loop& loop, Mode mode, std::FILE* out);
+  ~Progress();  // leaves the cursor on a line of its own
+
+  // --progress as given; auto is a terminal's line if `out` is one.
+  static Mode ModeFor(const std::string& option, std::FILE* out);
+
+  // Something happened: a line that stays.
+  void Say(const std::string& text);
+
+  // What is being waited for, as "Redis at localhost:6379 (connection refused)";
+  // empty: nothing. Shown when it changes and every 10 s.
+  void Waiting(const std::string& what);
+  const std::string& waiting() const { return waiting_; }
+  // Told of every change, whatever the mode.
+  void OnWaitingChange(std::function<void(const std::string&)> fn) { on_change_ = std::move(fn); }
+
+  // How far the model has got with the papers of the digests that are followed.
+  // Plain lines come at most every 10 s.
+  void Scoring(uint64_t scored, uint64_t to_score, uint32_t scorers);
+  // A new date begins: rates start again.
+  void ResetRate() { rate_started_ = false; }
+
+ private:
+  void Show(const std::string& line, bool changed);
+  void ClearLine();
+
+  const Loop& loop_;
+  const Mode mode_;
+  std::FILE* const out_;
+  std::string waiting_;
+  std::function<void(const std::string&)> on_change_;
+  bool line_open_ = false;
+  MonotonicTime shown_at_{};
+  bool rate_started_ = false;
+  MonotonicTime rate_from_{};
+  uint64_t rate_scored_ = 0;
+  uint64_t last_scored_ = 0;
+};
+
+// "2 h 5 min", "3 min 10 s", "40 s".
+std::string SpanText(std::chrono::seconds span);
+
+}  // namespace paperboy

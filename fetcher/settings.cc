@@ -1,0 +1,217 @@
+#include "fetcher/settings.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace paperboy {
+namespace {
+
+constexpr char kAbout[] =
+    "Reads what arXiv announced on a day, delivers it to the aggregator, follows until the\n"
+    "digest of each profile is published, and prints how it went.";
+
+constexpr char kAfter[] = R"(Sources:
+  auto        rss for the newest announcement, api for an older date
+  rss         arXiv's daily feed: the list as announced, of the newest date only
+  api         arXiv's search: any date, rebuilt from the times of submission
+  file:PATH   JSON lines, plain or .gz, one paper a line, for any date up to today;
+              {date} in PATH stands for the date
+
+Examples:
+  paperboy-fetcher --profile config/profile
+        the newest announcement
+  paperboy-fetcher --profile ml --profile robots --date 2026-09-24
+        one day, two readers; arXiv is read once
+  paperboy-fetcher --profile ml --from 2026-09-01 --to 2026-09-30
+        a month that was missed, oldest day first
+  paperboy-fetcher --profile ml --date 2026-09-24 --source file:papers.jsonl.gz
+        papers of your own
+  paperboy-fetcher parse feed.xml papers.jsonl
+        what would be understood of these files, without sending anything
+
+Exit codes:
+  0  every digest is published and nothing is left to mend; also a holiday and a quiet day
+  1  bad usage or configuration
+  2  arXiv, Redis, the aggregator or scorers could not be reached until the deadline
+  3  a digest was withheld, or published with papers that a later run can score
+  4  replaced by another revision of the profile; do not retry
+  5  not announced by the deadline
+  Of several, the first of 1, 2, 3, 5, 4. 130 and 143: stopped by SIGINT or SIGTERM; the
+  aggregator goes on with what it has. Run again, it continues where the ledger stands.
+)";
+
+Result<date::sys_days> DateOption(const Options& options, const std::string& name) {
+  const Result<date::sys_days> day = ParseDate(options.String(name));
+  if (!day) return Invalid("--" + name + ": " + day.error().message);
+  return *day;
+}
+
+Status ReadDates(const Options& options, FetcherSettings* settings) {
+  const bool date = !options.String("date").empty();
+  const bool from = !options.String("from").empty();
+  const bool to = !options.String("to").empty();
+  if (date && (from || to)) return Invalid("--date and --from/--to exclude each other; give one");
+  if (from != to) return Invalid("--from and --to belong together; give both");
+  if (!date && !from) return Ok();
+  const Result<date::sys_days> first = DateOption(options, date ? "date" : "from");
+  if (!first) return first.error();
+  const Result<date::sys_days> last = DateOption(options, date ? "date" : "to");
+  if (!last) return last.error();
+  if (*first > *last) return Invalid("--from is later than --to");
+  settings->from = *first;
+  settings->to = *last;
+  settings->range = from;
+  return Ok();
+}
+
+Status ReadSource(const std::string& text, FetcherSettings* settings) {
+  constexpr std::string_view kFilePrefix = "file:";
+  if (text == "oai") {
+    return Invalid("--source oai is not available in this version; use api for past dates");
+  }
+  if (text.substr(0, kFilePrefix.size()) == kFilePrefix) {
+    settings->source = SourceKind::kFile;
+    settings->file = text.substr(kFilePrefix.size());
+    if (settings->file.empty()) return Invalid("--source file: needs a path, as file:papers.jsonl");
+    return Ok();
+  }
+  if (text == "auto")
+    settings->source = SourceKind::kAuto;
+  else if (text == "rss")
+    settings->source = SourceKind::kRss;
+  else if (text == "api")
+    settings->source = SourceKind::kApi;
+  else
+    return Invalid("--source '" + text + "' is none of auto, rss, api, file:PATH");
+  return Ok();
+}
+
+Status CheckDates(const FetcherSettings& settings, WallTime now) {
+  if (!settings.to) return Ok();
+  const date::sys_days today = EasternDay(now);
+  // After 20:00 Eastern the next morning's announcement is out already.
+  const date::sys_days latest =
+      settings.source == SourceKind::kFile ? today : std::max(today, NewestAnnouncementDate(now));
+  if (*settings.to > latest) {
+    return Invalid((settings.range ? "--to " : "--date ") + FormatDate(*settings.to) +
+                   " is in the future; the latest date possible now is " + FormatDate(latest) +
+                   " (US Eastern)");
+  }
+  if (settings.range && settings.source == SourceKind::kRss) {
+    return Invalid("--source rss has the newest announcement only; use api with --from/--to");
+  }
+  return Ok();
+}
+
+}  // namespace
+
+Options FetcherOptions() {
+  std::vector<Option> table = CommonOptions("127.0.0.1:0");
+  const std::vector<Option> own = {
+      {.name = "profile",
+       .type = OptionType::kList,
+       .placeholder = "DIR",
+       .help = "Folder of a profile; may be given several times: arXiv is read once, and each "
+               "profile gets its digest."},
+      {.name = "date",
+       .placeholder = "YYYY-MM-DD",
+       .help = "Announcement date. Default: the newest announcement."},
+      {.name = "from",
+       .placeholder = "YYYY-MM-DD",
+       .help = "First date of a backfill, with --to. Pages carry the note of a remedial run."},
+      {.name = "to", .placeholder = "YYYY-MM-DD", .help = "Last date of a backfill, with --from."},
+      {.name = "source",
+       .default_value = "auto",
+       .placeholder = "SOURCE",
+       .help = "auto, rss, api or file:PATH; see below."},
+      {.name = "aggregator",
+       .default_value = "tcp://127.0.0.1:5555",
+       .placeholder = "ENDPOINT",
+       .help = "The aggregator's endpoint for fetchers."},
+      {.name = "arxiv-rss-url",
+       .default_value = "https://rss.arxiv.org/rss",
+       .placeholder = "URL",
+       .help = "arXiv's feeds; /CATEGORY is added."},
+      {.name = "arxiv-api-url",
+       .default_value = "https://export.arxiv.org/api/query",
+       .placeholder = "URL",
+       .help = "arXiv's API."},
+      {.name = "arxiv-interval",
+       .type = OptionType::kNumber,
+       .default_value = "3",
+       .placeholder = "SECONDS",
+       .help = "Seconds between the end of a request to arXiv and the start of the next, over all "
+               "fetchers. arXiv asks for 3; less is for a simulated arXiv only. Polls and back-off "
+               "scale with it.",
+       .min = 0,
+       .max = 3600},
+      {.name = "deadline",
+       .default_value = "8h",
+       .placeholder = "TIME",
+       .help = "How long to wait in all for the announcement, a dependency or scorers, as 90s, 5m "
+               "or 8h. The aggregator goes on without the fetcher."},
+      {.name = "no-wait",
+       .type = OptionType::kFlag,
+       .default_value = "false",
+       .help = "Exit with 5 at once when the date is not announced yet."},
+      {.name = "progress",
+       .default_value = "auto",
+       .placeholder = "KIND",
+       .help = "How to show progress on standard error: auto (a line that updates on a terminal, "
+               "else plain), plain (a line when something changes), none.",
+       .choices = {"auto", "plain", "none"}},
+      {.name = "contact",
+       .default_value = "paperboy",
+       .placeholder = "TEXT",
+       .help = "Mail address or URL for arXiv's operators, sent in the User-Agent."},
+  };
+  table.insert(table.end(), own.begin(), own.end());
+  Options options("fetcher", kAbout, kAfter, std::move(table));
+  options.AllowWords("parse FILE...  Say what is understood of each file (RSS, Atom, JSON lines)");
+  return options;
+}
+
+Result<std::chrono::milliseconds> ParseSpan(const std::string& text) {
+  constexpr int64_t kYearSeconds = 366 * 86'400;
+  int64_t number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string unit(read.ptr, text.data() + text.size() - read.ptr);
+  const int64_t seconds = unit == "s"   ? 1
+                          : unit == "m" ? 60
+                          : unit == "h" ? 3'600
+                          : unit == "d" ? 86'400
+                                        : 0;
+  if (read.ec != std::errc() || seconds == 0 || number < 0 || number > kYearSeconds / seconds) {
+    return Invalid("'" + text + "' is no span of time; write 90s, 5m, 8h or 2d, at most a year");
+  }
+  return std::chrono::milliseconds(number * seconds * 1'000);
+}
+
+Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now) {
+  FetcherSettings settings;
+  settings.profile_dirs = options.List("profile");
+  if (settings.profile_dirs.empty()) {
+    return Invalid("no profile: give --profile DIR, a folder with profile.toml and prompt.md");
+  }
+  if (const Status dates = ReadDates(options, &settings); !dates) return dates.error();
+  if (const Status source = ReadSource(options.String("source"), &settings); !source) {
+    return source.error();
+  }
+  if (const Status dates = CheckDates(settings, now); !dates) return dates.error();
+  const Result<std::chrono::milliseconds> deadline = ParseSpan(options.String("deadline"));
+  if (!deadline) return Invalid("--deadline: " + deadline.error().message);
+  settings.deadline = *deadline;
+  settings.aggregator = options.String("aggregator");
+  settings.rss_url = options.String("arxiv-rss-url");
+  settings.api_url = options.String("arxiv-api-url");
+  settings.arxiv_interval = std::chrono::duration<double>(options.Number("arxiv-interval"));
+  settings.wait = !options.Flag("no-wait");
+  settings.progress = options.String("progress");
+  settings.contact = options.String("contact");
+  const bool printable = std::all_of(settings.contact.begin(), settings.contact.end(),
+                                     [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
+  if (!printable) return Invalid("--contact: only printable ASCII goes into a header");
+  return settings;
+}
+
+}  // namespace paperboy

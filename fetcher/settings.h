@@ -1,0 +1,44 @@
+// The fetcher's command line, checked.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/eastern.h"
+#include "common/options.h"
+
+namespace paperboy {
+
+enum class SourceKind { kAuto, kRss, kApi, kFile };
+
+struct FetcherSettings {
+  std::vector<std::string> profile_dirs;
+  // A single date: from == to. Neither: the newest announcement.
+  std::optional<date::sys_days> from;
+  std::optional<date::sys_days> to;
+  bool range = false;  // given by --from/--to
+  SourceKind source = SourceKind::kAuto;
+  std::string file;  // for kFile; {date} stands for the date
+  std::string aggregator;
+  std::string rss_url;
+  std::string api_url;
+  std::chrono::duration<double> arxiv_interval{3};
+  std::chrono::milliseconds deadline{};
+  bool wait = true;
+  std::string progress;  // auto, plain, none
+  std::string contact;
+};
+
+// The table behind --help, with its examples and exit codes.
+Options FetcherOptions();
+
+// kInvalid for combinations and values that make no sense at `now`; the message
+// names the option and what is allowed.
+Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now);
+
+// 90s, 5m, 8h, 2d: a whole number and a unit, at most a year.
+Result<std::chrono::milliseconds> ParseSpan(const std::string& text);
+
+}  // namespace paperboy

@@ -1,0 +1,92 @@
+// A scorer's side of the wire to the aggregator: says Ready, takes batches, and
+// keeps every result until it is acknowledged. One thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <zmq.hpp>
+
+#include "common/loop.h"
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+// A result that is not acknowledged is sent again after this long.
+inline constexpr Milliseconds kResendAfter{3'000};
+// And dropped, with an error in the log, when it has been delivered that often:
+// an aggregator that is there acknowledges everything.
+inline constexpr int kMaxSends = 200;
+// An aggregator of another version is asked again after the first, doubling up
+// to the second.
+inline constexpr Milliseconds kFirstVersionWait{5'000};
+inline constexpr Milliseconds kLastVersionWait{60'000};
+
+class AggregatorLink {
+ public:
+  // `socket` is a DEALER that connects to `endpoint`.
+  AggregatorLink(Loop& loop, zmq::socket_t socket, std::string endpoint);
+  ~AggregatorLink();
+  AggregatorLink(const AggregatorLink&) = delete;
+  AggregatorLink& operator=(const AggregatorLink&) = delete;
+
+  struct Handlers {
+    // What to say as Ready, but for `seen` and the results in `holding`.
+    std::function<wire::Ready()> ready;
+    std::function<void(wire::Batch)> on_batch;
+    // Every result is acknowledged; called once each time.
+    std::function<void()> on_all_acknowledged;
+  };
+  // Says Ready at once and then every kBeat.
+  void Start(Handlers handlers);
+
+  // Sends the result now and again until it is acknowledged.
+  void Deliver(const wire::Result& result);
+  // Something in Ready has changed: say it when this turn ends.
+  void ReadyChanged() { ready_due_ = true; }
+  // To be called at the end of every turn of the loop.
+  void OnTurnEnd();
+
+  // Results that wait to be acknowledged.
+  size_t unacknowledged() const { return results_.size(); }
+  // Why the aggregator cannot be worked for, for people; empty while it is
+  // heard of.
+  std::string trouble() const;
+
+ private:
+  struct Kept {
+    std::string frame;
+    MonotonicTime sent;  // epoch: not yet
+    int sends = 0;
+  };
+
+  void Receive();
+  void OnReply(const std::string& frame);
+  void OnBeat(uint64_t boot);
+  void OnRefused(const wire::Refused& refused);
+  void OnOtherVersion(const std::string& message);
+  void SayReady();
+  void SendKept(uint64_t lease, Kept* kept);
+  void Tick();
+  void Resend(bool all);
+
+  Loop& loop_;
+  zmq::socket_t socket_;
+  std::string endpoint_;
+  Handlers handlers_;
+  Loop::TimerId beat_timer_ = 0;
+  bool ready_due_ = false;
+  MonotonicTime started_;
+  MonotonicTime heard_;  // epoch: never
+  bool announced_silence_ = false;
+  uint64_t boot_ = 0;  // the aggregator's; 0: not known yet
+  uint64_t seen_ = 0;
+  std::map<uint64_t, Kept> results_;  // by lease
+  Milliseconds version_wait_{0};
+  MonotonicTime quiet_until_;
+  std::string version_trouble_;
+  int refusals_ = 0;
+};
+
+}  // namespace paperboy

@@ -1,0 +1,118 @@
+// Leave to send a call, under the quota that all scorers share. Reserves send
+// times in Redis (limiter_script.h), waits for them, and looks once more before
+// it lets a call go. Nothing falls back to a limit of its own: without Redis no
+// call goes. One thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <random>
+#include <string>
+#include <unordered_map>
+
+#include "common/loop.h"
+#include "common/redis.h"
+#include "scorer/limiter_rate.h"
+
+namespace paperboy {
+
+// A send time as reserved, on this process's clock. Redis's clock was read
+// between the asking and the reply, which is why it is a span: sent within it, a
+// call is neither early nor more than the jitter late.
+struct Grant {
+  MonotonicTime earliest;
+  MonotonicTime latest;
+  std::string epoch;  // empty: nothing is limited, nothing was reserved
+};
+
+// What is known of the shared state.
+struct LimiterView {
+  MonotonicTime read_at;
+  MonotonicTime paused_until;
+  std::string epoch;
+};
+// An older view is read again before a call goes. Short, so that a 429 anywhere
+// stops everybody's next call; long enough to serve a burst with one look.
+inline constexpr Milliseconds kViewAge{50};
+
+enum class LastLook {
+  kSend,
+  kReadAgain,     // the view is too old to tell
+  kReserveAgain,  // too late, or the state was lost: the grant is void
+  kPaused,        // everybody waits
+};
+LastLook LookOnce(const Grant& grant, const LimiterView& view, MonotonicTime now);
+
+class Limiter {
+ public:
+  using Ticket = uint64_t;
+
+  // `seed` spreads the retries of workers that wait for the same quota.
+  Limiter(Loop& loop, Redis& redis, const std::string& quota_key, LimiterSettings settings,
+          uint64_t seed);
+  ~Limiter();
+  Limiter(const Limiter&) = delete;
+  Limiter& operator=(const Limiter&) = delete;
+
+  // Calls `go` once, at the moment at which the call must be sent; never from
+  // within this call. Calls go in the order in which they were asked for,
+  // except that a grant that became void is asked for again first.
+  Ticket Acquire(int64_t tokens, std::function<void()> go);
+  // `go` is not called; harmless when it has been.
+  void Cancel(Ticket ticket);
+
+  // Nobody sends before `wait` has passed. Kept trying while Redis is away.
+  void Pause(std::chrono::microseconds wait);
+
+  // Follows what the server names as its limits, downwards only; 0: not named.
+  void FollowDown(int64_t rpm, int64_t tpm);
+
+  // A call waits for a send time beyond the horizon (or for the end of a
+  // pause); no use in taking more work.
+  bool beyond_horizon() const { return far_ != 0; }
+  // Why nothing can be reserved, for people; empty while Redis answers.
+  const std::string& trouble() const { return trouble_; }
+
+ private:
+  struct Waiting {
+    int64_t tokens = 0;
+    std::function<void()> go;
+    Grant grant;
+    Loop::TimerId timer = 0;
+    bool looking = false;
+  };
+
+  void Reserve();  // for the first in the queue, one at a time
+  void OnReserved(Ticket ticket, MonotonicTime asked, const Result<RedisReply>& reply);
+  void Check(Ticket ticket);
+  void ReadView();
+  void OnView(MonotonicTime asked, const Result<RedisReply>& reply);
+  void SetView(MonotonicTime asked, int64_t pause_us, const std::string& epoch);
+  void CheckAt(Ticket ticket, MonotonicTime at);
+  void ReserveLater(std::chrono::microseconds wait);
+  void SendPause();
+  void SetTrouble(const std::string& message);
+
+  Loop& loop_;
+  Redis& redis_;
+  std::string key_;
+  LimiterSettings settings_;
+  std::mt19937_64 random_;
+  Ticket next_ticket_ = 1;
+  std::unordered_map<Ticket, Waiting> waiting_;
+  std::deque<Ticket> queue_;  // without a grant, in order
+  bool reserving_ = false;
+  Loop::TimerId retry_timer_ = 0;
+  bool reading_ = false;
+  LimiterView view_;
+  MonotonicTime own_pause_until_;
+  bool pause_told_ = true;
+  bool telling_pause_ = false;
+  Ticket far_ = 0;
+  int late_in_a_row_ = 0;
+  std::string trouble_;
+};
+
+}  // namespace paperboy

@@ -1,0 +1,115 @@
+// paperboy-scorer: parses, constructs, runs.
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <zmq.hpp>
+
+#include "common/log.h"
+#include "common/socket.h"
+#include "common/status_server.h"
+#include "scorer/scorer.h"
+#include "scorer/settings.h"
+
+namespace paperboy {
+namespace {
+
+constexpr int kBadConfiguration = 1;
+constexpr int kStoppedTwice = 1;
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "scorer";
+}
+
+uint64_t RandomNumber() {
+  std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device();
+}
+
+int Fail(const Error& error) {
+  std::cerr << "paperboy-scorer: " << error.message << "\n";
+  return kBadConfiguration;
+}
+
+std::string Limit(int64_t limit, const std::string& unit) {
+  return (limit == 0 ? "unlimited" : std::to_string(limit)) + " " + unit + "/min";
+}
+
+void LogStart(const ScorerSettings& settings, const std::string& http) {
+  if (settings.lexical) {
+    spdlog::info("scoring by words alone, for the aggregator at {}", settings.aggregator);
+  } else {
+    spdlog::info("scoring with {} at {}: {}, {}, {} calls at a time; aggregator {}, Redis {}",
+                 settings.model, PrintableUrl(settings.server.base_url),
+                 Limit(settings.limits.rpm, "requests"), Limit(settings.limits.tpm, "tokens"),
+                 settings.concurrency, settings.aggregator, Redacted(settings.redis));
+  }
+  spdlog::info("status at {}", http);
+}
+
+int Run(const ScorerSettings& settings, const std::string& http_address) {
+  Loop loop;
+  int signals = 0;
+  std::function<void()> leave;
+  loop.OnStopSignal([&](int) {
+    if (++signals > 1) return loop.Stop();
+    leave();
+  });
+
+  zmq::context_t context;
+  Result<zmq::socket_t> socket = ConnectDealer(context, settings.aggregator);
+  if (!socket) return Fail(Invalid("--aggregator: " + socket.error().message));
+  auto registry = std::make_shared<prometheus::Registry>();
+  StatusServer status(registry);
+  if (const Status started = status.Start(http_address); !started) return Fail(started.error());
+
+  std::unique_ptr<Redis> redis;
+  if (!settings.lexical) redis = std::make_unique<Redis>(loop, settings.redis);
+  HttpClient http(loop, settings.concurrency);
+  ScorerMetrics metrics(*registry);
+  AggregatorLink link(loop, std::move(socket.value()), settings.aggregator);
+  Scorer scorer({.loop = loop,
+                 .link = link,
+                 .redis = redis.get(),
+                 .http = http,
+                 .metrics = metrics,
+                 .wall_clock = [] { return std::chrono::system_clock::now(); }},
+                settings, RandomNumber());
+  leave = [&scorer] { scorer.Leave(); };
+  loop.OnTurnEnd([&] {
+    link.OnTurnEnd();
+    status.LoopTurned();
+    status.SetTrouble(scorer.trouble());
+  });
+  const std::string host = http_address.substr(0, http_address.rfind(':'));
+  LogStart(settings, "http://" + host + ":" + std::to_string(status.port()));
+  scorer.Start();
+  loop.Run();
+  spdlog::info("stopped after {} calls, {} papers, {} prompt and {} completion tokens",
+               metrics.calls(), metrics.papers(), metrics.prompt_tokens(),
+               metrics.completion_tokens());
+  return signals > 1 ? kStoppedTwice : 0;
+}
+
+int Main(int argc, char** argv) {
+  Options options = ScorerOptions();
+  const Result<Options::Parsed> parsed = options.Parse(argc, argv);
+  if (!parsed) return Fail(parsed.error());
+  if (parsed->done) {
+    std::cout << parsed->output;
+    return 0;
+  }
+  SetUpLogging("scorer", options.String("log-level"), options.String("log-format"));
+  const Result<ScorerSettings> settings = ReadScorerSettings(options, HostName());
+  if (!settings) return Fail(settings.error());
+  return Run(*settings, options.String("http"));
+}
+
+}  // namespace
+}  // namespace paperboy
+
+int main(int argc, char** argv) { return paperboy::Main(argc, argv); }

@@ -1,0 +1,44 @@
+// What a scorer counts, for Prometheus and for its last log line. One thread
+// writes.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <cstdint>
+
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+class ScorerMetrics {
+ public:
+  explicit ScorerMetrics(prometheus::Registry& registry);
+
+  void OnCall(const wire::Call& call);
+  void OnPapers(size_t answered) { papers_ += answered; }
+  void OnLimiterWait(std::chrono::duration<double> wait) { limiter_wait_.Increment(wait.count()); }
+  void OnCacheHits(size_t papers) { cache_hits_.Increment(static_cast<double>(papers)); }
+  void SetInFlight(size_t calls) { in_flight_.Set(static_cast<double>(calls)); }
+
+  uint64_t calls() const { return call_count_; }
+  uint64_t papers() const { return papers_; }
+  uint64_t prompt_tokens() const { return prompt_tokens_; }
+  uint64_t completion_tokens() const { return completion_tokens_; }
+
+ private:
+  prometheus::Family<prometheus::Counter>& calls_;
+  prometheus::Family<prometheus::Counter>& tokens_;
+  prometheus::Counter& limiter_wait_;
+  prometheus::Gauge& in_flight_;
+  prometheus::Counter& cache_hits_;
+  uint64_t call_count_ = 0;
+  uint64_t papers_ = 0;
+  uint64_t prompt_tokens_ = 0;
+  uint64_t completion_tokens_ = 0;
+};
+
+}  // namespace paperboy

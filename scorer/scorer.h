@@ -1,0 +1,135 @@
+// A scorer between the aggregator and the model: takes batches, looks into the
+// cache, waits for the shared limiter, calls, checks the answer and returns the
+// result. One thread.
+//
+// The life of a batch:
+//
+//   look up --all found--> result
+//     '--> first --> send time --> in flight --> result
+//
+// "first" is a batch that waits because its model has not answered any call
+// yet: until it has, one call is made at a time. Before "in flight" a batch can
+// be given back.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/eastern.h"
+#include "common/http_client.h"
+#include "common/loop.h"
+#include "common/redis.h"
+#include "scorer/aggregator_link.h"
+#include "scorer/limiter.h"
+#include "scorer/metrics.h"
+#include "scorer/openai.h"
+#include "scorer/score_cache.h"
+#include "scorer/settings.h"
+#include "scorer/token_estimate.h"
+
+namespace paperboy {
+
+// After a stop signal results are sent for at most this much longer than a call
+// may take.
+inline constexpr Milliseconds kFlushTime{5'000};
+
+class Scorer {
+ public:
+  struct World {
+    Loop& loop;
+    AggregatorLink& link;
+    Redis* redis;      // null for the lexical backend, which needs none
+    HttpClient& http;  // room for `concurrency` requests
+    ScorerMetrics& metrics;
+    std::function<WallTime()> wall_clock;
+  };
+
+  // `boot` is random, new with every process.
+  Scorer(World world, ScorerSettings settings, uint64_t boot);
+  ~Scorer();
+  Scorer(const Scorer&) = delete;
+  Scorer& operator=(const Scorer&) = delete;
+
+  // Begins to say Ready.
+  void Start();
+  // Takes no more work, gives back what was not sent to the model, and stops
+  // the loop when what is in flight has been answered and acknowledged, or when
+  // its time is over.
+  void Leave();
+
+  // Why no work gets done, for people; empty while it could.
+  std::string trouble() const;
+  // Batches that have no result yet.
+  size_t batches() const { return jobs_.size(); }
+
+ private:
+  // What is known of a model at the server, and who waits for it. There are as
+  // many as the profiles name.
+  struct Model {
+    std::string name;
+    ChatDialect dialect;
+    bool worked = false;  // has answered a call
+    TokenEstimate tokens;
+    std::unique_ptr<Limiter> limiter;
+    size_t admitted = 0;           // waiting for a send time, or in flight
+    std::deque<uint64_t> waiting;  // leases, in order of arrival
+  };
+  struct Job {
+    wire::Batch batch;
+    wire::Result result;
+    std::vector<wire::BatchPaper> asked;  // not found in the cache
+    Model* model = nullptr;               // from "first" on
+    ChatCall call;
+    ChatDialect dialect;
+    Limiter::Ticket ticket = 0;  // while waiting for the send time
+    bool in_flight = false;
+    MonotonicTime since;  // of asking the limiter, then of sending
+  };
+
+  wire::Ready Ready() const;
+  uint32_t FreeCalls() const;
+  void OnBatch(wire::Batch batch);
+  void Refuse(const wire::Batch& batch, wire::ProviderFailure::Kind kind,
+              const std::string& message);
+  wire::Result EmptyResult(const wire::Batch& batch) const;
+  void ScoreByWords(const wire::Batch& batch);
+
+  void LookUp(uint64_t lease);
+  void OnLookedUp(uint64_t lease, const Result<ScoreCache::Found>& found);
+  void Prepare(Job* job);
+  void Admit(Model* model);
+  void AskLimiter(Job* job);
+  void Send(uint64_t lease);
+  void OnResponse(uint64_t lease, const Result<HttpResponse>& response);
+  void Learn(const Job& job, const ChatOutcome& outcome);
+  void Book(Job* job, const ChatOutcome& outcome, const wire::Call& call);
+  void GiveBack(uint64_t lease, wire::ProviderFailure::Kind kind, const std::string& message);
+  void Finish(uint64_t lease);
+
+  Model& ModelNamed(const std::string& name);
+  std::string RedisTrouble() const;
+  void Tick();
+  void StopWhenDone();
+
+  World world_;
+  ScorerSettings settings_;
+  uint64_t boot_;
+  std::string quota_key_;
+  std::optional<ScoreCache> cache_;  // none for the lexical backend
+  std::map<std::string, std::unique_ptr<Model>> models_;
+  std::map<uint64_t, Job> jobs_;  // by lease
+  size_t in_flight_ = 0;
+  bool any_worked_ = false;
+  uint64_t next_call_ = 1;
+  Loop::TimerId tick_timer_ = 0;
+  bool said_redis_trouble_ = false;
+  bool leaving_ = false;
+};
+
+}  // namespace paperboy

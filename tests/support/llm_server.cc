@@ -1,0 +1,488 @@
+#include "tests/support/llm_server.h"
+
+#include <httplib.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "tests/support/faults.h"
+#include "tests/support/http_host.h"
+
+namespace paperboy {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kMaxConnections = 256;
+constexpr double kBytesPerToken = 4;
+constexpr int kSlowFactor = 20;
+constexpr std::chrono::minutes kHang{10};
+// OpenAI reports cached prefixes from 1,024 tokens on, in steps of 128.
+constexpr uint64_t kCacheFrom = 1024;
+constexpr uint64_t kCacheStep = 128;
+
+uint64_t Tokens(size_t bytes) {
+  return static_cast<uint64_t>(std::ceil(static_cast<double>(bytes) / kBytesPerToken));
+}
+
+// A message's content: a string, or a list of parts with text.
+std::string TextOf(const Json& content) {
+  if (content.is_string()) return content;
+  std::string text;
+  if (content.is_array()) {
+    for (const Json& part : content) text += part.value("text", std::string());
+  }
+  return text;
+}
+
+struct ChatRequest {
+  std::string model;
+  std::string text;  // of all messages
+  std::string user;  // of the user's
+  Json response_format;
+  uint64_t max_tokens = 0;  // 0: not given
+};
+
+// Nothing if the body is not what chat/completions takes; `error` says why.
+std::optional<ChatRequest> ParseChat(const std::string& body, std::string* error) {
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    *error = "We could not parse the JSON body of your request.";
+    return {};
+  }
+  ChatRequest chat;
+  if (!json.contains("model") || !json["model"].is_string()) {
+    *error = "you must provide a model parameter";
+    return {};
+  }
+  chat.model = json["model"];
+  if (!json.contains("messages") || !json["messages"].is_array() || json["messages"].empty()) {
+    *error = "Missing required parameter: 'messages'.";
+    return {};
+  }
+  for (const Json& message : json["messages"]) {
+    const std::string text = TextOf(message.value("content", Json()));
+    chat.text += text + "\n";
+    if (message.value("role", std::string()) == "user") chat.user += text + "\n";
+  }
+  chat.response_format = json.value("response_format", Json());
+  chat.max_tokens = json.value("max_completion_tokens", json.value("max_tokens", uint64_t{0}));
+  *error = FormatError(chat.response_format);
+  const bool json_object = chat.response_format.is_object() &&
+                           chat.response_format.value("type", std::string()) == "json_object";
+  std::string folded = chat.text;
+  std::transform(folded.begin(), folded.end(), folded.begin(), ::tolower);
+  if (json_object && folded.find("json") == std::string::npos) {
+    *error =
+        "'messages' must contain the word 'json' in some form, to use 'response_format' of "
+        "type 'json_object'.";
+  }
+  if (!error->empty()) return {};
+  return chat;
+}
+
+std::string FormatName(const ChatRequest& chat) {
+  return chat.response_format.is_object() ? chat.response_format.value("type", std::string("text"))
+                                          : "text";
+}
+
+void Answer(httplib::Response& response, int status, const Json& body) {
+  response.status = status;
+  response.set_content(body.dump(-1, ' ', false, Json::error_handler_t::replace),
+                       "application/json");
+}
+
+void AnswerError(httplib::Response& response, int status, const std::string& message,
+                 const std::string& type, const Json& code = nullptr) {
+  Answer(response, status,
+         {{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", code}}}});
+}
+
+void AnswerHtml(httplib::Response& response, int status, const std::string& title) {
+  response.status = status;
+  response.set_content("<html>\r\n<head><title>" + title +
+                           "</title></head>\r\n<body>\r\n<center><h1>" + title +
+                           "</h1></center>\r\n</body>\r\n</html>\r\n",
+                       "text/html");
+}
+
+// Seconds as OpenAI prints them in x-ratelimit-reset-*: 6m0s, 1.5s, 20ms.
+std::string Duration(double seconds) {
+  const auto ms = static_cast<int64_t>(std::ceil(seconds * 1000));
+  if (ms < 1000) return std::to_string(ms) + "ms";
+  if (ms < 60'000) {
+    std::string text = std::to_string(ms / 1000);
+    if (ms % 1000 != 0) text += "." + std::to_string(1000 + ms % 1000).substr(1);
+    return text + "s";
+  }
+  return std::to_string(ms / 60'000) + "m" + std::to_string(ms % 60'000 / 1000) + "s";
+}
+
+void SetRetryAfter(httplib::Response& response, double seconds) {
+  response.set_header("retry-after", std::to_string(static_cast<int64_t>(std::ceil(seconds))));
+  response.set_header("retry-after-ms",
+                      std::to_string(static_cast<int64_t>(std::ceil(seconds * 1000))));
+}
+
+// Answers for the kinds that replace the model's answer. False for any other.
+bool AnswerFault(const std::string& kind, const ChatRequest& chat, httplib::Response& response) {
+  if (kind == "drop") {
+    HttpHost::ResetConnection();
+  } else if (kind == "html") {
+    AnswerHtml(response, 403, "403 Forbidden");
+  } else if (kind == "html502") {
+    AnswerHtml(response, 502, "502 Bad Gateway");
+  } else if (kind == "insufficient_quota") {
+    AnswerError(response, 429,
+                "You exceeded your current quota, please check your plan and billing details.",
+                "insufficient_quota", "insufficient_quota");
+  } else if (kind == "content_filter") {
+    AnswerError(response, 400,
+                "The response was filtered due to the prompt triggering a content "
+                "management policy.",
+                "invalid_request_error", "content_filter");
+  } else if (kind == "refuse_schema" && FormatName(chat) == "json_schema") {
+    AnswerError(response, 400,
+                "Invalid parameter: 'response_format' of type 'json_schema' is not "
+                "supported with this model.",
+                "invalid_request_error");
+  } else if (kind == "401") {
+    AnswerError(response, 401, "Incorrect API key provided.", "invalid_request_error",
+                "invalid_api_key");
+  } else if (kind == "429") {
+    SetRetryAfter(response, 1);
+    AnswerError(response, 429, "Rate limit reached.", "tokens", "rate_limit_exceeded");
+  } else if (!kind.empty() && kind.find_first_not_of("0123456789") == std::string::npos) {
+    const int status = std::stoi(kind);
+    AnswerError(response, status, "The server had an error while processing your request.",
+                status < 500 ? "invalid_request_error" : "server_error");
+  } else {
+    return false;
+  }
+  return true;
+}
+
+template <class Map>
+Json Object(const Map& map) {
+  Json object = Json::object();
+  for (const auto& [key, value] : map) {
+    if constexpr (std::is_same_v<typename Map::key_type, std::string>) {
+      object[key] = value;
+    } else {
+      object[std::to_string(key)] = value;
+    }
+  }
+  return object;
+}
+
+}  // namespace
+
+struct LlmServer::Impl {
+  explicit Impl(Options given)
+      : options(std::move(given)),
+        faults(options.faults, options.seed),
+        random(options.seed),
+        quota(options.quota),
+        host(kMaxConnections) {
+    account.keys_seen.resize(options.keys.size());
+  }
+
+  void Handle(const httplib::Request& request, httplib::Response& response);
+  void HandleAccount(const httplib::Request& request, httplib::Response& response);
+  void HandleChat(const httplib::Request& request, httplib::Response& response);
+  bool KeyAccepted(const httplib::Request& request);
+  bool Admitted(const ChatRequest& chat, uint64_t tokens, httplib::Response& response);
+  void Complete(const ChatRequest& chat, const std::vector<LlmPaper>& papers, const Fault& fault,
+                std::string content, httplib::Response& response);
+  std::chrono::duration<double> DrawLatency(const std::string& fault);
+  uint64_t CachedTokens(const ChatRequest& chat);
+  Account Snapshot();
+  Json Stats();
+
+  const Options options;
+  Faults faults;
+  std::mutex mutex;  // guards what follows
+  std::mt19937_64 random;
+  Quota quota;
+  Account account;
+  std::optional<Clock::time_point> first_admitted, last_admitted;
+  std::map<std::string, std::string> last_prompt;  // by model
+  uint64_t next_id = 1;
+  HttpHost host;  // last: its threads use the rest
+};
+
+void LlmServer::Impl::Handle(const httplib::Request& request, httplib::Response& response) {
+  const auto ends_with = [&](const char* end) {
+    return std::string_view(request.path).ends_with(end);
+  };
+  if (request.path.rfind("/account/", 0) == 0) return HandleAccount(request, response);
+  if (request.method == "POST" && ends_with("/chat/completions"))
+    return HandleChat(request, response);
+  if (request.method == "GET" && ends_with("/models")) {
+    Json list = Json::array();
+    for (const std::string& model : options.models)
+      list.push_back({{"id", model}, {"object", "model"}});
+    return Answer(response, 200, {{"object", "list"}, {"data", list}});
+  }
+  AnswerError(response, 404, "Invalid URL (" + request.method + " " + request.path + ")",
+              "invalid_request_error");
+}
+
+void LlmServer::Impl::HandleAccount(const httplib::Request& request, httplib::Response& response) {
+  const std::string what = request.path.substr(std::string("/account/").size());
+  if (what == "stats") return Answer(response, 200, Stats());
+  if (what == "scored") return Answer(response, 200, Object(Snapshot().scored));
+  if (what == "sent") return Answer(response, 200, Object(Snapshot().sent));
+  if (what == "faults" && request.method == "POST") {
+    try {
+      faults.Set(request.body);
+    } catch (const std::invalid_argument& error) {
+      return AnswerError(response, 400, error.what(), "invalid_request_error");
+    }
+    return Answer(response, 200, Json::object());
+  }
+  if (what == "reset" && request.method == "POST") {
+    std::lock_guard lock(mutex);
+    const uint64_t in_flight = account.in_flight;
+    account = Account{.in_flight = in_flight, .keys_seen = std::vector<bool>(options.keys.size())};
+    first_admitted.reset();
+    return Answer(response, 200, Json::object());
+  }
+  AnswerError(response, 404, "no such account page", "invalid_request_error");
+}
+
+bool LlmServer::Impl::KeyAccepted(const httplib::Request& request) {
+  if (options.keys.empty()) return true;
+  const std::string given = request.get_header_value("Authorization");
+  std::lock_guard lock(mutex);
+  for (size_t i = 0; i < options.keys.size(); ++i) {
+    if (given != "Bearer " + options.keys[i]) continue;
+    account.keys_seen[i] = true;
+    return true;
+  }
+  ++account.bad_key;
+  return false;
+}
+
+bool LlmServer::Impl::Admitted(const ChatRequest& chat, uint64_t tokens,
+                               httplib::Response& response) {
+  std::lock_guard lock(mutex);
+  const auto now = Clock::now();
+  const double wait = quota.Take(static_cast<double>(tokens), now).count();
+  if (options.headers && quota.window_requests() > 0) {
+    const double left = std::max(0.0, quota.remaining_requests());
+    response.set_header("x-ratelimit-limit-requests",
+                        std::to_string(std::llround(options.quota.requests_per_minute)));
+    response.set_header("x-ratelimit-remaining-requests",
+                        std::to_string(std::llround(std::floor(left))));
+    response.set_header(
+        "x-ratelimit-reset-requests",
+        Duration((1 - left / quota.window_requests()) * options.quota.window.count()));
+  }
+  if (options.headers && quota.window_tokens() > 0) {
+    const double left = std::max(0.0, quota.remaining_tokens());
+    response.set_header("x-ratelimit-limit-tokens",
+                        std::to_string(std::llround(options.quota.tokens_per_minute)));
+    response.set_header("x-ratelimit-remaining-tokens",
+                        std::to_string(std::llround(std::floor(left))));
+    response.set_header("x-ratelimit-reset-tokens", Duration((1 - left / quota.window_tokens()) *
+                                                             options.quota.window.count()));
+  }
+  if (wait > 0) {
+    ++account.rejected_429;
+    SetRetryAfter(response, wait);
+    AnswerError(
+        response, 429,
+        "Rate limit reached for " + chat.model + ". Please try again in " + Duration(wait) + ".",
+        "requests", "rate_limit_exceeded");
+    return false;
+  }
+  if (!first_admitted) first_admitted = now;
+  last_admitted = now;
+  return true;
+}
+
+void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Response& response) {
+  {
+    std::lock_guard lock(mutex);
+    ++account.calls;
+  }
+  if (!KeyAccepted(request)) {
+    return AnswerError(response, 401,
+                       "Incorrect API key provided. You can find your API key in your "
+                       "account settings.",
+                       "invalid_request_error", "invalid_api_key");
+  }
+  std::string error;
+  const std::optional<ChatRequest> chat = ParseChat(request.body, &error);
+  const bool known_model =
+      !chat || options.models.empty() ||
+      std::find(options.models.begin(), options.models.end(), chat->model) != options.models.end();
+  if (!chat || !known_model) {
+    std::lock_guard lock(mutex);
+    ++account.bad_request;
+    if (!chat) return AnswerError(response, 400, error, "invalid_request_error");
+    return AnswerError(response, 404,
+                       "The model `" + chat->model +
+                           "` does not exist or you do not "
+                           "have access to it.",
+                       "invalid_request_error", "model_not_found");
+  }
+  const std::vector<LlmPaper> papers = PapersIn(chat->user);
+  const Fault fault = faults.Draw(chat->user);
+  std::string content = AnswerContent(papers, options.scores, chat->response_format, fault);
+  const uint64_t answer_tokens = options.charge == Charge::kMaximum && chat->max_tokens > 0
+                                     ? chat->max_tokens
+                                     : Tokens(content.size());
+  if (!Admitted(*chat, Tokens(chat->text.size()) + answer_tokens, response)) return;
+  if (StageOf(papers) == LlmStage::kAbstract) {
+    std::lock_guard lock(mutex);
+    for (const LlmPaper& paper : papers) ++account.sent[paper.id];
+  }
+  if (AnswerFault(fault.kind, *chat, response)) return;
+  Complete(*chat, papers, fault, std::move(content), response);
+}
+
+std::chrono::duration<double> LlmServer::Impl::DrawLatency(const std::string& fault) {
+  if (fault == "hang") return kHang;
+  std::lock_guard lock(mutex);
+  const double factor = std::exp(options.jitter * std::normal_distribution<double>()(random));
+  return std::chrono::duration<double>(options.latency) * factor *
+         (fault == "slow" ? kSlowFactor : 1);
+}
+
+uint64_t LlmServer::Impl::CachedTokens(const ChatRequest& chat) {
+  if (!options.cache) return 0;
+  std::string& last = last_prompt[chat.model];
+  const auto [a, b] = std::mismatch(last.begin(), last.end(), chat.text.begin(), chat.text.end());
+  const uint64_t shared = Tokens(static_cast<size_t>(a - last.begin()));
+  last = chat.text;
+  return shared < kCacheFrom ? 0 : shared / kCacheStep * kCacheStep;
+}
+
+void LlmServer::Impl::Complete(const ChatRequest& chat, const std::vector<LlmPaper>& papers,
+                               const Fault& fault, std::string content,
+                               httplib::Response& response) {
+  {
+    std::lock_guard lock(mutex);
+    account.max_in_flight = std::max(account.max_in_flight, ++account.in_flight);
+  }
+  const bool waited =
+      host.Sleep(std::chrono::duration_cast<Clock::duration>(DrawLatency(fault.kind)));
+  std::lock_guard lock(mutex);
+  --account.in_flight;
+  if (!waited || fault.kind == "hang") {
+    ++account.abandoned;
+    return HttpHost::ResetConnection();
+  }
+  std::string finish = "stop";
+  Json refusal = nullptr;
+  if (fault.kind == "length" || fault.kind == "filtered") {
+    content.resize(content.size() * 3 / 5);
+    finish = fault.kind == "length" ? "length" : "content_filter";
+  }
+  Json text = content;
+  if (fault.kind == "refusal") {
+    refusal = "I'm sorry, but I can't help with that.";
+    text = nullptr;
+  }
+  const uint64_t prompt = Tokens(chat.text.size());
+  const uint64_t cached = std::min(prompt, CachedTokens(chat));
+  const uint64_t completion = Tokens(content.size());
+  Json body = {
+      {"id", "chatcmpl-" + std::to_string(next_id++)},
+      {"object", "chat.completion"},
+      {"created", static_cast<int64_t>(std::time(nullptr))},
+      {"model", chat.model},
+      {"choices",
+       Json::array({{{"index", 0},
+                     {"message", {{"role", "assistant"}, {"content", text}, {"refusal", refusal}}},
+                     {"logprobs", nullptr},
+                     {"finish_reason", finish}}})}};
+  if (fault.kind != "no_usage") {
+    body["usage"] = {{"prompt_tokens", prompt},
+                     {"completion_tokens", completion},
+                     {"total_tokens", prompt + completion},
+                     {"prompt_tokens_details", {{"cached_tokens", cached}}}};
+  }
+  ++account.ok;
+  account.prompt_tokens += prompt;
+  account.cached_tokens += cached;
+  account.completion_tokens += completion;
+  ++account.models[chat.model];
+  ++account.formats[FormatName(chat)];
+  ++account.batch_sizes[papers.size()];
+  if (StageOf(papers) == LlmStage::kTitle) {
+    ++account.title_calls;
+  } else {
+    for (const std::string& id : ScoredIn(papers, fault)) ++account.scored[id];
+  }
+  Answer(response, 200, body);
+}
+
+LlmServer::Account LlmServer::Impl::Snapshot() {
+  std::lock_guard lock(mutex);
+  Account copy = account;
+  copy.injected = faults.drawn();
+  copy.max_window_requests = quota.max_window_requests();
+  copy.max_window_tokens = quota.max_window_tokens();
+  if (first_admitted) {
+    copy.span_seconds = std::chrono::duration<double>(*last_admitted - *first_admitted).count();
+  }
+  return copy;
+}
+
+Json LlmServer::Impl::Stats() {
+  const Account a = Snapshot();
+  uint64_t twice = 0;
+  for (const auto& [id, times] : a.scored) twice += times > 1;
+  return {{"calls", a.calls},
+          {"ok", a.ok},
+          {"rejected_429", a.rejected_429},
+          {"bad_key", a.bad_key},
+          {"bad_request", a.bad_request},
+          {"abandoned", a.abandoned},
+          {"injected", Object(a.injected)},
+          {"in_flight", a.in_flight},
+          {"max_in_flight", a.max_in_flight},
+          {"prompt_tokens", a.prompt_tokens},
+          {"cached_tokens", a.cached_tokens},
+          {"completion_tokens", a.completion_tokens},
+          {"models", Object(a.models)},
+          {"formats", Object(a.formats)},
+          {"batch_sizes", Object(a.batch_sizes)},
+          {"title_calls", a.title_calls},
+          {"papers_sent", a.sent.size()},
+          {"papers_scored", a.scored.size()},
+          {"papers_scored_twice", twice},
+          {"keys_seen", a.keys_seen},
+          {"max_window_requests", a.max_window_requests},
+          {"window_requests", quota.window_requests()},
+          {"max_window_tokens", a.max_window_tokens},
+          {"window_tokens", quota.window_tokens()},
+          {"span_seconds", a.span_seconds}};
+}
+
+LlmServer::LlmServer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+LlmServer::~LlmServer() { Stop(); }
+
+void LlmServer::Start() {
+  const int port = impl_->host.port() != 0 ? impl_->host.port() : impl_->options.port;
+  impl_->host.Start(
+      port, [impl = impl_.get()](const httplib::Request& request, httplib::Response& response) {
+        impl->Handle(request, response);
+      });
+}
+void LlmServer::Stop() { impl_->host.Stop(); }
+int LlmServer::port() const { return impl_->host.port(); }
+std::string LlmServer::url() const { return "http://127.0.0.1:" + std::to_string(port()) + "/v1"; }
+void LlmServer::SetFaults(const std::string& faults) { impl_->faults.Set(faults); }
+LlmServer::Account LlmServer::account() const { return impl_->Snapshot(); }
+
+}  // namespace paperboy

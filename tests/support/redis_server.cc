@@ -1,0 +1,110 @@
+#include "tests/support/redis_server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+
+namespace paperboy {
+namespace {
+
+constexpr std::chrono::seconds kStartTimeout{20};
+constexpr int kStartAttempts = 5;
+
+sockaddr_in Loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+
+bool CanBind(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in address = Loopback(port);
+  const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return bound;
+}
+
+// A free port below the range that the kernel gives to outgoing connections
+// (32768 up): while the server is down nobody takes its port, and a client that
+// tries again does not end up connected to itself.
+int FreePort() {
+  constexpr int kFirst = 10'000;
+  constexpr int kPorts = 22'000;
+  static std::atomic<int> next{static_cast<int>(::getpid() % 1'000) * 21};
+  for (int tries = 0; tries < kPorts; ++tries) {
+    const int port = kFirst + next++ % kPorts;
+    if (CanBind(port)) return port;
+  }
+  throw std::runtime_error("no free port for redis-server");
+}
+
+// Whether a server there answers a command, if only with an error: wrong
+// password, loading.
+bool Answers(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const timeval second{1, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+  const sockaddr_in address = Loopback(port);
+  std::array<char, 64> answer;
+  const bool ok = ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+                  ::send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
+                  ::recv(fd, answer.data(), answer.size(), 0) > 0 &&
+                  (answer[0] == '+' || answer[0] == '-');
+  ::close(fd);
+  return ok;
+}
+
+}  // namespace
+
+RedisServer::RedisServer(std::vector<std::string> extra_args) : extra_args_(std::move(extra_args)) {
+  for (int attempt = 0; attempt < kStartAttempts; ++attempt) {
+    port_ = FreePort();
+    if (Start()) return;
+  }
+  throw std::runtime_error("redis-server does not start: " + process_->Stdout() +
+                           process_->Stderr());
+}
+
+void RedisServer::Kill() {
+  process_->Kill(SIGKILL);
+  process_->Wait(kStartTimeout);
+}
+
+void RedisServer::Restart() {
+  Kill();
+  if (!Start()) {
+    throw std::runtime_error("redis-server does not start again: " + process_->Stdout());
+  }
+}
+
+bool RedisServer::Start() {
+  std::vector<std::string> argv = {"redis-server",
+                                   "--port",
+                                   std::to_string(port_),
+                                   "--bind",
+                                   "127.0.0.1",
+                                   "--save",
+                                   "",
+                                   "--dir",
+                                   dir_.path().string()};
+  argv.insert(argv.end(), extra_args_.begin(), extra_args_.end());
+  process_ = std::make_unique<Process>(std::move(argv));
+  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
+  while (process_->running() && std::chrono::steady_clock::now() < deadline) {
+    if (Answers(port_)) return process_->running();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+
+}  // namespace paperboy

@@ -1,0 +1,219 @@
+#include "tests/support/system.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <stdexcept>
+
+namespace paperboy {
+namespace {
+
+constexpr std::chrono::seconds kStartTimeout{20};
+constexpr std::chrono::seconds kKillTimeout{10};
+const char* const kBin = PAPERBOY_BIN_DIR;
+const std::string kBundledProfile = PAPERBOY_SOURCE_DIR "/config/profiles/default";
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+ArxivServer::Options ArxivOptions(const System::Settings& settings) {
+  return {.date = settings.date, .papers = settings.papers, .faults = settings.arxiv_faults};
+}
+
+std::string Endpoint(int port) { return "tcp://127.0.0.1:" + std::to_string(port); }
+
+bool Names(const System::Arguments& arguments, const std::string& flag) {
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+    return argument == flag || argument.rfind(flag + "=", 0) == 0;
+  });
+}
+
+}  // namespace
+
+int FreePort() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  const bool bound = fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
+                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
+  ::close(fd);
+  if (!bound) throw std::runtime_error("no free port");
+  return ntohs(address.sin_port);
+}
+
+System::System(Settings settings)
+    : arxiv_(ArxivOptions(settings)),
+      llm_(std::move(settings.llm)),
+      fetcher_port_(FreePort()),
+      scorer_port_(FreePort()) {
+  arxiv_.Start();
+  llm_.Start();
+}
+
+System::~System() = default;
+
+std::unique_ptr<Process> System::Start(const std::string& name, Arguments argv,
+                                       const std::string& ready, const Process::Environment& env) {
+  const std::string log = dir_.File(std::to_string(logs_.size()) + "-" + name + ".log");
+  logs_.push_back(log);
+  auto process = std::make_unique<Process>(std::move(argv), env, log);
+  if (!process->WaitForOutput(ready, kStartTimeout)) {
+    throw std::runtime_error(name + " did not start:\n" + ReadFile(log));
+  }
+  return process;
+}
+
+void System::StartAggregator(const Arguments& more) {
+  aggregator_arguments_ = more;
+  Arguments argv = {std::string(kBin) + "/paperboy-aggregator",
+                    "--redis",
+                    redis_.url(),
+                    "--bind-fetchers",
+                    Endpoint(fetcher_port_),
+                    "--bind-scorers",
+                    Endpoint(scorer_port_),
+                    "--http",
+                    "127.0.0.1:0",
+                    "--data",
+                    data_dir(),
+                    "--out",
+                    out_dir()};
+  argv.insert(argv.end(), more.begin(), more.end());
+  aggregator_ = Start("aggregator", std::move(argv), "fetchers at ", {{"OPENAI_API_KEY", ""}});
+  aggregator_log_ = logs_.back();
+}
+
+void System::KillAggregator() {
+  if (!aggregator_) return;
+  aggregator_->Kill(SIGKILL);
+  aggregator_->Wait(kKillTimeout);
+}
+
+void System::RestartAggregator() {
+  KillAggregator();
+  StartAggregator(aggregator_arguments_);
+}
+
+std::string System::aggregator_url() const {
+  const std::string log = ReadFile(aggregator_log_);
+  std::smatch url;
+  if (!std::regex_search(log, url, std::regex("http://127\\.0\\.0\\.1:\\d+"))) {
+    throw std::runtime_error("the aggregator's log names no URL:\n" + log);
+  }
+  return url.str();
+}
+
+void System::StartScorers(int n, const std::string& backend, const Arguments& more) {
+  for (int i = 0; i < n; ++i) {
+    const std::string name = "scorer-" + std::to_string(scorers_.size());
+    Arguments argv = {std::string(kBin) + "/paperboy-scorer",
+                      "--redis",
+                      redis_.url(),
+                      "--aggregator",
+                      Endpoint(scorer_port_),
+                      "--http",
+                      "127.0.0.1:0",
+                      "--backend",
+                      backend,
+                      "--llm-url",
+                      llm_.url(),
+                      "--pod",
+                      name};
+    argv.insert(argv.end(), more.begin(), more.end());
+    scorers_.push_back(
+        Start(name, std::move(argv), "status at ", {{"OPENAI_API_KEY", "test-key"}}));
+  }
+}
+
+std::string System::WriteProfile(const std::string& name, const std::string& toml) {
+  const std::string folder = dir_.File("profile-" + name);
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy(kBundledProfile, folder, std::filesystem::copy_options::overwrite_existing |
+                                                     std::filesystem::copy_options::recursive);
+  std::ofstream file(folder + "/profile.toml");
+  file << "name = \"" << name << "\"\n";
+  if (toml.find("categories") == std::string::npos) file << "categories = [\"cs.LG\", \"cs.AI\"]\n";
+  if (toml.find("topics") == std::string::npos) file << "topics = [\"mixture of experts\"]\n";
+  file << toml << "\n";
+  return folder;
+}
+
+std::string System::WritePapers(const std::string& name, const std::vector<ArxivPaper>& papers) {
+  const std::string path = dir_.File(name);
+  std::ofstream(path) << ArxivPaperLines(papers);
+  return path;
+}
+
+std::unique_ptr<Process> System::StartFetcher(const Arguments& more) {
+  Arguments argv = {std::string(kBin) + "/paperboy-fetcher",
+                    "--redis",
+                    redis_.url(),
+                    "--aggregator",
+                    Endpoint(fetcher_port_),
+                    "--http",
+                    "127.0.0.1:0",
+                    "--arxiv-rss-url",
+                    arxiv_.rss_url(),
+                    "--arxiv-api-url",
+                    arxiv_.api_url()};
+  const std::vector<std::pair<std::string, std::string>> defaults = {{"--profile", kBundledProfile},
+                                                                     {"--arxiv-interval", "0"},
+                                                                     {"--progress", "plain"},
+                                                                     {"--deadline", "60s"}};
+  for (const auto& [flag, value] : defaults) {
+    if (Names(more, flag)) continue;
+    argv.push_back(flag);
+    argv.push_back(value);
+  }
+  argv.insert(argv.end(), more.begin(), more.end());
+  return std::make_unique<Process>(std::move(argv), Process::Environment{{"OPENAI_API_KEY", ""}});
+}
+
+System::Run System::RunFetcher(const Arguments& more, std::chrono::seconds timeout) {
+  const std::unique_ptr<Process> fetcher = StartFetcher(more);
+  const auto exit = fetcher->Wait(timeout);
+  return {exit.value_or(Process::Exit{}), fetcher->Stdout(), fetcher->Stderr()};
+}
+
+std::string System::Published(const std::string& kind, const std::string& date,
+                              const std::string& profile, const std::string& file) const {
+  return ReadFile(out_dir() + "/" + profile + "/" + kind + "/" + date.substr(0, 7) + "/" + date +
+                  "-" + file);
+}
+
+std::string System::Page(const std::string& date, const std::string& profile) const {
+  return Published("md", date, profile, "output.md");
+}
+
+nlohmann::json System::PapersJson(const std::string& date, const std::string& profile) const {
+  const std::string text = Published("json", date, profile, "output.json");
+  return text.empty() ? nlohmann::json() : nlohmann::json::parse(text);
+}
+
+nlohmann::json System::DigestJson(const std::string& date, const std::string& profile) const {
+  const std::string text = Published("json", date, profile, "digest.json");
+  return text.empty() ? nlohmann::json() : nlohmann::json::parse(text);
+}
+
+std::string System::Logs() const {
+  std::string text;
+  for (const std::string& log : logs_) {
+    text += "==> " + std::filesystem::path(log).filename().string() + " <==\n" + ReadFile(log);
+  }
+  return text;
+}
+
+}  // namespace paperboy

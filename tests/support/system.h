@@ -1,0 +1,105 @@
+// All of Paperboy for a test: the real programs with a real Redis, a simulated
+// arXiv and a simulated model, on free ports of 127.0.0.1, in a directory of its
+// own. Whatever runs is killed by the destructor. One thread.
+//
+// Methods throw std::runtime_error, with the end of the log, when a program does
+// not start.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/support/arxiv_server.h"
+#include "tests/support/llm_server.h"
+#include "tests/support/process.h"
+#include "tests/support/redis_server.h"
+#include "tests/support/temp_dir.h"
+
+namespace paperboy {
+
+// A port that was free a moment ago.
+int FreePort();
+
+class System {
+ public:
+  using Arguments = std::vector<std::string>;
+
+  struct Settings {
+    std::string date = "2026-09-15";  // page date of arXiv's feeds
+    std::vector<ArxivPaper> papers;   // what arXiv has
+    LlmServer::Options llm;           // without keys: the scorers use "test-key"
+    std::string arxiv_faults;
+  };
+
+  struct Run {
+    Process::Exit exit;  // code -1 and signal 0: it did not end in time
+    std::string out;
+    std::string err;
+  };
+
+  // Starts Redis, arXiv and the model.
+  explicit System(Settings settings);
+  ~System();
+
+  RedisServer& redis() { return redis_; }
+  ArxivServer& arxiv() { return arxiv_; }
+  LlmServer& llm() { return llm_; }
+
+  void StartAggregator(const Arguments& more = {});
+  // SIGKILL, and waits for its end.
+  void KillAggregator();
+  // Kills it if it runs, and starts it on the same ports and data.
+  void RestartAggregator();
+  Process& aggregator() { return *aggregator_; }
+  // http://127.0.0.1:PORT of the running aggregator.
+  std::string aggregator_url() const;
+
+  // Starts `n` more; backend "openai" or "lexical".
+  void StartScorers(int n, const std::string& backend = "openai", const Arguments& more = {});
+  // In the order of their start; a killed one keeps its place.
+  Process& scorer(size_t i) { return *scorers_.at(i); }
+  size_t scorers() const { return scorers_.size(); }
+
+  // A profile folder named after it: the bundled one's prompt and topics, and in
+  // profile.toml its name, categories cs.LG, cs.AI and `toml`.
+  std::string WriteProfile(const std::string& name, const std::string& toml = "");
+  // The papers in the format of --source file:, and its path.
+  std::string WritePapers(const std::string& name, const std::vector<ArxivPaper>& papers);
+
+  // Runs the fetcher with the bundled profile, unless `more` names one.
+  Run RunFetcher(const Arguments& more, std::chrono::seconds timeout = std::chrono::seconds(60));
+  std::unique_ptr<Process> StartFetcher(const Arguments& more);
+
+  // Published files, "" or null where there is none.
+  std::string Page(const std::string& date, const std::string& profile = "default") const;
+  nlohmann::json PapersJson(const std::string& date, const std::string& profile = "default") const;
+  nlohmann::json DigestJson(const std::string& date, const std::string& profile = "default") const;
+  std::string data_dir() const { return dir_.File("data"); }
+  std::string out_dir() const { return dir_.File("out"); }
+
+  // Everything that aggregators and scorers have logged, for a failure's message.
+  std::string Logs() const;
+
+ private:
+  std::unique_ptr<Process> Start(const std::string& name, Arguments argv, const std::string& ready,
+                                 const Process::Environment& env);
+  std::string Published(const std::string& kind, const std::string& date,
+                        const std::string& profile, const std::string& file) const;
+
+  TempDir dir_;
+  RedisServer redis_;
+  ArxivServer arxiv_;
+  LlmServer llm_;
+  const int fetcher_port_;
+  const int scorer_port_;
+  Arguments aggregator_arguments_;
+  std::string aggregator_log_;
+  std::vector<std::string> logs_;
+  std::unique_ptr<Process> aggregator_;
+  std::vector<std::unique_ptr<Process>> scorers_;
+};
+
+}  // namespace paperboy

@@ -1,0 +1,261 @@
+#include "fetcher/arxiv_client.h"
+
+#include <gmock/gmock.h>
+
+#include <atomic>
+#include <thread>
+
+#include "common/redis_keys.h"
+#include "tests/support/arxiv_server.h"
+#include "tests/support/redis_server.h"
+
+namespace paperboy {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+using testing::Each;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr std::chrono::duration<double> kQuick(0.003);
+
+// One fetcher's end; used on the thread that made it.
+class Client {
+ public:
+  Client(const RedisServer& redis_server, const std::string& owner,
+         std::chrono::duration<double> interval)
+      : redis_(loop_, *ParseRedisUrl(redis_server.url())),
+        arxiv_(pump_, redis_, http_, progress_, [] { return std::chrono::system_clock::now(); },
+               {interval, "tests@example.org", owner}) {
+    progress_.OnWaitingChange([this](const std::string& what) { waits_ += what + "\n"; });
+  }
+
+  Status Get(const std::string& url, milliseconds patience = seconds(20)) {
+    return arxiv_.Get(url, loop_.now() + patience, [this](const HttpResponse& response) -> Status {
+      body_ = response.body;
+      if (response.status != 200) return Invalid("HTTP " + std::to_string(response.status));
+      if (body_.find("</rss>") == std::string::npos) return Unavailable("cut off");
+      return Ok();
+    });
+  }
+
+  // What Redis answers to a command.
+  RedisReply Ask(std::vector<std::string> command) {
+    RedisReply answer;
+    bool done = false;
+    pump_.Finish([this] { return redis_.ready(); }, seconds(5));
+    redis_.Command(std::move(command), seconds(5), [&](Result<RedisReply> reply) {
+      EXPECT_TRUE(reply.ok());
+      if (reply.ok()) answer = *reply;
+      done = true;
+    });
+    pump_.Finish([&] { return done; }, seconds(5));
+    return answer;
+  }
+
+  Loop& loop() { return loop_; }
+  Pump& pump() { return pump_; }
+  ArxivClient& arxiv() { return arxiv_; }
+  const std::string& waits() const { return waits_; }
+
+ private:
+  Loop loop_;
+  Pump pump_{loop_};
+  Progress progress_{loop_, Progress::Mode::kNone, stderr};
+  Redis redis_;
+  HttpClient http_{loop_, 1};
+  ArxivClient arxiv_;
+  std::string body_;
+  std::string waits_;
+};
+
+class ArxivClientTest : public testing::Test {
+ protected:
+  ArxivClientTest() { Serve(""); }
+
+  void Serve(const std::string& faults, seconds retry_after = seconds(0)) {
+    ArxivServer::Options options;
+    options.date = "2026-09-15";
+    options.faults = faults;
+    options.retry_after = retry_after;
+    options.stall = seconds(1);
+    server_ = std::make_unique<ArxivServer>(std::move(options));
+    server_->Start();
+  }
+  std::string Url() const { return server_->rss_url() + "/cs.LG"; }
+  ArxivServer::Account Account() const { return server_->account(); }
+
+  RedisServer redis_;
+  std::unique_ptr<ArxivServer> server_;
+};
+
+TEST_F(ArxivClientTest, SaysWhoItIs) {
+  Client client(redis_, "a", kQuick);
+  ASSERT_TRUE(client.Get(Url()).ok());
+
+  ASSERT_THAT(Account().requests, SizeIs(1));
+  EXPECT_EQ(Account().requests[0].user_agent, "paperboy/" PAPERBOY_VERSION " (+tests@example.org)");
+  EXPECT_EQ(Account().requests[0].accept, "application/atom+xml, text/xml, */*");
+}
+
+TEST_F(ArxivClientTest, KeepsTheInterval) {
+  Client client(redis_, "a", milliseconds(150));
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(client.Get(Url()).ok());
+  EXPECT_GE(Account().smallest_gap, milliseconds(150));
+}
+
+TEST_F(ArxivClientTest, FetchersTakeTurns) {
+  std::vector<std::thread> fetchers;
+  std::atomic<int> answers = 0;
+  for (const char* owner : {"a", "b", "c"}) {
+    fetchers.emplace_back([&, owner] {
+      Client client(redis_, owner, milliseconds(60));
+      for (int i = 0; i < 5; ++i) answers += client.Get(Url()).ok() ? 1 : 0;
+    });
+  }
+  for (std::thread& fetcher : fetchers) fetcher.join();
+
+  EXPECT_EQ(answers, 15);
+  EXPECT_EQ(Account().max_concurrent, 1u);
+  EXPECT_GE(Account().smallest_gap, milliseconds(60));
+}
+
+TEST_F(ArxivClientTest, TriesAgainWhateverGoesWrong) {
+  for (const char* fault : {"406", "429", "503", "500", "rate_exceeded", "truncated", "drop"}) {
+    Serve(std::string(fault) + "#2");
+    Client client(redis_, "a", kQuick);
+    EXPECT_TRUE(client.Get(Url()).ok()) << fault;
+    EXPECT_THAT(Account().requests, SizeIs(3)) << fault;
+    EXPECT_THAT(client.waits(), HasSubstr("next try in")) << fault;
+  }
+}
+
+TEST_F(ArxivClientTest, BacksOffLongerEachTime) {
+  Serve("500#4");
+  Client client(redis_, "a", std::chrono::duration<double>(0.006));  // from 120 ms
+  ASSERT_TRUE(client.Get(Url()).ok());
+
+  const auto requests = Account().requests;
+  ASSERT_THAT(requests, SizeIs(5));
+  for (size_t i = 1; i < requests.size(); ++i) {
+    EXPECT_GE(requests[i].start - requests[i - 1].end, milliseconds(120) * (1 << (i - 1)));
+  }
+}
+
+TEST_F(ArxivClientTest, HonoursRetryAfterForEveryFetcher) {
+  Serve("429#1", seconds(1));
+  std::thread first([&] {
+    Client client(redis_, "a", kQuick);
+    EXPECT_TRUE(client.Get(Url()).ok());
+  });
+  while (Account().requests.empty() || Account().requests[0].status == 0) {
+    std::this_thread::yield();
+  }
+  Client second(redis_, "b", kQuick);
+  EXPECT_TRUE(second.Get(Url()).ok());
+  first.join();
+
+  const auto requests = Account().requests;
+  ASSERT_THAT(requests, SizeIs(3));
+  EXPECT_GE(requests[1].start - requests[0].end, milliseconds(990));
+}
+
+TEST_F(ArxivClientTest, DoesNotRepeatWhatArxivCannotAnswer) {
+  Serve("404");
+  Client client(redis_, "a", kQuick);
+  const Status got = client.Get(Url());
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().kind, ErrorKind::kInvalid);
+  EXPECT_THAT(Account().requests, SizeIs(1));
+}
+
+TEST_F(ArxivClientTest, SaysWhatItWaitedForAtTheDeadline) {
+  Serve("503");
+  Client client(redis_, "a", kQuick);
+  const Status got = client.Get(Url(), milliseconds(500));
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().kind, ErrorKind::kUnavailable);
+  EXPECT_THAT(got.error().message, HasSubstr("HTTP 503"));
+}
+
+TEST_F(ArxivClientTest, WaitsUntilADeadFetchersLockRunsOut) {
+  Client client(redis_, "a", kQuick);
+  client.Ask({"SET", redis_keys::ArxivLock(), "killed", "PX", "400"});
+  const auto begin = steady_clock::now();
+
+  ASSERT_TRUE(client.Get(Url()).ok());
+
+  EXPECT_GE(steady_clock::now() - begin, milliseconds(350));
+  EXPECT_THAT(client.waits(), HasSubstr("another fetcher"));
+}
+
+TEST_F(ArxivClientTest, LeavesNoLockAndNothingForEver) {
+  Client client(redis_, "a", kQuick);
+  ASSERT_TRUE(client.Get(Url()).ok());
+
+  EXPECT_EQ(client.Ask({"EXISTS", redis_keys::ArxivLock()}).integer, 0);
+  EXPECT_GT(client.Ask({"TTL", redis_keys::ArxivEnd()}).integer, 0);
+}
+
+TEST_F(ArxivClientTest, AStopFreesTheLockAtOnce) {
+  Serve("stall");
+  Client client(redis_, "a", kQuick);
+  client.loop().Every(milliseconds(10), [&] {
+    if (!Account().requests.empty()) client.pump().Stop(15);
+  });
+
+  EXPECT_FALSE(client.Get(Url()).ok());
+
+  EXPECT_EQ(client.Ask({"EXISTS", redis_keys::ArxivLock()}).integer, 0);
+}
+
+TEST_F(ArxivClientTest, NoSecondRequestThoughRedisForgetsTheFirst) {
+  Serve("stall#1");
+  // The lock is renewed every 33 ms, and nobody takes it for 166 ms when there
+  // is no state.
+  constexpr std::chrono::duration<double> interval(0.1);
+  std::thread first([&] {
+    Client client(redis_, "a", interval);
+    EXPECT_TRUE(client.Get(Url()).ok());
+  });
+  while (Account().requests.empty()) std::this_thread::yield();
+  Client second(redis_, "b", interval);
+  second.Ask({"FLUSHALL"});
+  EXPECT_TRUE(second.Get(Url()).ok());
+  first.join();
+
+  EXPECT_EQ(Account().max_concurrent, 1u);
+  EXPECT_GE(Account().smallest_gap, milliseconds(100));
+}
+
+TEST_F(ArxivClientTest, WaitsForRedisAndGoesOnWhenItIsBack) {
+  redis_.Kill();
+  Client client(redis_, "a", kQuick);
+  bool restarted = false;
+  client.loop().Every(milliseconds(20), [&] {
+    if (restarted || client.waits().find("Redis") == std::string::npos) return;
+    restarted = true;
+    EXPECT_THAT(Account().requests, SizeIs(0));
+    redis_.Restart();
+  });
+
+  EXPECT_TRUE(client.Get(Url()).ok());
+
+  EXPECT_TRUE(restarted);
+  EXPECT_THAT(Account().requests, SizeIs(1));
+}
+
+TEST_F(ArxivClientTest, ARedisClockSetBackIsNoReasonToWaitForEver) {
+  Client client(redis_, "a", kQuick);
+  const int64_t in_ten_years =
+      std::chrono::duration_cast<std::chrono::microseconds>(
+          (std::chrono::system_clock::now() + std::chrono::hours(24 * 3650)).time_since_epoch())
+          .count();
+  client.Ask({"SET", redis_keys::ArxivEnd(), std::to_string(in_ten_years), "EX", "1000"});
+  EXPECT_TRUE(client.Get(Url(), seconds(5)).ok());
+}
+
+}  // namespace
+}  // namespace paperboy

@@ -1,0 +1,305 @@
+// Leases, deaths, misses, providers and budgets.
+#include "common/wire.h"
+#include "tests/unit/ledger_fixture.h"
+
+namespace paperboy {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+using namespace std::chrono_literals;
+
+class DispatchTest : public LedgerTest {
+ protected:
+  std::vector<TestPaper> Papers(int n) {
+    std::vector<TestPaper> papers;
+    for (int i = 0; i < n; ++i) papers.push_back({"2501.0" + std::to_string(1000 + i)});
+    return papers;
+  }
+  wire::Result Miss(const wire::Batch& batch) {
+    auto result = ResultOf(batch);
+    AddCall(&result);
+    for (const auto& paper : batch.papers()) {
+      auto* missing = result.add_papers();
+      missing->set_key(paper.key());
+      missing->set_kind(wire::PaperResult::MISSING);
+      missing->set_why("not in the answer");
+    }
+    return result;
+  }
+  wire::Result Failure(const wire::Batch& batch, wire::ProviderFailure::Kind kind,
+                       const std::string& message) {
+    auto result = ResultOf(batch);
+    result.mutable_failure()->set_kind(kind);
+    result.mutable_failure()->set_message(message);
+    return result;
+  }
+};
+
+TEST_F(DispatchTest, NothingIsHandedOutUntilScorersCouldSayWhatTheyHold) {
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 2);
+  EXPECT_TRUE(HandOut().empty());
+  PassAdoption();
+  Ready(1, 2);
+  EXPECT_EQ(HandOut().size(), 1u);
+}
+
+TEST_F(DispatchTest, CreditBoundsWhatIsHandedOut) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(40));
+  Ready(1, 3);
+  const auto batches = HandOut();
+  ASSERT_EQ(batches.size(), 3u);
+  EXPECT_EQ(batches[0].papers_size(), 4);
+  EXPECT_TRUE(HandOut().empty());
+  // The scorer has not seen the last two when it speaks: they count against its credit.
+  Ready(1, 2, {batches[0].lease()}, batches[0].lease());
+  EXPECT_TRUE(HandOut().empty());
+}
+
+TEST_F(DispatchTest, APaperIsHeldByOneScorerAtATime) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 4);
+  Ready(2, 4);
+  EXPECT_EQ(HandOut().size(), 1u);
+}
+
+TEST_F(DispatchTest, ABatchThatAScorerLostGoesBack) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto first = HandOut();
+  ASSERT_EQ(first.size(), 1u);
+  Ready(1, 1, {}, first[0].lease());
+  EXPECT_EQ(HandOut().size(), 1u);
+  EXPECT_EQ(Count("SELECT sum(deaths) FROM work"), 0);
+}
+
+TEST_F(DispatchTest, ASilentScorersPapersAreHandedOutAlone) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto first = HandOut();
+  Pass(kSilence + 1ms);
+  Ready(2, 8);
+  dispatch.OnTick(now);
+  const auto again = HandOut();
+  ASSERT_EQ(again.size(), 4u);
+  for (const auto& batch : again) EXPECT_EQ(batch.papers_size(), 1);
+  // The dead one was only slow: its answer is welcome, and nothing is asked twice more.
+  Answer(Scores(first[0]));
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+}
+
+TEST_F(DispatchTest, ABatchThatCouldNotBeSentGoesBackAtOnceWithoutBlame) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  dispatch.HandOut(now);
+  for (const auto& frame : dispatch.TakeFrames()) dispatch.OnUndelivered(frame, now);
+  Ready(2, 1);
+  const auto again = HandOut();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].papers_size(), 4);
+}
+
+TEST_F(DispatchTest, APaperThatKillsItsWorkersIsGivenUpAndTheRestCompletes) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(8));
+  const std::string poison = "2501.01003";
+  uint64_t boot = 1;
+  for (int round = 0; round < 100 && StateOf(digest) == "sealed"; ++round) {
+    Ready(++boot, 1);
+    for (const auto& batch : HandOut()) {
+      const bool dies = std::any_of(batch.papers().begin(), batch.papers().end(),
+                                    [&](const auto& paper) { return paper.id() == poison; });
+      if (!dies) Answer(Scores(batch), boot);
+    }
+    Pass(kSilence + 1ms);
+    dispatch.OnTick(now);
+    dispatch.HandOut(now);
+  }
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_THAT(States(digest), Contains(Pair(poison, "unscored(kills its worker)")));
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 7u);
+}
+
+TEST_F(DispatchTest, MissingPapersComeBackInSmallerBatchesAndAreGivenUpAlone) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  std::vector<int> sizes;
+  for (int round = 0; round < 100; ++round) {
+    Ready(1, 1, {}, UINT64_MAX);
+    const auto batches = HandOut();
+    if (batches.empty()) break;
+    sizes.push_back(batches[0].papers_size());
+    Answer(Miss(batches[0]));
+  }
+  EXPECT_EQ(sizes[0], 4);
+  EXPECT_EQ(sizes[1], 2);
+  EXPECT_EQ(sizes.back(), 1);
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_TRUE(FindDigest(store->db(), digest.id)->withhold);
+  EXPECT_FALSE(IsMendable(store->db(), digest.id)) << "the model's last word";
+  EXPECT_THAT(States(digest).begin()->second, HasSubstr("refused"));
+}
+
+TEST_F(DispatchTest, AResultSentTwiceCountsOnce) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  const auto miss = Miss(batch);
+  Answer(miss);
+  Answer(miss);
+  EXPECT_EQ(Count("SELECT max(misses) FROM work"), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM call"), 1);
+}
+
+TEST_F(DispatchTest, AWrongKeyStopsAfterAFewCallsAndIsMendedByTheSameCommand) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(40));
+  int calls_made = 0;
+  for (int round = 0; round < 50; ++round) {
+    Ready(1, 1, {}, UINT64_MAX);
+    for (const auto& batch : HandOut()) {
+      ++calls_made;
+      Answer(Failure(batch, wire::ProviderFailure::HARD, "401 Incorrect API key provided"));
+    }
+    Pass(1s);
+    dispatch.OnTick(now);
+  }
+  EXPECT_EQ(calls_made, kMaxHardFailures);
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_TRUE(FindDigest(store->db(), digest.id)->withhold);
+  EXPECT_THAT(States(digest).begin()->second, HasSubstr("Incorrect API key"));
+  store->db().Exec("UPDATE digest SET state = 'withheld'");
+  Open("2025-01-03");
+  EXPECT_EQ(ScoreEverything(), 10);
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 40u);
+}
+
+TEST_F(DispatchTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(8));
+  for (int i = 0; i < 20; ++i) {
+    Ready(1, 2, {}, UINT64_MAX);
+    for (const auto& batch : HandOut()) {
+      Answer(Failure(batch, wire::ProviderFailure::TRANSIENT, "HTTP 503"));
+    }
+    Pass(kMaxBackoff);
+    dispatch.OnTick(now);
+  }
+  Ready(1, 2, {}, UINT64_MAX);
+  EXPECT_THAT(dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now), HasSubstr("HTTP 503"));
+  EXPECT_EQ(ScoreEverything(), 2);
+  EXPECT_EQ(Count("SELECT max(misses + deaths) FROM work"), 0);
+}
+
+TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(8));
+  Ready(1, 2);
+  const auto batches = HandOut();
+  ASSERT_EQ(batches.size(), 2u);
+  dispatch.Reset(store->NextBoot(), now);
+  Ready(1, 1, {batches[0].lease()});
+  PassAdoption();
+  Ready(1, 1, {batches[0].lease()});
+  const auto again = HandOut();
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].papers(0).id(), batches[1].papers(0).id());
+  Answer(Scores(batches[0]));
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+}
+
+TEST_F(DispatchTest, ADigestIsScoredByOneModel) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(8));
+  Ready(1, 1, {}, 0, "gpt-4o");
+  ASSERT_EQ(HandOut().size(), 1u);
+  Ready(2, 4, {}, 0, "lexical");
+  EXPECT_TRUE(HandOut().empty());
+}
+
+TEST_F(DispatchTest, TheBudgetOfADayIsNotExceeded) {
+  PassAdoption();
+  profile.set_budget_picodollars_per_day(kPicodollarsPerDollar / 20);  // 5 cents
+  const Digest digest = Deliver("2025-01-03", Papers(40));
+  for (int round = 0; round < 50; ++round) {
+    Ready(1, 4, {}, UINT64_MAX);
+    const auto batches = HandOut();
+    for (const auto& batch : batches) {
+      auto result = Scores(batch);
+      result.mutable_calls(0)->set_prompt_tokens(4000);  // one cent, and a tenth for the answer
+      Answer(result);
+    }
+    if (batches.empty()) break;
+  }
+  EXPECT_LE(Count("SELECT sum(prompt_picodollars + completion_picodollars) FROM call"),
+            kPicodollarsPerDollar / 20);
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_TRUE(IsMendable(store->db(), digest.id));
+  EXPECT_THAT(States(digest).rbegin()->second, HasSubstr("budget of $0.05 is used up"));
+  // The next day goes on.
+  now.eastern_day = "2025-06-16";
+  store->db().Exec("UPDATE digest SET state = 'withheld'");
+  Open("2025-01-03");
+  Ready(1, 1, {}, UINT64_MAX);
+  EXPECT_EQ(HandOut().size(), 1u);
+}
+
+TEST_F(DispatchTest, ABudgetForAModelWithoutAPriceIsSaidAndSpendsNothing) {
+  PassAdoption();
+  profile.set_budget_picodollars_per_day(kPicodollarsPerDollar);
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  Ready(1, 4, {}, 0, "some-unknown-model");
+  EXPECT_TRUE(HandOut().empty());
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_THAT(States(digest).begin()->second, HasSubstr("price of some-unknown-model is unknown"));
+  profile.set_model("another-unknown-model");
+  auto refused = intake.Open(OpenMessage("2025-01-03"));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("price"));
+}
+
+TEST_F(DispatchTest, WhatNobodyAskedAboutIsRefusedAndHarmless) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  auto forged = Scores(batch);
+  forged.mutable_papers(0)->set_key("nobody asked about this");
+  forged.mutable_papers(1)->set_relevance(57);
+  Answer(forged);
+  EXPECT_EQ(dispatch.refused_messages(), 2u);
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 4u);
+}
+
+TEST_F(DispatchTest, LiveDigestsGoBeforeRebuiltOnesAndProfilesInTurn) {
+  PassAdoption();
+  auto rebuilt = OpenMessage("2024-12-30");
+  rebuilt.set_remedial_from("12/26/2024");
+  rebuilt.set_remedial_to("12/27/2024");
+  auto old = intake.Open(rebuilt);
+  ASSERT_TRUE(old.ok());
+  ASSERT_TRUE(SendRows(old->digest, "cs.LG", {{"2412.00001"}}).ok());
+  ASSERT_TRUE(Seal(old->digest, "cs.LG", 1).ok());
+  profile.set_batch_size(1);
+  const Digest a = Deliver("2025-01-03", Papers(2));
+  profile.set_name("other");
+  profile.set_prompt("Other.\n[PAPER LIST HERE]");
+  const Digest b = Deliver("2025-01-03", Papers(2));
+  Ready(1, 5);
+  std::vector<DigestId> order;
+  for (const auto& batch : HandOut()) order.push_back(batch.digest());
+  EXPECT_THAT(order, ElementsAre(a.id, b.id, a.id, b.id, old->digest.id));
+}
+
+}  // namespace
+}  // namespace paperboy

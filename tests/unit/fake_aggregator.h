@@ -1,0 +1,237 @@
+// An aggregator that keeps its ledger in memory and publishes as soon as every
+// list is sealed, on a thread of its own. Everything public may be called from
+// any thread.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+#include <zmq.hpp>
+
+#include "common/socket.h"
+#include "common/wire.h"
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+class FakeAggregator {
+ public:
+  struct Digest {
+    int64_t id = 0;  // 0: there is none
+    uint32_t edition = 1;
+    wire::OpenDigest open;
+    std::map<std::string, std::set<std::string>> lists;  // ids by category
+    std::map<std::string, wire::Row> rows;
+    std::map<std::string, wire::Paper> papers;
+    std::set<std::string> sealed;
+    size_t texts_with_rows = 0;  // rows that came with their text
+    size_t openings = 0;
+    std::set<std::string> followers;
+  };
+
+  struct Knobs {
+    int swallow = 0;        // so many messages get no answer
+    int busy = 0;           // so many are refused as busy
+    bool publish = true;    // once every list is sealed
+    bool talk = true;       // sends progress
+    bool replaced = false;  // whatever is about an edition is refused
+    std::string refuse;     // openings are refused as invalid, with this
+    uint32_t wire_major = kWireMajor;
+    std::string waiting_for;
+    wire::Published published;  // what is said besides the digest's number
+  };
+
+  FakeAggregator() {
+    knobs_.published.set_state("published");
+    auto socket = BindRouter(context_, "tcp://127.0.0.1:*");
+    if (!socket) throw std::runtime_error(socket.error().message);
+    socket_ = std::move(*socket);
+    endpoint_ = socket_.get(zmq::sockopt::last_endpoint);
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~FakeAggregator() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    thread_.join();
+  }
+
+  const std::string& endpoint() const { return endpoint_; }
+
+  void Set(const std::function<void(Knobs*)>& change) {
+    const std::lock_guard lock(mutex_);
+    change(&knobs_);
+  }
+  Digest DigestOf(const std::string& profile, const std::string& date) const {
+    const std::lock_guard lock(mutex_);
+    for (const Digest& digest : digests_) {
+      if (digest.open.profile().name() == profile && digest.open.date() == date) return digest;
+    }
+    return {};
+  }
+  std::vector<wire::Day> days() const {
+    const std::lock_guard lock(mutex_);
+    return days_;
+  }
+  size_t digests() const {
+    const std::lock_guard lock(mutex_);
+    return digests_.size();
+  }
+  // As after a restart with an empty store: another ledger, other numbers.
+  void ForgetAll() {
+    const std::lock_guard lock(mutex_);
+    digests_.clear();
+    next_id_ += 100;
+  }
+
+ private:
+  void Serve() {
+    for (;;) {
+      zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
+      zmq::poll(&item, 1, std::chrono::milliseconds(20));
+      const std::lock_guard lock(mutex_);
+      if (stop_) return;
+      Frame frame;
+      while (ReceiveFrom(socket_, &frame)) {
+        wire::FetcherMessage message;
+        if (!message.ParseFromString(frame.body)) ADD_FAILURE() << "an unreadable message";
+        if (knobs_.swallow > 0) {
+          --knobs_.swallow;
+        } else {
+          Answer(frame.peer, message);
+        }
+      }
+      for (Digest& digest : digests_) Tell(digest);
+    }
+  }
+
+  void Tell(Digest& digest) {
+    if (!knobs_.talk) return;
+    wire::FetcherReply reply;
+    const auto& categories = digest.open.profile().categories();
+    const bool complete =
+        digest.open.source() == "file"
+            ? digest.sealed.contains("*")
+            : std::all_of(categories.begin(), categories.end(),
+                          [&](const auto& category) { return digest.sealed.contains(category); });
+    if (complete && knobs_.publish) {
+      *reply.mutable_published() = knobs_.published;
+      reply.mutable_published()->set_digest(digest.id);
+    } else {
+      reply.mutable_progress()->set_digest(digest.id);
+      reply.mutable_progress()->set_to_score(digest.rows.size());
+      reply.mutable_progress()->set_waiting_for(knobs_.waiting_for);
+    }
+    for (const std::string& peer : digest.followers) Send(peer, reply);
+    if (reply.has_published()) digest.followers.clear();
+  }
+
+  void Answer(const std::string& peer, const wire::FetcherMessage& message) {
+    wire::FetcherReply reply;
+    reply.set_request(message.request());
+    if (knobs_.busy > 0) {
+      --knobs_.busy;
+      Refuse(wire::REFUSAL_BUSY, "starting", &reply);
+    } else if (message.has_open()) {
+      Open(peer, message.open(), &reply);
+    } else if (message.has_day()) {
+      days_.push_back(message.day());
+      reply.mutable_ack();
+    } else if (message.has_rows()) {
+      Rows(message.rows(), &reply);
+    } else if (message.has_papers()) {
+      if (Digest* digest = Find(message.papers(), &reply); digest != nullptr) {
+        for (const auto& paper : message.papers().papers()) digest->papers[paper.id()] = paper;
+        reply.mutable_ack();
+      }
+    } else if (Digest* digest = Find(message.seal(), &reply); digest != nullptr) {
+      const wire::Seal& seal = message.seal();
+      if (digest->lists[seal.category()].size() == seal.rows()) {
+        digest->sealed.insert(seal.category());
+        reply.mutable_ack();
+      } else {
+        Refuse(wire::REFUSAL_INVALID, "another number of rows", &reply);
+      }
+    }
+    Send(peer, reply);
+  }
+
+  void Open(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply) {
+    if (!knobs_.refuse.empty()) return Refuse(wire::REFUSAL_INVALID, knobs_.refuse, reply);
+    auto digest = std::find_if(digests_.begin(), digests_.end(), [&](const Digest& d) {
+      return d.open.profile().name() == open.profile().name() && d.open.date() == open.date();
+    });
+    if (digest == digests_.end()) {
+      digest = digests_.insert(digests_.end(), Digest{.id = next_id_++});
+      digest->open = open;
+    }
+    ++digest->openings;
+    digest->followers.insert(peer);
+    wire::Opened* opened = reply->mutable_opened();
+    opened->set_digest(digest->id);
+    opened->set_edition(digest->edition);
+    opened->set_ledger("ledger");
+    if (open.source() == "file") return;
+    for (const std::string& category : digest->sealed) opened->add_sealed(category);
+  }
+
+  void Rows(const wire::Rows& rows, wire::FetcherReply* reply) {
+    Digest* digest = Find(rows, reply);
+    if (digest == nullptr) return;
+    reply->mutable_want();
+    for (const wire::Row& row : rows.rows()) {
+      digest->lists[rows.category()].insert(row.id());
+      digest->rows[row.id()] = row;
+      if (row.has_paper()) {
+        ++digest->texts_with_rows;
+        digest->papers[row.id()] = row.paper();
+      } else if (row.refused().empty() && !digest->papers.contains(row.id())) {
+        reply->mutable_want()->add_ids(row.id());
+      }
+    }
+  }
+
+  template <class Message>
+  Digest* Find(const Message& message, wire::FetcherReply* reply) {
+    if (knobs_.replaced) {
+      Refuse(wire::REFUSAL_REPLACED, "opened with another revision", reply);
+      return nullptr;
+    }
+    for (Digest& digest : digests_) {
+      if (digest.id == message.digest() && digest.edition == message.edition()) return &digest;
+    }
+    Refuse(wire::REFUSAL_INVALID, "no such digest", reply);
+    return nullptr;
+  }
+
+  void Send(const std::string& peer, wire::FetcherReply reply) {
+    reply.set_wire_major(knobs_.wire_major);
+    SendTo(socket_, peer, reply.SerializeAsString());
+  }
+
+  static void Refuse(wire::RefusalKind kind, const std::string& why, wire::FetcherReply* reply) {
+    reply->mutable_refused()->set_kind(kind);
+    reply->mutable_refused()->set_message(why);
+  }
+
+  mutable std::mutex mutex_;
+  Knobs knobs_;
+  std::vector<Digest> digests_;
+  std::vector<wire::Day> days_;
+  int64_t next_id_ = 1;
+  bool stop_ = false;
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+  std::string endpoint_;
+  std::thread thread_;
+};
+
+}  // namespace paperboy

@@ -1,0 +1,247 @@
+#include <gmock/gmock.h>
+
+#include "fetcher/outcome.h"
+#include "fetcher/parse_command.h"
+#include "fetcher/progress.h"
+#include "fetcher/settings.h"
+#include "fetcher/xml.h"
+
+namespace paperboy {
+namespace {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::HasSubstr;
+using testing::Not;
+
+class FetcherSettingsTest : public testing::Test {
+ protected:
+  Result<FetcherSettings> Read(std::vector<const char*> args) {
+    args.insert(args.begin(), {"paperboy-fetcher", "--profile", "ml"});
+    Options options = FetcherOptions();
+    const auto parsed = options.Parse(static_cast<int>(args.size()), args.data());
+    if (!parsed) return parsed.error();
+    return ReadFetcherSettings(options, now_);
+  }
+  std::string Trouble(std::vector<const char*> args) {
+    const auto settings = Read(std::move(args));
+    if (settings) return "";
+    EXPECT_EQ(settings.error().kind, ErrorKind::kInvalid);
+    return settings.error().message;
+  }
+
+  WallTime now_ = EasternTime(*ParseDate("2026-09-15"), hours(10));
+};
+
+TEST_F(FetcherSettingsTest, HasADefaultForEverythingButTheProfile) {
+  const auto settings = Read({});
+  ASSERT_TRUE(settings.ok()) << settings.error().message;
+  EXPECT_EQ(settings->source, SourceKind::kAuto);
+  EXPECT_FALSE(settings->from.has_value());
+  EXPECT_EQ(settings->aggregator, "tcp://127.0.0.1:5555");
+  EXPECT_EQ(settings->rss_url, "https://rss.arxiv.org/rss");
+  EXPECT_EQ(settings->api_url, "https://export.arxiv.org/api/query");
+  EXPECT_EQ(settings->arxiv_interval, seconds(3));
+  EXPECT_EQ(settings->deadline, hours(8));
+  EXPECT_TRUE(settings->wait);
+}
+
+TEST_F(FetcherSettingsTest, WantsAProfile) {
+  const char* args[] = {"paperboy-fetcher"};
+  Options options = FetcherOptions();
+  ASSERT_TRUE(options.Parse(1, args).ok());
+  const auto settings = ReadFetcherSettings(options, now_);
+  ASSERT_FALSE(settings.ok());
+  EXPECT_THAT(settings.error().message, HasSubstr("--profile"));
+}
+
+TEST_F(FetcherSettingsTest, TakesADateOrARange) {
+  const auto one = Read({"--date", "2026-09-14"});
+  ASSERT_TRUE(one.ok());
+  EXPECT_EQ(FormatDate(*one->from), "2026-09-14");
+  EXPECT_EQ(FormatDate(*one->to), "2026-09-14");
+  EXPECT_FALSE(one->range);
+  const auto range = Read({"--from", "2026-09-01", "--to", "2026-09-14"});
+  ASSERT_TRUE(range.ok());
+  EXPECT_EQ(FormatDate(*range->from), "2026-09-01");
+  EXPECT_TRUE(range->range);
+}
+
+TEST_F(FetcherSettingsTest, RefusesDatesThatMakeNoSense) {
+  EXPECT_THAT(Trouble({"--date", "14.9.2026"}), HasSubstr("--date"));
+  EXPECT_THAT(Trouble({"--date", "2026-09-14", "--to", "2026-09-15"}), HasSubstr("exclude"));
+  EXPECT_THAT(Trouble({"--from", "2026-09-14"}), HasSubstr("belong together"));
+  EXPECT_THAT(Trouble({"--from", "2026-09-15", "--to", "2026-09-14"}), HasSubstr("later"));
+  EXPECT_THAT(Trouble({"--from", "2026-09-11", "--to", "2026-09-14", "--source", "rss"}),
+              HasSubstr("use api"));
+}
+
+TEST_F(FetcherSettingsTest, RefusesTheFuture) {
+  EXPECT_THAT(Trouble({"--date", "2026-09-16"}), HasSubstr("future"));
+  EXPECT_THAT(Trouble({"--from", "2026-09-14", "--to", "2026-09-16"}), HasSubstr("future"));
+  EXPECT_EQ(Trouble({"--date", "2026-09-15"}), "");
+  // Tomorrow's page is announced this evening; a file's date is not past today.
+  now_ = EasternTime(*ParseDate("2026-09-15"), hours(21));
+  EXPECT_EQ(Trouble({"--date", "2026-09-16"}), "");
+  EXPECT_THAT(Trouble({"--date", "2026-09-16", "--source", "file:x"}), HasSubstr("future"));
+}
+
+TEST_F(FetcherSettingsTest, KnowsItsSources) {
+  EXPECT_EQ(Read({"--source", "rss"})->source, SourceKind::kRss);
+  EXPECT_EQ(Read({"--source", "api"})->source, SourceKind::kApi);
+  const auto file = Read({"--source", "file:a b.jsonl"});
+  EXPECT_EQ(file->source, SourceKind::kFile);
+  EXPECT_EQ(file->file, "a b.jsonl");
+  EXPECT_THAT(Trouble({"--source", "file:"}), HasSubstr("needs a path"));
+  EXPECT_THAT(Trouble({"--source", "oai"}), HasSubstr("not available in this version"));
+  EXPECT_THAT(Trouble({"--source", "ftp"}), HasSubstr("none of auto"));
+}
+
+TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
+  EXPECT_THAT(Trouble({"--contact", "me@example.org\r\nX: y"}), HasSubstr("--contact"));
+}
+
+TEST(ParseSpan, ReadsANumberAndAUnit) {
+  EXPECT_EQ(*ParseSpan("90s"), seconds(90));
+  EXPECT_EQ(*ParseSpan("5m"), minutes(5));
+  EXPECT_EQ(*ParseSpan("8h"), hours(8));
+  EXPECT_EQ(*ParseSpan("2d"), hours(48));
+  EXPECT_EQ(*ParseSpan("0s"), seconds(0));
+  for (const char* bad :
+       {"", "8", "h", "-1h", "1.5h", "8 h", "8hours", "400d", "99999999999999999999s"}) {
+    EXPECT_FALSE(ParseSpan(bad).ok()) << bad;
+  }
+}
+
+TEST(ParseStamp, ReadsTheFormsThatFeedsUse) {
+  const struct {
+    const char* text;
+    const char* day;
+    const char* utc;
+  } cases[] = {
+      {"Thu, 24 Sep 2026 00:00:00 -0400", "2026-09-24", "2026-09-24T04:00:00Z"},
+      {"Thu, 24 Sep 2026 08:58:05 +0000", "2026-09-24", "2026-09-24T08:58:05Z"},
+      {"Thu, 24 Sep 2026 08:58:05 GMT", "2026-09-24", "2026-09-24T08:58:05Z"},
+      {"2025-08-20T00:00:00-04:00", "2025-08-20", "2025-08-20T04:00:00Z"},
+      {"2025-08-20T04:00:19.866337+00:00", "2025-08-20", "2025-08-20T04:00:19Z"},
+      {"2017-07-27T08:18:33Z", "2017-07-27", "2017-07-27T08:18:33Z"},
+  };
+  for (const auto& c : cases) {
+    const auto stamp = ParseStamp(c.text);
+    ASSERT_TRUE(stamp.ok()) << c.text;
+    EXPECT_EQ(FormatDate(stamp->day), c.day) << c.text;
+    EXPECT_EQ(FormatIsoUtc(stamp->at), c.utc) << c.text;
+  }
+  for (const char* bad : {"", "yesterday", "2025-08-20", "2025-08-20T04:00:19", "Z", "-0400"}) {
+    EXPECT_FALSE(ParseStamp(bad).ok()) << bad;
+  }
+}
+
+Outcome WithCode(ExitCode code) {
+  Outcome outcome;
+  outcome.exit_code = code;
+  return outcome;
+}
+
+TEST(Outcomes, OfSeveralCodesTheFirstOf12354Counts) {
+  std::vector<Outcome> outcomes;
+  EXPECT_EQ(WorstOf(outcomes), 0);
+  for (const ExitCode code :
+       {kExitReplaced, kExitNotAnnounced, kExitWithheld, kExitUnreachable, kExitUsage}) {
+    outcomes.insert(outcomes.begin() + outcomes.size() / 2, WithCode(code));
+    EXPECT_EQ(WorstOf(outcomes), code);
+  }
+}
+
+TEST(Outcomes, TheSummaryIsATableThatAddsUp) {
+  wire::Published published;
+  published.set_state("published");
+  published.set_model("a-model");
+  published.set_calls(52);
+  published.set_prompt_tokens(23'745);
+  published.set_completion_tokens(3'079);
+  published.set_cost("$0.09");
+  published.set_page("out/ml/md/2026-09/2026-09-15-output.md");
+  published.add_notes("a note");
+  published.add_refusals("line 17: no title");
+  published.mutable_funnel()->set_arxiv(1'234);
+  published.mutable_funnel()->set_selected(7);
+
+  const std::string text = Summary({PublishedOutcome("ml", "2026-09-15", published)});
+
+  EXPECT_THAT(text, HasSubstr("ml  2026-09-15  published\n"
+                              "  arXiv                 1,234\n"
+                              "    refused                 0\n"));
+  EXPECT_THAT(text, HasSubstr("      selected              7\n"));
+  EXPECT_THAT(text, HasSubstr("  tokens   23,745 prompt + 3,079 completion\n"));
+  EXPECT_THAT(text, HasSubstr("  note     a note\n"));
+  EXPECT_THAT(text, HasSubstr("  refused  line 17: no title\n"));
+}
+
+TEST(Outcomes, AQuietDaySaysSo) {
+  wire::Published published;
+  published.set_state("published");
+  EXPECT_THAT(Summary({PublishedOutcome("ml", "2026-09-15", published)}),
+              HasSubstr("published: a quiet day"));
+}
+
+class ProgressTest : public testing::Test {
+ protected:
+  ~ProgressTest() override { std::fclose(file_); }
+  std::string Written() {
+    std::string text(1'000, '\0');
+    std::rewind(file_);
+    text.resize(std::fread(text.data(), 1, text.size(), file_));
+    return text;
+  }
+  Loop loop_;
+  std::FILE* file_ = std::tmpfile();
+};
+
+TEST_F(ProgressTest, PlainLinesComeWhenSomethingChanges) {
+  Progress progress(loop_, Progress::Mode::kPlain, file_);
+  progress.Waiting("Redis");
+  progress.Waiting("Redis");
+  progress.Waiting("");
+  progress.Waiting("arXiv");
+  EXPECT_EQ(Written(), "waiting for Redis\nwaiting for arXiv\n");
+}
+
+TEST_F(ProgressTest, ScoringIsOneLineIn10SecondsUntilItIsDone) {
+  Progress progress(loop_, Progress::Mode::kPlain, file_);
+  for (uint64_t scored = 0; scored <= 50; ++scored) progress.Scoring(scored, 50, 2);
+  EXPECT_EQ(Written(), "scored 0 of 50, 2 scorers\nscored 50 of 50, 2 scorers\n");
+}
+
+TEST_F(ProgressTest, ATerminalHasOneLine) {
+  {
+    Progress progress(loop_, Progress::Mode::kTerminal, file_);
+    progress.Scoring(1, 50, 1);
+    progress.Scoring(2, 50, 1);
+    progress.Say("done");
+  }
+  EXPECT_THAT(Written(), HasSubstr("\r\x1b[Kscored 2 of 50, 1 scorer\r\x1b[Kdone\n"));
+}
+
+TEST_F(ProgressTest, NoneIsNothing) {
+  Progress progress(loop_, Progress::ModeFor("none", file_), file_);
+  progress.Say("done");
+  progress.Waiting("Redis");
+  EXPECT_EQ(Written(), "");
+}
+
+TEST(SpanText, IsForPeople) {
+  EXPECT_EQ(SpanText(seconds(40)), "40 s");
+  EXPECT_EQ(SpanText(seconds(190)), "3 min 10 s");
+  EXPECT_EQ(SpanText(seconds(7'500)), "2 h 5 min");
+}
+
+TEST(ParseCommand, SaysThatAFileIsNotThere) {
+  const ParseReport report = ReportOnFile("/nonexistent/papers.jsonl");
+  EXPECT_FALSE(report.ok);
+  EXPECT_THAT(report.text, HasSubstr("No such file"));
+}
+
+}  // namespace
+}  // namespace paperboy

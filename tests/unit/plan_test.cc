@@ -1,0 +1,213 @@
+// The ledger's rules: every id ends in exactly one state, and which one.
+#include "tests/unit/ledger_fixture.h"
+
+namespace paperboy {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Pair;
+using testing::UnorderedElementsAre;
+
+class PlanTest : public LedgerTest {
+ protected:
+  PlanTest() { PassAdoption(); }
+};
+
+TEST_F(PlanTest, EveryIdEndsInOneStateAndTheFunnelAddsUp) {
+  scores["2501.00002"] = {8, 6};
+  const Digest digest =
+      Deliver("2025-01-03", {{"2501.00001"},
+                             {"2501.00002"},
+                             {"2501.00003", wire::ANNOUNCE_TYPE_REPLACE, 2},
+                             {"2501.00004", wire::ANNOUNCE_TYPE_UNKNOWN},
+                             {"2501.00005", wire::ANNOUNCE_TYPE_NEW, 1, "math.GT"}});
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_THAT(
+      States(digest),
+      UnorderedElementsAre(Pair("2501.00001", "selected"), Pair("2501.00002", "below_cutoff"),
+                           Pair("2501.00003", "not_wanted(announce_type: replace)"),
+                           Pair("2501.00004", "selected"),
+                           Pair("2501.00005", "not_wanted(category: math.GT)")));
+  const auto funnel = CountFunnel(store->db(), digest.id);
+  EXPECT_EQ(funnel.arxiv(), 5u);
+  EXPECT_EQ(funnel.arxiv(),
+            funnel.refused() + funnel.not_wanted() + funnel.seen_before() + funnel.scanned());
+}
+
+TEST_F(PlanTest, AnUnreadableEntryIsRefusedAndCounted) {
+  const Digest digest = Open("2025-01-03");
+  wire::Rows rows;
+  rows.set_digest(digest.id);
+  rows.set_edition(digest.edition);
+  rows.set_category("cs.LG");
+  auto* row = rows.add_rows();
+  row->set_id("line 7");
+  row->set_refused("no title");
+  ASSERT_TRUE(intake.Rows(rows).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
+  dispatch.HandOut(now);
+  EXPECT_THAT(States(digest), ElementsAre(Pair("line 7", "refused(no title)")));
+  EXPECT_EQ(StateOf(digest), "complete");
+}
+
+TEST_F(PlanTest, AnIdInSeveralListsIsOneRowAnnouncedAsTheFirstOfItsTypes) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-01-03");
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2501.00001", wire::ANNOUNCE_TYPE_REPLACE_CROSS}}).ok());
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2501.00001", wire::ANNOUNCE_TYPE_NEW}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
+  EXPECT_EQ(StateOf(digest), "open") << "one list is missing";
+  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
+  ScoreEverything();
+  EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "selected")));
+}
+
+TEST_F(PlanTest, AListIsNotSealedWhileTheLedgerHasFewerRows) {
+  const Digest digest = Open("2025-01-03");
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2501.00001"}}).ok());
+  const auto status = Seal(digest, "cs.LG", 2);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.error().message, testing::HasSubstr("counted 2 ids, the ledger has 1"));
+  EXPECT_EQ(StateOf(digest), "open");
+}
+
+TEST_F(PlanTest, ALaterDigestLeavesAPaperToTheEarlierOne) {
+  Deliver("2025-01-03", {{"2501.00001"}});
+  ScoreEverything();
+  const Digest later =
+      Deliver("2025-01-06", {{"2501.00001", wire::ANNOUNCE_TYPE_CROSS}, {"2501.00002"}});
+  ScoreEverything();
+  EXPECT_THAT(States(later), ElementsAre(Pair("2501.00001", "seen_before(2025-01-03)"),
+                                         Pair("2501.00002", "selected")));
+}
+
+TEST_F(PlanTest, AnEarlierDayAddedLaterTakesItsPapersWithoutACall) {
+  const Digest later = Deliver("2025-01-06", {{"2501.00001"}, {"2501.00002"}});
+  ScoreEverything();
+  ASSERT_THAT(States(later), Contains(Pair("2501.00001", "selected")));
+  const Digest earlier = Deliver("2025-01-03", {{"2501.00001"}});
+  EXPECT_EQ(ScoreEverything(), 0) << "it was paid for already";
+  EXPECT_THAT(States(earlier), ElementsAre(Pair("2501.00001", "selected")));
+  EXPECT_THAT(States(later), ElementsAre(Pair("2501.00001", "seen_before(2025-01-03)"),
+                                         Pair("2501.00002", "selected")));
+  EXPECT_EQ(StateOf(later), "complete") << "its page is written again";
+}
+
+TEST_F(PlanTest, ANewVersionIsAPaperOfItsOwnForWhoAsksForReplacements) {
+  profile.add_announce_types(wire::ANNOUNCE_TYPE_REPLACE);
+  Deliver("2025-01-03", {{"2501.00001"}});
+  const Digest later = Deliver("2025-01-06", {{"2501.00001", wire::ANNOUNCE_TYPE_REPLACE, 2}});
+  ScoreEverything();
+  EXPECT_THAT(States(later), ElementsAre(Pair("2501.00001", "selected")));
+}
+
+TEST_F(PlanTest, ChangedCutoffsMakeANewEditionWithoutACall) {
+  scores["2501.00001"] = {8, 6};
+  const Digest digest = Deliver("2025-01-03", {{"2501.00001"}});
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "below_cutoff")));
+  profile.set_novelty_cutoff(6);
+  EXPECT_EQ(Open("2025-01-03").edition, 2u);
+  EXPECT_EQ(ScoreEverything(), 0);
+  EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "selected")));
+}
+
+TEST_F(PlanTest, AChangedPromptAsksForEveryPaperAgain) {
+  Deliver("2025-01-03", {{"2501.00001"}});
+  EXPECT_EQ(ScoreEverything(), 1);
+  profile.set_prompt("Other words.\n\n[PAPER LIST HERE]");
+  Open("2025-01-03");
+  EXPECT_EQ(ScoreEverything(), 1);
+}
+
+TEST_F(PlanTest, MessagesOfAReplacedEditionAreRefused) {
+  const Digest old = Open("2025-01-03");
+  profile.set_novelty_cutoff(5);
+  Open("2025-01-03");
+  auto refused = SendRows(old, "cs.LG", {{"2501.00001"}});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kConflict);
+}
+
+TEST_F(PlanTest, TwoProfilesWithOnePromptShareTheScore) {
+  Deliver("2025-01-03", {{"2501.00001"}});
+  profile.set_name("other");
+  const Digest other = Deliver("2025-01-03", {{"2501.00001"}});
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_THAT(States(other), ElementsAre(Pair("2501.00001", "selected")));
+}
+
+TEST_F(PlanTest, KeywordsAreWholeWordsWhateverTheirCase) {
+  profile.add_include_keywords("sparse");
+  profile.add_exclude_keywords("survey");
+  const Digest digest =
+      Deliver("2025-01-03",
+              {{"2501.00001", wire::ANNOUNCE_TYPE_NEW, 1, "cs.LG", "Sparse experts"},
+               {"2501.00002", wire::ANNOUNCE_TYPE_NEW, 1, "cs.LG", "Sparsely populated"},
+               {"2501.00003", wire::ANNOUNCE_TYPE_NEW, 1, "cs.LG", "A Survey of sparse models"}});
+  ScoreEverything();
+  EXPECT_THAT(States(digest),
+              ElementsAre(Pair("2501.00001", "selected"),
+                          Pair("2501.00002", "not_wanted(keyword: has none of those asked for)"),
+                          Pair("2501.00003", "not_wanted(keyword: has \"survey\")")));
+}
+
+TEST_F(PlanTest, OrderIsScoreThenRelevanceThenId) {
+  scores = {{"2501.00001", {8, 8}},
+            {"2501.00002", {9, 7}},
+            {"2501.00003", {10, 9}},
+            {"2501.00004", {9, 7}}};
+  const Digest digest =
+      Deliver("2025-01-03", {{"2501.00004"}, {"2501.00003"}, {"2501.00002"}, {"2501.00001"}});
+  ScoreEverything();
+  std::vector<std::string> order;
+  const DigestPage page = LoadPage(store->db(), digest.id);
+  for (const PageRow* row : page.selected()) order.push_back(row->id);
+  EXPECT_THAT(order, ElementsAre("2501.00003", "2501.00002", "2501.00004", "2501.00001"));
+}
+
+TEST_F(PlanTest, TheTitleStageDropsOrPassesOnToTheAbstract) {
+  profile.set_title_stage(true);
+  const Digest digest = Deliver("2025-01-03", {{"2501.00001"}, {"2501.00002"}});
+  Ready(1, 4);
+  auto batches = HandOut();
+  ASSERT_EQ(batches.size(), 1u);
+  EXPECT_EQ(batches[0].stage(), wire::STAGE_TITLE);
+  EXPECT_EQ(batches[0].papers(0).abstract(), "");
+  auto result = ResultOf(batches[0]);
+  AddCall(&result);
+  for (const auto& paper : batches[0].papers()) {
+    auto* verdict = result.add_papers();
+    verdict->set_key(paper.key());
+    verdict->set_kind(paper.id() == "2501.00001" ? wire::PaperResult::DROP
+                                                 : wire::PaperResult::KEEP);
+  }
+  Answer(result);
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "title_dropped(by its title)"),
+                                          Pair("2501.00002", "selected")));
+}
+
+TEST_F(PlanTest, ATitleStageThatFailsDropsNothing) {
+  profile.set_title_stage(true);
+  profile.set_batch_size(1);
+  const Digest digest = Deliver("2025-01-03", {{"2501.00001"}});
+  for (int i = 0; i < kMaxAloneMisses; ++i) {
+    Ready(1, 1, {}, UINT64_MAX);
+    const auto batches = HandOut();
+    ASSERT_EQ(batches.size(), 1u);
+    ASSERT_EQ(batches[0].stage(), wire::STAGE_TITLE);
+    auto result = ResultOf(batches[0]);
+    AddCall(&result);
+    result.add_papers()->set_key(batches[0].papers(0).key());
+    result.mutable_papers(0)->set_kind(wire::PaperResult::MISSING);
+    Answer(result);
+  }
+  ScoreEverything();
+  EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "selected")));
+}
+
+}  // namespace
+}  // namespace paperboy

@@ -1,0 +1,211 @@
+#include "common/status_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <httplib.h>
+#include <prometheus/counter.h>
+
+#include <atomic>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace paperboy {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+class StatusServerTest : public testing::Test {
+ protected:
+  void Start() {
+    const Status started = server_.Start("127.0.0.1:0");
+    ASSERT_TRUE(started.ok()) << started.error().message;
+    ASSERT_GT(server_.port(), 0);
+  }
+  httplib::Client Client() const { return httplib::Client("127.0.0.1", server_.port()); }
+  httplib::Response Get(const std::string& path) const {
+    const httplib::Result result = Client().Get(path);
+    EXPECT_TRUE(result) << to_string(result.error());
+    return result ? *result : httplib::Response{};
+  }
+
+  std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  std::atomic<std::chrono::steady_clock::time_point> now_{};
+  StatusServer server_{registry_, [this] { return now_.load(); }};
+};
+
+TEST_F(StatusServerTest, IsHealthyWhileTheLoopTurns) {
+  Start();
+  EXPECT_EQ(Get("/healthz").status, 200) << "it has 10 s to begin";
+  now_ = now_.load() + std::chrono::milliseconds(9'999);
+  EXPECT_EQ(Get("/healthz").status, 200);
+  now_ = now_.load() + std::chrono::milliseconds(1);
+  EXPECT_EQ(Get("/healthz").status, 503);
+  server_.LoopTurned();
+  EXPECT_EQ(Get("/healthz").status, 200);
+}
+
+TEST_F(StatusServerTest, IsReadyWhenThereIsNoTrouble) {
+  Start();
+  EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(Get("/readyz").body, "starting\n");
+  server_.SetTrouble("");
+  EXPECT_EQ(Get("/readyz").status, 200);
+  server_.SetTrouble("cannot connect to 127.0.0.1:6379");
+  EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(Get("/readyz").body, "cannot connect to 127.0.0.1:6379\n");
+}
+
+TEST_F(StatusServerTest, ServesTheRegistry) {
+  Start();
+  prometheus::Counter& papers =
+      prometheus::BuildCounter().Name("papers_total").Help("h").Register(*registry_).Add({});
+  papers.Increment(3);
+  const httplib::Response response = Get("/metrics");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_THAT(response.get_header_value("Content-Type"), HasSubstr("version=0.0.4"));
+  EXPECT_THAT(response.body, HasSubstr("papers_total 3"));
+}
+
+TEST_F(StatusServerTest, CallsTheHandlerOfAMatchingPath) {
+  server_.Handle("/feed/([a-z]+)\\.xml", [](const std::string& path) {
+    return HttpAnswer{path == "/feed/gone.xml" ? 410 : 200, "application/xml", path};
+  });
+  Start();
+  const httplib::Response response = Get("/feed/vision.xml?since=1");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(response.body, "/feed/vision.xml");
+  EXPECT_EQ(response.get_header_value("Content-Type"), "application/xml");
+  EXPECT_EQ(Get("/feed/gone.xml").status, 410);
+  EXPECT_EQ(Get("/feed/VISION.xml").status, 404);
+  EXPECT_EQ(Get("/feed/vision.xml/more").status, 404);
+}
+
+TEST_F(StatusServerTest, HandlersRunOneAtATime) {
+  std::atomic<int> inside = 0;
+  std::atomic<int> most = 0;
+  server_.Handle("/slow", [&](const std::string&) {
+    most = std::max(most.load(), ++inside);
+    for (int i = 0; i < 1'000; ++i) std::this_thread::yield();
+    --inside;
+    return HttpAnswer{};
+  });
+  Start();
+  std::vector<std::thread> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.emplace_back([this] {
+      for (int k = 0; k < 5; ++k) EXPECT_EQ(Get("/slow").status, 200);
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(most, 1);
+}
+
+// As browsers do: connections on which nothing is said.
+TEST_F(StatusServerTest, SilentConnectionsDoNotHoldUpAProbe) {
+  Start();
+  std::vector<int> fds;
+  for (int i = 0; i < 3; ++i) {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(server_.port()));
+    ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    fds.push_back(fd);
+  }
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(Get("/healthz").status, 200);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  for (const int fd : fds) ::close(fd);
+}
+
+TEST_F(StatusServerTest, ExceptionInAHandlerTellsNothing) {
+  server_.Handle("/broken", [](const std::string&) -> HttpAnswer {
+    throw std::runtime_error("password is hunter2");
+  });
+  Start();
+  const httplib::Response response = Get("/broken");
+  EXPECT_EQ(response.status, 500);
+  EXPECT_THAT(response.body, Not(HasSubstr("hunter2")));
+  for (const auto& [name, value] : response.headers) EXPECT_THAT(value, Not(HasSubstr("hunter2")));
+  EXPECT_EQ(Get("/healthz").status, 200) << "and the server goes on";
+}
+
+TEST_F(StatusServerTest, TakesGetAndHeadOnly) {
+  int called = 0;
+  server_.Handle("/page", [&](const std::string&) {
+    ++called;
+    return HttpAnswer{.body = "text"};
+  });
+  Start();
+  EXPECT_EQ(Client().Head("/page")->status, 200);
+  EXPECT_EQ(Client().Post("/page", "body", "text/plain")->status, 405);
+  EXPECT_EQ(Client().Post("/page", std::string(100'000, 'x'), "text/plain")->status, 405);
+  EXPECT_EQ(Client().Delete("/page")->status, 405);
+  EXPECT_EQ(called, 1);
+}
+
+TEST_F(StatusServerTest, ServesFilesAndNothingOutsideTheirDirectory) {
+  const TempDir dir;
+  std::filesystem::create_directories(dir.path() / "site/2025-04");
+  std::ofstream(dir.path() / "site/2025-04/page.md") << "# Page";
+  std::ofstream(dir.path() / "secret.txt") << "secret";
+  server_.ServeFiles("/site", dir.File("site"));
+  Start();
+  const httplib::Response page = Get("/site/2025-04/page.md");
+  EXPECT_EQ(page.status, 200);
+  EXPECT_EQ(page.body, "# Page");
+  EXPECT_EQ(page.get_header_value("Content-Type"), "text/markdown; charset=utf-8");
+  EXPECT_EQ(Get("/site/none.md").status, 404);
+  EXPECT_EQ(Get("/site/../secret.txt").status, 404);
+  EXPECT_EQ(Get("/site/%2e%2e/secret.txt").status, 404);
+}
+
+TEST_F(StatusServerTest, MissingDirectoryIsSaidAtTheStart) {
+  server_.ServeFiles("/site", "/no/such/directory");
+  const Status started = server_.Start("127.0.0.1:0");
+  ASSERT_FALSE(started.ok());
+  EXPECT_THAT(started.error().message, HasSubstr("/no/such/directory"));
+}
+
+TEST_F(StatusServerTest, PortInUseIsInvalidAndSaysSo) {
+  Start();
+  StatusServer second(registry_);
+  const std::string address = "127.0.0.1:" + std::to_string(server_.port());
+  const Status started = second.Start(address);
+  ASSERT_FALSE(started.ok());
+  EXPECT_EQ(started.error().kind, ErrorKind::kInvalid);
+  EXPECT_THAT(started.error().message, HasSubstr(address + ": Address already in use"));
+}
+
+TEST_F(StatusServerTest, MalformedAddressIsInvalid) {
+  for (const char* address : {"", "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x",
+                              "127.0.0.1:65536", "127.0.0.1:-1"}) {
+    StatusServer server(registry_);
+    const Status started = server.Start(address);
+    ASSERT_FALSE(started.ok()) << address;
+    EXPECT_EQ(started.error().kind, ErrorKind::kInvalid);
+    EXPECT_THAT(started.error().message, HasSubstr("HOST:PORT"));
+  }
+}
+
+TEST_F(StatusServerTest, StopsAtOnceAndFreesItsPort) {
+  auto first = std::make_unique<StatusServer>(registry_);
+  ASSERT_TRUE(first->Start("127.0.0.1:0").ok());
+  const std::string address = "127.0.0.1:" + std::to_string(first->port());
+  first.reset();
+  StatusServer second(registry_);
+  const Status started = second.Start(address);
+  EXPECT_TRUE(started.ok()) << started.error().message;
+}
+
+}  // namespace
+}  // namespace paperboy
