@@ -109,3 +109,25 @@ first_papers_of_subject() {
     [[ " ${subject_ids[*]} " == *" $id "* ]] || return 1
   done
 }
+
+# Builds the three programs in the clone.
+build_programs() {
+  in_clone deploy/local/install
+  in_clone cmake --preset release -DPAPERBOY_TESTS=OFF > /dev/null
+  in_clone cmake --build --preset release > "$work/build.log" || { tail -n 40 "$work/build.log"; exit 1; }
+}
+
+# build_test NAME: builds one test and the programs that it runs.
+build_test() {
+  in_clone deploy/local/install --tests
+  in_clone cmake --preset release > /dev/null
+  in_clone cmake --build --preset release --target "$1" > "$work/build.log" || { tail -n 40 "$work/build.log"; exit 1; }
+}
+
+# run_test NAME FILTER: runs the test's cases that match and prints what they print.
+run_test() {
+  local code
+  in_clone "build/release/tests/$1" --gtest_filter="$2" > "$work/test.log" 2>&1 && code=0 || code=$?
+  if ((code == 0)); then grep -vE '^\[ RUN|^\[---|^\[===|^$|^Running main|^Note:' "$work/test.log"; else tail -n 60 "$work/test.log"; fi
+  grep -qE '^\[  PASSED  \] [1-9][0-9]* tests?\.' "$work/test.log" && ((code == 0))
+}

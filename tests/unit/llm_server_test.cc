@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "tests/support/faults.h"
+
 namespace paperboy {
 namespace {
 
@@ -250,6 +252,26 @@ TEST_F(LlmServerTest, StopsAtOnceWithCallsInFlightAndStartsAgainOnItsPort) {
   server_->Start();
   EXPECT_EQ(server_->port(), port);
   EXPECT_EQ(Post(Request())->status, 200);
+}
+
+TEST(FaultsTest, ProbabilitiesAddUpAndDrawsRepeat) {
+  const auto draws = [](uint64_t seed) {
+    Faults faults("500=0.2,slow=0.3", seed);
+    std::string all;
+    for (int i = 0; i < 2000; ++i) all += faults.Draw("request").kind + ",";
+    EXPECT_NEAR(static_cast<double>(faults.drawn().at("500")), 400, 80);
+    EXPECT_NEAR(static_cast<double>(faults.drawn().at("slow")), 600, 100);
+    return all;
+  };
+  EXPECT_EQ(draws(1), draws(1));
+  EXPECT_NE(draws(1), draws(2));
+}
+
+TEST(FaultsTest, RefusesWhatItCannotRead) {
+  for (const char* spec : {"500=2", "500=-0.1", "500=often", "500#", "=0.5", "@text", "500=0.1x"}) {
+    EXPECT_THROW(Faults{spec}, std::invalid_argument) << spec;
+  }
+  EXPECT_EQ(Faults("").Draw("request").kind, "");
 }
 
 class QuotaTest : public testing::Test {
