@@ -307,17 +307,18 @@ void Aggregator::Follow(const std::string& peer, const Digest& digest) {
   followers_.push_back({peer, digest.id, digest.edition});
 }
 
+// The follower's last message: it has nothing more to wait for.
 void Aggregator::TellPublished(const std::string& peer, DigestId id) {
   wire::FetcherReply reply;
   reply.set_wire_major(kWireMajor);
   *reply.mutable_published() = Summary(db_, publisher_, id);
   fetcher_outbox_.push_back({peer, std::move(reply)});
+  std::erase_if(followers_, [&](const Follower& f) { return f.peer == peer && f.digest == id; });
 }
 
 void Aggregator::TellProgress(const Instant& now) {
   for (const auto& follower : followers_) {
     const Digest digest = *FindDigest(db_, follower.digest);
-    if (digest.state == "published" || digest.state == "withheld") continue;
     wire::FetcherReply reply;
     reply.set_wire_major(kWireMajor);
     if (digest.edition != follower.edition) {
@@ -365,7 +366,7 @@ void Aggregator::PublishCompleted() {
       spdlog::info("{} {}: {}, {} of {} papers selected", digest.profile, digest.date, digest.state,
                    funnel.selected(), funnel.scanned());
       (digest.withhold ? withheld_ : published_).Increment();
-      for (const auto& follower : followers_) {
+      for (const auto& follower : std::vector<Follower>(followers_)) {
         if (follower.digest == id && follower.edition == digest.edition) {
           TellPublished(follower.peer, id);
         }

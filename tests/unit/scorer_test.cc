@@ -194,8 +194,9 @@ TEST_F(ScorerTest, ScoresABatch) {
   EXPECT_TRUE(result.calls(0).tokens_reported());
   EXPECT_GT(result.calls(0).prompt_tokens(), 0u);
   EXPECT_EQ(result.quota_key(), QuotaKey(settings_.server, "m"));
-  ASSERT_TRUE(Until([&] { return aggregator_.ready->holding_size() == 0; }));
-  EXPECT_EQ(aggregator_.ready->seen(), result.lease());
+  ASSERT_TRUE(Until([&] {
+    return aggregator_.ready->holding_size() == 0 && aggregator_.ready->seen() == result.lease();
+  }));
   EXPECT_EQ(aggregator_.ready->pod(), "pod-1");
   EXPECT_EQ(metrics_.papers(), 2u);
 }
