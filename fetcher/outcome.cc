@@ -35,16 +35,14 @@ std::string Field(const std::string& name, const std::string& value) {
 
 std::string Details(const wire::Published& published) {
   std::string text = FunnelTable(published.funnel());
+  if (!published.model().empty()) text += Field("model", published.model());
+  text += Field("calls", Grouped(published.calls()));
   if (published.calls() > 0) {
-    text += Field("model", published.model());
-    text += Field("calls", Grouped(published.calls()));
     text +=
         Field("tokens", fmt::format("{} prompt + {} completion", Grouped(published.prompt_tokens()),
                                     Grouped(published.completion_tokens())));
-    text += Field("cost", published.cost());
-  } else {
-    text += Field("model", published.model() + (published.model().empty() ? "" : " (no call)"));
   }
+  text += Field("cost", published.cost());
   text += Field("page", published.page());
   for (const std::string& note : published.notes()) text += Field("note", note);
   for (const std::string& refusal : published.refusals()) text += Field("refused", refusal);

@@ -202,15 +202,21 @@ TEST_F(ScorerTest, ScoresABatch) {
 }
 
 TEST_F(ScorerTest, TheFirstCallGoesAlone) {
-  StartProvider({.latency = 200ms});
+  StartProvider({.latency = 500ms});
   StartScorer();
   ASSERT_TRUE(UntilFree(1));
   std::vector<uint64_t> leases;
   for (const char* id : {"2504.00001", "2504.00002", "2504.00003"}) {
     leases.push_back(aggregator_.HandOut({id}));
   }
-  ResultOf(leases[0]);
-  EXPECT_EQ(llm_->account().max_in_flight, 1u);
+  ASSERT_TRUE(Until([&] { return scorer_->batches() == 3; }));
+  uint64_t calls = 0;
+  ASSERT_TRUE(Until([&] {
+    if (scorer_->batches() < 3) return true;
+    calls = llm_->account().calls;
+    return false;
+  }));
+  EXPECT_EQ(calls, 1u) << "while the first had no result";
   for (const uint64_t lease : leases) ResultOf(lease);
   EXPECT_EQ(llm_->account().max_in_flight, 2u);
   EXPECT_TRUE(UntilFree(8));
