@@ -99,11 +99,21 @@ struct Transfer {
   CURL* easy = nullptr;  // null while no transfer runs
   Slist headers;
   std::array<char, CURL_ERROR_SIZE> error{};
+  size_t sent = 0;  // of the request's body
   size_t header_bytes = 0;
   bool too_long = false;
   HttpResponse response;
   std::optional<Result<HttpResponse>> outcome;
 };
+
+size_t OnRead(char* data, size_t size, size_t count, void* user) {
+  auto& transfer = *static_cast<Transfer*>(user);
+  const std::string& body = transfer.request.body;
+  const size_t bytes = std::min(size * count, body.size() - transfer.sent);
+  body.copy(data, bytes, transfer.sent);
+  transfer.sent += bytes;
+  return bytes;
+}
 
 size_t OnBody(char* data, size_t size, size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
@@ -281,9 +291,15 @@ struct HttpClient::Impl {
                      std::max(1L, long{request.connect_timeout.count()}));  // 0: no limit
     if (!ca_bundle.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, ca_bundle.c_str());
     if (request.method == "POST") {
+      // Handed over by a function that cannot rewind. A request on a reused
+      // connection that dies before the answer would otherwise be sent again by
+      // libcurl itself: a call that no limiter and no ledger knows of.
+      curl_easy_setopt(easy, CURLOPT_POST, 1L);
       curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                        static_cast<curl_off_t>(request.body.size()));
-      curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request.body.c_str());
+      transfer.sent = 0;
+      curl_easy_setopt(easy, CURLOPT_READFUNCTION, OnRead);
+      curl_easy_setopt(easy, CURLOPT_READDATA, &transfer);
     }
   }
 

@@ -316,6 +316,22 @@ TEST_F(HttpClientTest, CallbackMayStartTheNextAndDestroyTheClient) {
   EXPECT_FALSE(loop_.RunUntil([] { return false; }, loop_.now() + milliseconds(50)));
 }
 
+TEST_F(HttpClientTest, APostThatDiesOnAReusedConnectionIsNotSentAgain) {
+  std::atomic<int> received{0};
+  Serve([&](const httplib::Request&, httplib::Response& response) {
+    // The first keeps the connection, the second breaks it without a word.
+    if (++received % 2 == 0) HttpHost::ResetConnection();
+    response.set_content("ok", "text/plain");
+  });
+  const HttpRequest post{.method = "POST", .url = Url(), .body = "paid for"};
+  constexpr int kRounds = 10;
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_TRUE(Do(post).ok());
+    EXPECT_FALSE(Do(post).ok());
+  }
+  EXPECT_EQ(received, 2 * kRounds);
+}
+
 TEST_F(HttpClientTest, HttpsProxyIsForHttpsOnly) {
   std::mutex mutex;
   std::vector<std::string> seen;
