@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::seconds kUnseen{10};
 // "No scorer is connected" is said after this long without one.
 constexpr std::chrono::seconds kLonely{10};
+// How many units of work of a digest are looked up at once.
+constexpr int kCandidates = 512;
 
 uint64_t BootOf(uint64_t lease) { return lease >> 32; }
 
@@ -48,18 +50,15 @@ void Dispatch::Activate(DigestId id) {
     active_.erase(id);
     return;
   }
-  active_[id] = {digest->profile, digest->date, digest->remedial_from.empty(), false};
+  active_[id] = {digest->profile, digest->date, digest->remedial_from.empty(), false, {}};
 }
 
 void Dispatch::OnWork(DigestId id, bool probe, const Instant& now) {
-  Activate(id);
   dirty_.insert(id);
   // An earlier day that took papers over sends later ones back to be completed.
-  for (const DigestId other : DigestsInState(db_, "sealed")) {
-    if (!active_.contains(other)) {
-      Activate(other);
-      dirty_.insert(other);
-    }
+  for (const DigestId sealed : DigestsInState(db_, "sealed")) {
+    if (!active_.contains(sealed)) dirty_.insert(sealed);
+    Activate(sealed);
   }
   if (!probe) return;
   for (auto& [key, provider] : providers_) {
@@ -303,31 +302,51 @@ bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
   return false;
 }
 
-std::vector<Dispatch::Candidate> Dispatch::NextBatch(const Digest& digest,
-                                                     const wire::Profile& profile) {
-  std::vector<Candidate> batch;
+void Dispatch::FindCandidates(DigestId digest, std::deque<Candidate>* next) {
   auto cursor = db_.Query(
       "SELECT w.key, w.paper, w.version, w.misses, w.deaths, w.stage FROM row r "
       "JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state IS NULL AND w.state = 'open' "
-      "AND w.lease IS NULL ORDER BY w.deaths > 0, w.misses, w.stage, r.paper LIMIT 64",
-      digest.id);
-  size_t limit = 0;
+      "AND w.lease IS NULL ORDER BY w.deaths > 0, w.misses, w.stage, r.paper LIMIT ?",
+      digest, kCandidates);
   while (cursor.Next()) {
-    const Candidate next{cursor.Text(0),
-                         cursor.Text(1),
-                         cursor.Int(2),
-                         cursor.Int(3),
-                         cursor.Int(4) > 0,
-                         false,
-                         static_cast<wire::Stage>(cursor.Int(5))};
-    if (batch.empty()) {
-      const auto shift = std::min<int64_t>(next.misses, 31);
-      limit = next.suspect ? 1 : std::max<uint32_t>(1, profile.batch_size() >> shift);
-    } else if (next.suspect || next.misses != batch[0].misses || next.stage != batch[0].stage) {
+    next->push_back({cursor.Text(0), cursor.Text(1), cursor.Int(2), cursor.Int(3),
+                     cursor.Int(4) > 0, static_cast<wire::Stage>(cursor.Int(5))});
+  }
+}
+
+// Another digest may have been handed the same work meanwhile, or had it answered.
+bool Dispatch::StillFree(const Candidate& candidate) {
+  auto cursor = db_.Query(
+      "SELECT misses, deaths FROM work WHERE key = ? AND state = 'open' "
+      "AND lease IS NULL",
+      Blob{candidate.key});
+  return cursor.Next() && cursor.Int(0) == candidate.misses &&
+         (cursor.Int(1) > 0) == candidate.suspect;
+}
+
+std::vector<Dispatch::Candidate> Dispatch::NextBatch(DigestId digest,
+                                                     const wire::Profile& profile) {
+  auto& next = active_[digest].next;
+  std::vector<Candidate> batch;
+  size_t limit = 1;
+  for (bool asked = false; batch.size() < limit;) {
+    if (next.empty()) {
+      if (!batch.empty() || std::exchange(asked, true)) break;
+      FindCandidates(digest, &next);
+      continue;
+    }
+    const Candidate& front = next.front();
+    if (!batch.empty() &&
+        (front.suspect || front.misses != batch[0].misses || front.stage != batch[0].stage)) {
       break;
     }
-    batch.push_back(next);
-    if (batch.size() >= limit) break;
+    if (StillFree(front)) {
+      if (batch.empty() && !front.suspect) {
+        limit = std::max<uint32_t>(1, profile.batch_size() >> std::min<int64_t>(front.misses, 31));
+      }
+      batch.push_back(front);
+    }
+    next.pop_front();
   }
   return batch;
 }
@@ -341,7 +360,7 @@ bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, 
     dirty_.insert(id);  // it may turn out that all of it is scored already
   }
   const Digest digest = *FindDigest(db_, id);
-  const auto batch = NextBatch(digest, profile);
+  const auto batch = NextBatch(id, profile);
   if (batch.empty()) {
     active_[id].idle = true;
     return false;

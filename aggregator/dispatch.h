@@ -14,6 +14,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -119,10 +120,11 @@ class Dispatch {
     MonotonicTime not_before{};
     std::string message;
   };
+  // A unit of work that was open and free when the ledger was asked.
   struct Candidate {
     std::string key, paper;
     int64_t version = 0, misses = 0;
-    bool suspect = false, alone = false;
+    bool suspect = false;  // a worker died holding it
     wire::Stage stage = wire::STAGE_ABSTRACT;
   };
 
@@ -144,7 +146,9 @@ class Dispatch {
   bool HandOutTo(uint64_t boot, const Instant& now);
   bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,
                    const Instant& now);
-  std::vector<Candidate> NextBatch(const Digest& digest, const wire::Profile& profile);
+  void FindCandidates(DigestId digest, std::deque<Candidate>* next);
+  bool StillFree(const Candidate& candidate);
+  std::vector<Candidate> NextBatch(DigestId digest, const wire::Profile& profile);
   std::vector<DigestId> DigestsInTurn(const Instant& now) const;
   std::optional<std::string> OverBudget(const Digest& digest, const wire::Profile& profile,
                                         Picodollars estimate, const Instant& now);
@@ -165,8 +169,9 @@ class Dispatch {
   std::map<std::string, Provider> providers_;  // by quota key
   struct Active {
     std::string profile, date;
-    bool live = true;   // not rebuilt: goes before backfill
-    bool idle = false;  // nothing to hand out until something changes
+    bool live = true;            // not rebuilt: goes before backfill
+    bool idle = false;           // nothing to hand out until something changes
+    std::deque<Candidate> next;  // looked at again before they are handed out
   };
   std::map<DigestId, Active> active_;       // sealed digests
   std::map<std::string, uint64_t> served_;  // profile → turn in which it was last served

@@ -18,7 +18,7 @@ constexpr char kAfter[] = R"(Sources:
               {date} in PATH stands for the date
 
 Examples:
-  paperboy-fetcher --profile config/profile
+  paperboy-fetcher --profile config/profiles/default
         the newest announcement
   paperboy-fetcher --profile ml --profile robots --date 2026-09-24
         one day, two readers; arXiv is read once
