@@ -91,12 +91,7 @@ Aggregator::Aggregator(Loop& loop, Store& store, Redis& redis, const Prices& pri
                          {{"state", "published"}})),
       withheld_(Counter(metrics, "paperboy_digests_total", "Digests completed, by state.",
                         {{"state", "withheld"}})) {
-  if (auto written = publisher_.Reconcile(); !written) {
-    NoteTrouble(written.error().message);
-  } else if (*written > 0) {
-    spdlog::info("{} files were missing or stale in {} and written again", *written,
-                 settings.out_dir);
-  }
+  Reconcile();
   for (const DigestId id : DigestsInState(db_, "complete")) to_publish_.insert(id);
   loop_.WatchZmq(fetchers_, [this] { Receive(fetchers_, &fetcher_inbox_); });
   loop_.WatchZmq(scorers_, [this] { Receive(scorers_, &scorer_inbox_); });
@@ -129,19 +124,24 @@ void Aggregator::Turn() {
   const bool tick = tick_due_;
   if (!tick && fetcher_inbox_.empty() && scorer_inbox_.empty() && undelivered_.empty()) return;
   const Instant now = Now();
-  if (!Transact(now)) return;
-  SendAll();
-  for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
-  PublishCompleted();
-  if (tick) {
-    try {
-      TellProgress(now);
-      UpdateMetrics();
-    } catch (const StorageError& e) {
-      NoteTrouble(e.what());
-    }
-    for (auto& beat : dispatch_.Beats()) SendToScorer(std::move(beat));
+  if (Transact(now)) {
+    SendAll();
+    for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
+    if (reconcile_due_) Reconcile();
+    PublishCompleted();
   }
+  if (tick) Tell(now);
+}
+
+// What everybody hears every second, also while nothing can be committed.
+void Aggregator::Tell(const Instant& now) {
+  try {
+    TellProgress(now);
+    UpdateMetrics();
+  } catch (const StorageError& e) {
+    NoteTrouble(e.what());
+  }
+  for (auto& beat : dispatch_.Beats()) SendToScorer(std::move(beat));
 }
 
 void Aggregator::SendToScorer(ScorerFrame frame) {
@@ -156,6 +156,7 @@ bool Aggregator::Transact(const Instant& now) {
   const auto scorer_frames = std::exchange(scorer_inbox_, {});
   const auto undelivered = std::exchange(undelivered_, {});
   const bool tick = std::exchange(tick_due_, false);
+  const auto followers = followers_;
   try {
     Transaction transaction(db_);
     if (reset_needed_) dispatch_.Reset(store_.NextBoot(), now);
@@ -169,6 +170,7 @@ bool Aggregator::Transact(const Instant& now) {
     fetcher_outbox_.clear();
     dispatch_.TakeFrames();
     dispatch_.TakeCompleted();
+    followers_ = followers;
     reset_needed_ = true;
     failed_commits_.Increment();
     NoteTrouble(std::string("the ledger cannot be written, nothing is acknowledged: ") + e.what());
@@ -176,7 +178,7 @@ bool Aggregator::Transact(const Instant& now) {
   }
   reset_needed_ = false;
   commits_.Increment();
-  if (to_publish_.empty()) NoteTrouble("");
+  if (to_publish_.empty() && !reconcile_due_) NoteTrouble("");
   return true;
 }
 
@@ -269,14 +271,14 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
     case wire::FetcherMessage::kSeal: {
       if (!acknowledge(intake_.Seal(message.seal()))) return;
       const Digest digest = *FindDigest(db_, message.seal().digest());
-      if (digest.state == "sealed") dispatch_.OnWork(digest.id, false, now);
+      if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
       if (digest.state == "published" || digest.state == "withheld") TellPublished(peer, digest.id);
       return;
     }
     case wire::FetcherMessage::kDay:
       if (acknowledge(intake_.Day(message.day()))) {
         publisher_.RecordDay(message.day().profile(), message.day().date());
-        day_recorded_ = true;
+        reconcile_due_ = true;
       }
       return;
     default:
@@ -296,7 +298,7 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   answer->set_ledger(store_.id());
   for (const auto& category : opened->sealed) answer->add_sealed(category);
   Follow(peer, digest);
-  if (digest.state == "sealed") dispatch_.OnWork(digest.id, true, now);
+  if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
   const bool done = digest.state == "published" || digest.state == "withheld";
   if (done && open.source() != "file") TellPublished(peer, digest.id);
 }
@@ -318,7 +320,9 @@ void Aggregator::TellPublished(const std::string& peer, DigestId id) {
 
 void Aggregator::TellProgress(const Instant& now) {
   for (const auto& follower : followers_) {
-    const Digest digest = *FindDigest(db_, follower.digest);
+    const auto found = FindDigest(db_, follower.digest);
+    if (!found) continue;
+    const Digest& digest = *found;
     wire::FetcherReply reply;
     reply.set_wire_major(kWireMajor);
     if (digest.edition != follower.edition) {
@@ -339,6 +343,9 @@ void Aggregator::TellProgress(const Instant& now) {
       progress->set_to_score(cursor.Int(0));
       progress->set_scored(cursor.Int(1));
       if (digest.state == "sealed") progress->set_waiting_for(dispatch_.WaitingFor(digest, now));
+      if (digest.voice && digest.voice->backend != "lexical" && !redis_.ready()) {
+        progress->set_waiting_for("Redis: " + redis_.trouble());
+      }
       if (!trouble_.empty()) progress->set_waiting_for(trouble_);
     }
     fetcher_outbox_.push_back({follower.peer, std::move(reply)});
@@ -348,10 +355,15 @@ void Aggregator::TellProgress(const Instant& now) {
 
 // ---- publication ------------------------------------------------------------
 
+// Compares all of OUT with the ledger; tried again every turn until it works.
+void Aggregator::Reconcile() {
+  const auto written = publisher_.Reconcile();
+  reconcile_due_ = !written.ok();
+  if (!written) return NoteTrouble(written.error().message);
+  if (*written > 0) spdlog::info("{} files below OUT were written", *written);
+}
+
 void Aggregator::PublishCompleted() {
-  if (std::exchange(day_recorded_, false)) {
-    if (auto written = publisher_.Reconcile(0); !written) NoteTrouble(written.error().message);
-  }
   for (const DigestId id : std::vector<DigestId>(to_publish_.begin(), to_publish_.end())) {
     try {
       const Digest before = *FindDigest(db_, id);
@@ -405,9 +417,12 @@ void Aggregator::WriteHint(const Digest& digest) {
 void Aggregator::UpdateMetrics() {
   scorers_gauge_.Set(static_cast<double>(dispatch_.scorers()));
   leases_gauge_.Set(static_cast<double>(dispatch_.leases()));
-  const auto made_up = static_cast<double>(dispatch_.refused_messages() + bad_frames_);
-  if (made_up > refused_.Value()) refused_.Increment(made_up - refused_.Value());
-  auto cursor = db_.Query("SELECT count(*) FROM work WHERE state = 'open'");
+  refused_.Increment(static_cast<double>(dispatch_.refused_messages() - refused_counted_));
+  refused_counted_ = dispatch_.refused_messages();
+  auto cursor = db_.Query(
+      "SELECT count(DISTINCT row.work) FROM digest JOIN row ON row.digest = digest.id "
+      "JOIN work ON work.key = row.work WHERE digest.state = 'sealed' AND row.state IS NULL "
+      "AND work.state = 'open'");
   if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));
 }
 

@@ -69,9 +69,11 @@ class Aggregator {
   void Follow(const std::string& peer, const Digest& digest);
   void TellPublished(const std::string& peer, DigestId digest);
   void TellProgress(const Instant& now);
+  void Reconcile();
   void PublishCompleted();
   void WriteHint(const Digest& digest);
   void NoteTrouble(const std::string& trouble);
+  void Tell(const Instant& now);
   void UpdateMetrics();
 
   Loop& loop_;
@@ -88,10 +90,11 @@ class Aggregator {
   std::vector<ScorerFrame> undelivered_;
   std::vector<Follower> followers_;
   std::set<DigestId> to_publish_;
-  bool day_recorded_ = false;
+  bool reconcile_due_ = true;  // files below OUT may be missing or stale
   bool reset_needed_ = true;
   bool tick_due_ = true;
   uint64_t bad_frames_ = 0;
+  uint64_t refused_counted_ = 0;  // of the scorers' refused messages, in the metric
   std::string trouble_;
   Loop::TimerId tick_ = 0;
 

@@ -103,6 +103,12 @@ std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_
   return paper;
 }
 
+bool HasText(Database& db, const std::string& id, int64_t version) {
+  return db
+      .Query("SELECT 1 FROM paper WHERE id = ?1 AND (?2 = 0 OR version IN (?2, 0))", id, version)
+      .Next();
+}
+
 void StorePaper(Database& db, const wire::Paper& paper) {
   db.Exec("INSERT OR IGNORE INTO paper VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", paper.id(),
           paper.version(), paper.title(), paper.abstract(), List(paper.authors()).dump(),

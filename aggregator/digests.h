@@ -41,6 +41,8 @@ bool IsMendable(Database& db, DigestId digest);
 
 // The text of a paper, preferably of that version; nullopt if the ledger has none.
 std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_t version);
+// Whether the ledger has the text of that very version (0: of any).
+bool HasText(Database& db, const std::string& id, int64_t version);
 void StorePaper(Database& db, const wire::Paper& paper);  // the first text of a version stays
 
 }  // namespace paperboy

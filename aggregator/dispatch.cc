@@ -8,12 +8,12 @@
 namespace paperboy {
 namespace {
 
-// How long a batch may stay unseen by a scorer that keeps saying Ready.
-constexpr std::chrono::seconds kUnseen{10};
 // "No scorer is connected" is said after this long without one.
 constexpr std::chrono::seconds kLonely{10};
 // How many units of work of a digest are looked up at once.
 constexpr int kCandidates = 512;
+// Parsed profiles that are kept; more revisions than that are parsed again.
+constexpr size_t kProfilesKept = 64;
 
 uint64_t BootOf(uint64_t lease) { return lease >> 32; }
 
@@ -27,6 +27,7 @@ void Dispatch::Reset(int64_t boot, const Instant& now) {
   next_lease_ = (boot_ << 32) + 1;
   hold_until_ = now.mono + kAdoptionTime;
   without_scorer_since_ = now.mono;
+  last_tick_.reset();
   scorers_.clear();
   leases_.clear();
   orphans_.clear();
@@ -53,14 +54,9 @@ void Dispatch::Activate(DigestId id) {
   active_[id] = {digest->profile, digest->date, digest->remedial_from.empty(), false, {}};
 }
 
-void Dispatch::OnWork(DigestId id, bool probe, const Instant& now) {
+void Dispatch::OnWork(DigestId id, const Instant& now) {
+  Activate(id);
   dirty_.insert(id);
-  // An earlier day that took papers over sends later ones back to be completed.
-  for (const DigestId sealed : DigestsInState(db_, "sealed")) {
-    if (!active_.contains(sealed)) dirty_.insert(sealed);
-    Activate(sealed);
-  }
-  if (!probe) return;
   for (auto& [key, provider] : providers_) {
     if (provider.hard_failures < kMaxHardFailures) continue;
     provider.hard_failures = kMaxHardFailures - 1;
@@ -96,9 +92,15 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
       ++unseen;  // on its way
     }
   }
-  for (const uint64_t lease : lost) Release(lease, false);
+  for (const uint64_t lease : lost) Free(lease, Release::kGivenBack);
   scorer.free_calls = ready.free_calls() > unseen ? ready.free_calls() - unseen : 0;
-  if (scorer.leaving && scorer.leases.empty()) scorers_.erase(it);
+  if (scorer.leaving && holding.empty()) {
+    // What is on its way to it comes back unopened.
+    for (const uint64_t lease : std::set<uint64_t>(scorer.leases)) {
+      Free(lease, Release::kGivenBack);
+    }
+    scorers_.erase(it);
+  }
 }
 
 void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now) {
@@ -109,11 +111,12 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
       // result is welcome as long as the work is open. Of this boot and never
       // handed out, it is made up.
       if (BootOf(id) == boot_ && id >= next_lease_) {
-        Refuse(ready.pod(), "claims lease " + std::to_string(id) + ", which was never handed out");
+        Refuse(ready.pod() + " claims lease " + std::to_string(id) +
+               ", which was never handed out");
       }
       continue;
     }
-    Lease lease{boot, 0, {}, now.mono};
+    Lease lease{boot, 0, "", "", {}, now.mono};
     {
       auto cursor = db_.Query("SELECT key FROM work WHERE lease = ?", static_cast<int64_t>(id));
       while (cursor.Next()) lease.keys.push_back(cursor.Text(0));
@@ -121,6 +124,10 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
     {
       auto cursor = db_.Query("SELECT digest FROM lease WHERE id = ?", static_cast<int64_t>(id));
       if (cursor.Next()) lease.digest = cursor.Int(0);
+    }
+    if (const auto digest = FindDigest(db_, lease.digest); digest && digest->voice) {
+      lease.model = digest->voice->model;
+      lease.provider = ProviderKey(scorers_[boot], lease.model);
     }
     scorers_[boot].leases.insert(id);
     leases_[id] = std::move(lease);
@@ -131,7 +138,7 @@ void Dispatch::OnUndelivered(const ScorerFrame& frame, const Instant& now) {
   for (auto& [boot, scorer] : scorers_) {
     if (scorer.peer == frame.peer && !scorer.unreachable_since) scorer.unreachable_since = now.mono;
   }
-  if (frame.reply.has_batch()) Release(frame.reply.batch().lease(), false);
+  if (frame.reply.has_batch()) Free(frame.reply.batch().lease(), Release::kGivenBack);
 }
 
 void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
@@ -139,14 +146,20 @@ void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
   if (it == scorers_.end()) return;
   const auto leases = it->second.leases;
   spdlog::info("scorer {} {}; {} batches go back", it->second.pod, how, leases.size());
-  for (const uint64_t lease : leases) Release(lease, true);
+  for (const uint64_t lease : leases) Free(lease, Release::kDied);
   scorers_.erase(boot);
 }
 
 void Dispatch::OnTick(const Instant& now) {
+  // After a pause of our own it was we who heard nothing.
+  const bool slept = last_tick_ && now.mono - *last_tick_ > 2 * kBeat;
+  last_tick_ = now.mono;
   std::vector<std::pair<uint64_t, std::string>> gone;
-  std::vector<uint64_t> lost;
-  for (const auto& [boot, scorer] : scorers_) {
+  for (auto& [boot, scorer] : scorers_) {
+    if (slept) {
+      scorer.heard = now.mono;
+      scorer.unreachable_since.reset();
+    }
     if (scorer.unreachable_since && now.mono - *scorer.unreachable_since > kReconnectTime) {
       gone.emplace_back(boot, "is not connected any more");
     } else if (now.mono - scorer.heard > kSilence) {
@@ -160,6 +173,7 @@ void Dispatch::OnTick(const Instant& now) {
   } else if (!without_scorer_since_) {
     without_scorer_since_ = now.mono;
   }
+  db_.Exec("DELETE FROM lease WHERE lost = 1 AND day < ?", now.eastern_day);
   GiveUpWhereProviderIsOut(now);
 }
 
@@ -167,7 +181,7 @@ void Dispatch::OnTick(const Instant& now) {
 
 // The batch goes back. Its cost stays reserved unless it was never delivered:
 // the provider may have been asked.
-void Dispatch::Release(uint64_t id, bool died) {
+void Dispatch::Free(uint64_t id, Release how) {
   const auto it = leases_.find(id);
   if (it == leases_.end()) return;
   const Lease lease = it->second;
@@ -176,7 +190,7 @@ void Dispatch::Release(uint64_t id, bool died) {
     scorer->second.leases.erase(id);
   }
   const auto number = static_cast<int64_t>(id);
-  if (died) {
+  if (how == Release::kDied) {
     db_.Exec("UPDATE lease SET lost = 1 WHERE id = ?", number);
     const bool alone = lease.keys.size() == 1;
     db_.Exec(
@@ -214,9 +228,28 @@ void Dispatch::FreeOrphans() {
   for (auto& [id, active] : active_) active.idle = false;
 }
 
-bool Dispatch::HasLeases(DigestId digest) const {
+// Whether a batch is out that has work of the digest, whichever digest it was
+// handed out for.
+bool Dispatch::WorkIsOut(DigestId digest) {
+  return db_
+      .Query(
+          "SELECT 1 FROM row JOIN work ON work.key = row.work WHERE row.digest = ? "
+          "AND row.state IS NULL AND work.lease IS NOT NULL LIMIT 1",
+          digest)
+      .Next();
+}
+
+bool Dispatch::HasLeases(const std::string& provider) const {
   return std::any_of(leases_.begin(), leases_.end(),
-                     [&](const auto& entry) { return entry.second.digest == digest; });
+                     [&](const auto& entry) { return entry.second.provider == provider; });
+}
+
+std::shared_ptr<const wire::Profile> Dispatch::ProfileOf(const Digest& digest) {
+  if (auto it = profiles_.find(digest.revision); it != profiles_.end()) return it->second;
+  if (profiles_.size() >= kProfilesKept) profiles_.clear();
+  auto profile = std::make_shared<const wire::Profile>(LoadProfileRevision(db_, digest.revision));
+  profiles_[digest.revision] = profile;
+  return profile;
 }
 
 // ---- handing out ------------------------------------------------------------
@@ -234,22 +267,22 @@ bool Dispatch::Fits(const Digest& digest, const wire::Profile& profile,
   return !digest.voice || *digest.voice == VoiceFor(profile, scorer);
 }
 
-bool Dispatch::ProviderReady(const Scorer& scorer, const Instant& now) {
-  const auto it = providers_.find(scorer.quota_key);
+std::string Dispatch::ProviderKey(const Scorer& scorer, const std::string& model) {
+  return scorer.quota_key + "\n" + model;
+}
+
+bool Dispatch::ProviderReady(const std::string& key, const Instant& now) const {
+  const auto it = providers_.find(key);
   if (it == providers_.end()) return true;
   const Provider& provider = it->second;
   if (now.mono < provider.not_before) return false;
-  if (provider.hard_failures == 0 &&
-      provider.transient_failures < kTransientFailuresBeforeBackoff) {
-    return true;
-  }
-  // It failed: one call at a time.
-  return std::none_of(scorers_.begin(), scorers_.end(), [&](const auto& entry) {
-    return entry.second.quota_key == scorer.quota_key && !entry.second.leases.empty();
-  });
+  // Where something failed lately: one call at a time.
+  return (provider.hard_failures == 0 &&
+          provider.transient_failures < kTransientFailuresBeforeBackoff) ||
+         !HasLeases(key);
 }
 
-std::vector<DigestId> Dispatch::DigestsInTurn(const Instant&) const {
+std::vector<DigestId> Dispatch::DigestsInTurn() const {
   using Order = std::tuple<bool, uint64_t, std::string, DigestId>;
   std::vector<Order> order;
   for (const auto& [id, active] : active_) {
@@ -263,13 +296,25 @@ std::vector<DigestId> Dispatch::DigestsInTurn(const Instant&) const {
   return ids;
 }
 
+// Digests that were sealed again by another's completion.
+void Dispatch::ActivateSealed() {
+  for (const DigestId id : DigestsInState(db_, "sealed")) {
+    if (active_.contains(id)) continue;
+    Activate(id);
+    dirty_.insert(id);
+  }
+}
+
 void Dispatch::AdvanceDirty(const Instant& now) {
-  for (const DigestId id : std::exchange(dirty_, {})) {
+  while (!dirty_.empty()) {
+    const DigestId id = *dirty_.begin();
+    dirty_.erase(dirty_.begin());
     if (!active_.contains(id)) continue;
     active_[id].idle = false;
     if (!planner_.Advance(id, now.unix_seconds)) continue;
     active_.erase(id);
     completed_.push_back(id);
+    ActivateSealed();
   }
 }
 
@@ -280,8 +325,9 @@ void Dispatch::HandOut(const Instant& now) {
   std::vector<uint64_t> boots;
   for (const auto& [boot, scorer] : scorers_) boots.push_back(boot);
   for (bool progress = true; progress;) {
-    progress = false;
-    for (const uint64_t boot : boots) progress |= HandOutTo(boot, now);
+    // Who got nothing gets nothing more in this turn.
+    std::erase_if(boots, [&](uint64_t boot) { return !HandOutTo(boot, now); });
+    progress = !boots.empty();
     AdvanceDirty(now);
   }
 }
@@ -289,12 +335,16 @@ void Dispatch::HandOut(const Instant& now) {
 bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
   const Scorer& scorer = scorers_.at(boot);
   if (scorer.free_calls == 0 || scorer.leaving || scorer.unreachable_since) return false;
-  if (!ProviderReady(scorer, now)) return false;
-  for (const DigestId id : DigestsInTurn(now)) {
+  for (const DigestId id : DigestsInTurn()) {
     const auto digest = FindDigest(db_, id);
-    const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
-    if (!Fits(*digest, profile, scorer)) continue;
-    if (HandOutFrom(*digest, profile, boot, now)) {
+    if (!digest || digest->state != "sealed") {
+      active_.erase(id);  // new rows came, or a new edition
+      continue;
+    }
+    const auto profile = ProfileOf(*digest);
+    if (!Fits(*digest, *profile, scorer)) continue;
+    if (!ProviderReady(ProviderKey(scorer, VoiceFor(*profile, scorer).model), now)) continue;
+    if (HandOutFrom(*digest, *profile, boot, now)) {
       served_[digest->profile] = ++turn_;
       return true;
     }
@@ -393,7 +443,7 @@ bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, 
   message.set_lease(lease);
   db_.Exec("INSERT INTO lease(id, digest, day, estimate_picodollars) VALUES (?, ?, ?, ?)",
            static_cast<int64_t>(lease), id, now.eastern_day, estimate);
-  Lease held{boot, id, {}, now.mono};
+  Lease held{boot, id, digest.voice->model, ProviderKey(scorer, digest.voice->model), {}, now.mono};
   for (const auto& candidate : batch) {
     db_.Exec("UPDATE work SET lease = ? WHERE key = ?", static_cast<int64_t>(lease),
              Blob{candidate.key});
@@ -431,30 +481,39 @@ std::optional<std::string> Dispatch::OverBudget(const Digest& digest, const wire
     const auto active = active_.find(entry.second.digest);
     return active != active_.end() && active->second.profile == profile.name();
   });
-  if (more_to_settle) return "";
-  return "the day's budget of " + FormatDollars(budget) + " is used up";
+  if (more_to_settle || WorkIsOut(digest.id)) return "";
+  return fmt::format("the day's budget of ${} is used up",
+                     static_cast<double>(budget) / kPicodollarsPerDollar);
 }
 
 // ---- giving up --------------------------------------------------------------
 
 void Dispatch::GiveUp(DigestId id, const std::string& why, const Instant& now) {
-  planner_.GiveUp(id, why, now.unix_seconds);
   active_.erase(id);
+  if (!planner_.GiveUp(id, why, now.unix_seconds)) return;
   completed_.push_back(id);
+  ActivateSealed();
 }
 
 void Dispatch::GiveUpWhereProviderIsOut(const Instant& now) {
+  const bool any_out = std::any_of(providers_.begin(), providers_.end(), [](const auto& entry) {
+    return entry.second.hard_failures >= kMaxHardFailures;
+  });
+  if (!any_out) return;
   std::vector<std::pair<DigestId, std::string>> hopeless;
   for (const auto& [id, active] : active_) {
-    if (HasLeases(id)) continue;
+    if (WorkIsOut(id)) continue;
     const auto digest = FindDigest(db_, id);
-    const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+    const auto profile = ProfileOf(*digest);
     std::string why;
     bool hope = false;
     for (const auto& [boot, scorer] : scorers_) {
-      if (scorer.leaving || scorer.unreachable_since || !Fits(*digest, profile, scorer)) continue;
-      const auto provider = providers_.find(scorer.quota_key);
-      if (provider != providers_.end() && provider->second.hard_failures >= kMaxHardFailures) {
+      if (scorer.leaving || scorer.unreachable_since || !Fits(*digest, *profile, scorer)) continue;
+      const std::string key = ProviderKey(scorer, VoiceFor(*profile, scorer).model);
+      const auto provider = providers_.find(key);
+      // While a call is out there the last word is not spoken.
+      if (provider != providers_.end() && !HasLeases(key) &&
+          provider->second.hard_failures >= kMaxHardFailures) {
         why = provider->second.message;
       } else {
         hope = true;
@@ -477,24 +536,21 @@ std::vector<ScorerFrame> Dispatch::Beats() const {
 std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
   if (scorers_.empty()) {
     const bool lonely = without_scorer_since_ && now.mono - *without_scorer_since_ >= kLonely;
-    return lonely ? "no scorer is connected" : "";
+    return lonely ? "a scorer: no scorer is connected" : "";
   }
-  const wire::Profile profile = LoadProfileRevision(db_, digest.revision);
-  bool fits = false;
+  const auto profile = ProfileOf(digest);
   for (const auto& [boot, scorer] : scorers_) {
-    if (!Fits(digest, profile, scorer)) continue;
-    fits = true;
-    const auto provider = providers_.find(scorer.quota_key);
-    if (provider == providers_.end() || provider->second.message.empty()) return "";
+    if (!Fits(digest, *profile, scorer)) continue;
+    const auto provider = providers_.find(ProviderKey(scorer, VoiceFor(*profile, scorer).model));
+    if (provider == providers_.end()) return "";
     if (provider->second.hard_failures == 0 &&
         provider->second.transient_failures < kTransientFailuresBeforeBackoff) {
       return "";
     }
     return "the model's provider: " + provider->second.message;
   }
-  if (fits) return "";
-  const std::string model = digest.voice ? digest.voice->model : profile.model();
-  return "no scorer for the model " + model + " is connected";
+  const std::string model = digest.voice ? digest.voice->model : profile->model();
+  return "a scorer for the model " + model + ": none of those connected is";
 }
 
 }  // namespace paperboy

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -76,10 +77,11 @@ class Dispatch {
   // A frame could not be sent to `peer`; a batch in it goes back at once.
   void OnUndelivered(const ScorerFrame& frame, const Instant& now);
   // Declares silent scorers dead, frees what nobody adopted, gives up digests
-  // whose provider is out or whose budget is spent. Call at least every second.
+  // whose provider is out. Call every kBeat.
   void OnTick(const Instant& now);
-  // The digest has new work, or is taken up again: its provider is tried at once.
-  void OnWork(DigestId digest, bool probe, const Instant& now);
+  // The digest has new work, or is taken up again: a provider that is out is tried
+  // once more.
+  void OnWork(DigestId digest, const Instant& now);
   // Hands out what credit, budgets and providers allow.
   void HandOut(const Instant& now);
 
@@ -110,16 +112,20 @@ class Dispatch {
   struct Lease {
     uint64_t scorer;  // its boot
     DigestId digest;
+    std::string model;
+    std::string provider;  // ProviderKey
     std::vector<std::string> keys;
     MonotonicTime handed_out;
   };
-  // One quota at a provider: what failed there lately.
+  // One model under one quota: what failed there lately. Gone with a success.
   struct Provider {
     int hard_failures = 0;
     int transient_failures = 0;
+    MonotonicTime last_failure{};
     MonotonicTime not_before{};
     std::string message;
   };
+  enum class Release { kGivenBack, kDied };
   // A unit of work that was open and free when the ledger was asked.
   struct Candidate {
     std::string key, paper;
@@ -128,31 +134,36 @@ class Dispatch {
     wire::Stage stage = wire::STAGE_ABSTRACT;
   };
 
-  void Release(uint64_t lease, bool died);
+  void Free(uint64_t lease, Release how);
   void FreeOrphans();
   void Activate(DigestId digest);
   void AdvanceDirty(const Instant& now);
+  void ActivateSealed();
   void ScorerGone(uint64_t boot, const std::string& how);
   void Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now);
-  void BookCalls(const wire::Result& result, const Instant& now);
+  bool BookCalls(const wire::Result& result, const std::string& asked_model, const Instant& now);
   void BookPaper(const wire::PaperResult& paper, bool live, bool alone);
   void BookMiss(const wire::PaperResult& paper, bool alone);
-  void NoteProvider(const wire::Result& result, const Instant& now);
-  void Refuse(const std::string& peer, const std::string& message);
+  void NoteProvider(const wire::Result& result, const Lease& lease, bool new_call_answered,
+                    const Instant& now);
+  void Refuse(const std::string& message);
+  std::shared_ptr<const wire::Profile> ProfileOf(const Digest& digest);
 
   bool Fits(const Digest& digest, const wire::Profile& profile, const Scorer& scorer) const;
   Voice VoiceFor(const wire::Profile& profile, const Scorer& scorer) const;
-  bool ProviderReady(const Scorer& scorer, const Instant& now);
+  static std::string ProviderKey(const Scorer& scorer, const std::string& model);
+  bool ProviderReady(const std::string& provider, const Instant& now) const;
+  bool HasLeases(const std::string& provider) const;
   bool HandOutTo(uint64_t boot, const Instant& now);
   bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,
                    const Instant& now);
   void FindCandidates(DigestId digest, std::deque<Candidate>* next);
   bool StillFree(const Candidate& candidate);
   std::vector<Candidate> NextBatch(DigestId digest, const wire::Profile& profile);
-  std::vector<DigestId> DigestsInTurn(const Instant& now) const;
+  std::vector<DigestId> DigestsInTurn() const;
   std::optional<std::string> OverBudget(const Digest& digest, const wire::Profile& profile,
                                         Picodollars estimate, const Instant& now);
-  bool HasLeases(DigestId digest) const;
+  bool WorkIsOut(DigestId digest);
   void GiveUp(DigestId digest, const std::string& why, const Instant& now);
   void GiveUpWhereProviderIsOut(const Instant& now);
 
@@ -163,10 +174,12 @@ class Dispatch {
   uint64_t next_lease_ = 1;
   MonotonicTime hold_until_{};
   std::optional<MonotonicTime> without_scorer_since_;
+  std::optional<MonotonicTime> last_tick_;
   std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot
   std::map<uint64_t, Lease> leases_;
   std::set<uint64_t> orphans_;  // leases of earlier boots that nobody has claimed yet
-  std::map<std::string, Provider> providers_;  // by quota key
+  std::map<std::string, Provider> providers_;  // by ProviderKey; those that failed
+  std::map<std::string, std::shared_ptr<const wire::Profile>> profiles_;  // by revision
   struct Active {
     std::string profile, date;
     bool live = true;            // not rebuilt: goes before backfill

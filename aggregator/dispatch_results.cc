@@ -7,55 +7,54 @@
 
 namespace paperboy {
 
-void Dispatch::Refuse(const std::string& peer, const std::string& message) {
+void Dispatch::Refuse(const std::string& message) {
   // At the first, second, fourth, ... refusal: a broken peer may repeat itself at any rate.
   ++refused_;
   if ((refused_ & (refused_ - 1)) == 0) {
-    spdlog::warn("refused from scorer {}: {} ({} refusals so far)", peer, message, refused_);
+    spdlog::warn("refused from a scorer: {} ({} refusals so far)", message, refused_);
   }
 }
 
 void Dispatch::OnResult(const std::string& peer, const wire::Result& result, const Instant& now) {
   auto& ack = frames_.emplace_back(ScorerFrame{peer, {}});
   ack.reply.mutable_ack()->set_lease(result.lease());
-  if (!FindDigest(db_, result.digest())) {
-    return Refuse("?", "a result for digest " + std::to_string(result.digest()) +
-                           ", which is not in the ledger");
+  const auto digest = FindDigest(db_, result.digest());
+  if (!digest) {
+    return Refuse("a result for digest " + std::to_string(result.digest()) +
+                  ", which is not in the ledger");
   }
   const auto lease = leases_.find(result.lease());
-  const bool live = lease != leases_.end() || orphans_.contains(result.lease());
-  const bool alone =
-      lease != leases_.end() ? lease->second.keys.size() == 1 : result.papers_size() == 1;
-  BookCalls(result, now);
+  const bool known = lease != leases_.end();
+  const bool live = known || orphans_.contains(result.lease());
+  const bool alone = known ? lease->second.keys.size() == 1 : result.papers_size() == 1;
+  const std::string asked_model = known           ? lease->second.model
+                                  : digest->voice ? digest->voice->model
+                                                  : "";
+  const bool new_call_answered = BookCalls(result, asked_model, now);
   for (const auto& paper : result.papers()) BookPaper(paper, live, alone);
-  NoteProvider(result, now);
+  if (known) NoteProvider(result, lease->second, new_call_answered, now);
   const bool spent_unknown =
       std::any_of(result.calls().begin(), result.calls().end(), [](const wire::Call& call) {
         return call.http_status() == 0 || (call.http_status() == 200 && !call.tokens_reported());
       });
-  if (lease == leases_.end()) {
-    orphans_.erase(result.lease());
-    db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", static_cast<int64_t>(result.lease()));
-    if (!spent_unknown) {
-      db_.Exec("DELETE FROM lease WHERE id = ?", static_cast<int64_t>(result.lease()));
-    }
-    return;
-  }
-  if (spent_unknown) {
+  const auto number = static_cast<int64_t>(result.lease());
+  if (known) {
     // What it cost is not known: the estimate stays spent, under another number.
-    db_.Exec("UPDATE lease SET id = -id, lost = 1 WHERE id = ?",
-             static_cast<int64_t>(result.lease()));
+    if (spent_unknown) db_.Exec("UPDATE lease SET id = -id, lost = 1 WHERE id = ?", number);
+    return Free(result.lease(), Release::kGivenBack);
   }
-  Release(result.lease(), false);
+  orphans_.erase(result.lease());
+  db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", number);
+  if (!spent_unknown) db_.Exec("DELETE FROM lease WHERE id = ?", number);
 }
 
-void Dispatch::BookCalls(const wire::Result& result, const Instant& now) {
+// True when a call that the ledger did not know of was answered.
+bool Dispatch::BookCalls(const wire::Result& result, const std::string& asked_model,
+                         const Instant& now) {
+  bool answered_anew = false;
   for (const auto& call : result.calls()) {
-    const auto digest = FindDigest(db_, result.digest());
-    const std::string model =
-        digest->voice && !digest->voice->model.empty() ? digest->voice->model : call.model();
-    auto price = prices_.Of(model);
-    if (!price) price = prices_.Of(call.model());
+    auto price = prices_.Of(call.model());
+    if (!price) price = prices_.Of(asked_model);
     // A call that was answered with an error has no tokens to pay for.
     const bool answered = call.http_status() == 200;
     std::optional<int64_t> prompt_cost, completion_cost;
@@ -74,7 +73,9 @@ void Dispatch::BookCalls(const wire::Result& result, const Instant& now) {
              static_cast<int64_t>(call.prompt_tokens()), static_cast<int64_t>(call.cached_tokens()),
              static_cast<int64_t>(call.completion_tokens()), prompt_cost, completion_cost,
              static_cast<int64_t>(call.latency_ms()));
+    answered_anew |= answered && db_.Changes() > 0;
   }
+  return answered_anew;
 }
 
 void Dispatch::BookPaper(const wire::PaperResult& paper, bool live, bool alone) {
@@ -83,7 +84,7 @@ void Dispatch::BookPaper(const wire::PaperResult& paper, bool live, bool alone) 
   wire::Stage stage;
   {
     auto cursor = db_.Query("SELECT stage FROM work WHERE key = ?", key);
-    if (!cursor.Next()) return Refuse("?", "a score for a paper that nobody asked about");
+    if (!cursor.Next()) return Refuse("a score for a paper that nobody asked about");
     stage = static_cast<wire::Stage>(cursor.Int(0));
   }
   const bool verdict = paper.kind() == Kind::KEEP || paper.kind() == Kind::DROP;
@@ -95,13 +96,13 @@ void Dispatch::BookPaper(const wire::PaperResult& paper, bool live, bool alone) 
   } else if (paper.kind() == Kind::SCORE && stage == wire::STAGE_ABSTRACT) {
     const bool in_range = paper.relevance() >= 1 && paper.relevance() <= 10 &&
                           paper.novelty() >= 1 && paper.novelty() <= 10;
-    if (!in_range) return Refuse("?", "a score out of range");
+    if (!in_range) return Refuse("a score out of range");
     db_.Exec(
         "UPDATE work SET state = 'done', lease = NULL, relevance = ?, novelty = ?, comment = ?, "
         "call = ? WHERE key = ? AND state = 'open'",
         paper.relevance(), paper.novelty(), paper.comment(), paper.call(), key);
   } else if (verdict || paper.kind() == Kind::SCORE) {
-    return Refuse("?", "an answer of another stage");
+    return Refuse("an answer of another stage");
   } else if (live) {
     // A result that is sent again must not count twice.
     BookMiss(paper, alone);
@@ -122,36 +123,35 @@ void Dispatch::BookMiss(const wire::PaperResult& paper, bool alone) {
       key, kMaxAloneMisses);
 }
 
-void Dispatch::NoteProvider(const wire::Result& result, const Instant& now) {
+// Calls that were under way together fail together: of such a volley the first
+// failure counts.
+void Dispatch::NoteProvider(const wire::Result& result, const Lease& lease, bool new_call_answered,
+                            const Instant& now) {
   using Failure = wire::ProviderFailure;
-  Provider& provider = providers_[result.quota_key()];
   const auto& failure = result.failure();
-  switch (failure.kind()) {
-    case Failure::HARD:
-      provider.message = failure.message();
-      if (++provider.hard_failures == kMaxHardFailures) {
-        spdlog::error("the model cannot be used: {}", failure.message());
-      }
-      provider.not_before =
-          now.mono +
-          (provider.hard_failures < kMaxHardFailures ? std::chrono::seconds(1) : kProbeInterval);
-      break;
-    case Failure::TRANSIENT: {
-      provider.message = failure.message();
-      const int beyond = ++provider.transient_failures - kTransientFailuresBeforeBackoff;
-      if (beyond < 0) break;
-      const auto pause =
-          std::min(std::chrono::seconds(1) * (1 << std::min(beyond, 6)), kMaxBackoff);
-      provider.not_before = now.mono + pause;
-      if (beyond == 0) spdlog::warn("the model's provider fails: {}", failure.message());
-      break;
-    }
-    case Failure::RATE_LIMITED:  // the shared pause holds everybody back
-    case Failure::AGAIN:
-      break;
-    default:
-      if (result.calls_size() > 0) provider = Provider{};
+  if (failure.kind() == Failure::NONE) {
+    if (new_call_answered) providers_.erase(lease.provider);
+    return;
   }
+  if (failure.kind() == Failure::AGAIN) return;
+  Provider& provider = providers_[lease.provider];
+  if (lease.handed_out < provider.last_failure) return;
+  provider.last_failure = now.mono;
+  provider.message = failure.message();
+  if (failure.kind() == Failure::HARD) {
+    if (++provider.hard_failures == kMaxHardFailures) {
+      spdlog::error("the model cannot be used: {}", failure.message());
+    }
+    provider.not_before =
+        now.mono +
+        (provider.hard_failures < kMaxHardFailures ? std::chrono::seconds(1) : kProbeInterval);
+    return;
+  }
+  const int beyond = ++provider.transient_failures - kTransientFailuresBeforeBackoff;
+  if (beyond < 0) return;
+  if (beyond == 0) spdlog::warn("the model's provider fails: {}", failure.message());
+  provider.not_before =
+      now.mono + std::min(std::chrono::seconds(1) * (1 << std::min(beyond, 6)), kMaxBackoff);
 }
 
 }  // namespace paperboy

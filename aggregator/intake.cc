@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <regex>
+#include <set>
 
 #include "aggregator/rules.h"
 #include "common/eastern.h"
@@ -11,13 +12,23 @@
 namespace paperboy {
 namespace {
 
+// The name becomes a folder.
+Status CheckName(const std::string& name) {
+  static const std::regex pattern("[a-z0-9-]{1,64}");
+  if (std::regex_match(name, pattern)) return Ok();
+  return Invalid("profile name \"" + CutChars(name, 80) + "\": expected 1 to 64 of a-z, 0-9 and -");
+}
+
+// What tells one edition's questions to the model from another's.
+bool AsksTheSame(const wire::Profile& a, const wire::Profile& b) {
+  return a.model() == b.model() && a.prompt() == b.prompt() && a.title_stage() == b.title_stage() &&
+         a.title_prompt() == b.title_prompt() &&
+         std::equal(a.topics().begin(), a.topics().end(), b.topics().begin(), b.topics().end());
+}
+
 Status CheckOpen(const wire::OpenDigest& open, const Prices& prices) {
   const auto& profile = open.profile();
-  static const std::regex name("[a-z0-9-]{1,64}");
-  if (!std::regex_match(profile.name(), name)) {
-    return Invalid("profile name \"" + CutChars(profile.name(), 80) +
-                   "\": expected 1 to 64 of a-z, 0-9 and -");
-  }
+  if (auto status = CheckName(profile.name()); !status) return status;
   if (profile.revision().empty()) return Invalid("profile " + profile.name() + " has no revision");
   if (auto date = ParseDate(open.date()); !date) return date.error();
   if (profile.prompt().find(kPaperListMarker) == std::string::npos) {
@@ -45,7 +56,6 @@ Digest Intake::Begin(const wire::OpenDigest& open) {
       "state) VALUES (?, ?, 1, ?, ?, ?, ?, 'open')",
       open.profile().name(), open.date(), open.profile().revision(), open.source(),
       open.remedial_from(), open.remedial_to());
-  db_.Exec("DELETE FROM day WHERE profile = ? AND date = ?", open.profile().name(), open.date());
   return *FindDigest(db_, open.profile().name(), open.date());
 }
 
@@ -54,9 +64,9 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
   const auto before = LoadProfileRevision(db_, digest.revision);
   db_.Exec("UPDATE digest SET edition = edition + 1, revision = ?, source = ? WHERE id = ?",
            profile.revision(), open.source(), digest.id);
-  // The same scorer stays unless the profile says otherwise, so that a changed
+  // Where the model is asked the same, the same one stays, so that a changed
   // cut-off costs no call.
-  if (profile.model() != before.model()) {
+  if (!AsksTheSame(profile, before)) {
     db_.Exec("UPDATE digest SET backend = NULL, model = NULL, temperature = NULL WHERE id = ?",
              digest.id);
   }
@@ -66,6 +76,7 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
   } else {
     db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest.id);
     db_.Exec("DELETE FROM category WHERE digest = ?", digest.id);
+    db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", digest.id);
   }
 }
 
@@ -139,7 +150,7 @@ bool Intake::WantsText(const Digest& digest, const wire::Profile& profile,
     listed.primary_category = cursor.Text(2);
     listed.lists.push_back(cursor.Text(4));
   }
-  return !UnwantedByList(profile, listed) && !FindPaper(db_, paper, version);
+  return !UnwantedByList(profile, listed) && !HasText(db_, paper, version);
 }
 
 Result<std::vector<std::string>> Intake::Rows(const wire::Rows& message) {
@@ -212,8 +223,16 @@ Status Intake::Seal(const wire::Seal& seal) {
 }
 
 Status Intake::Day(const wire::Day& day) {
+  if (auto status = CheckName(day.profile()); !status) return status;
   if (auto date = ParseDate(day.date()); !date) return date.error();
-  if (FindDigest(db_, day.profile(), day.date())) return Ok();  // a digest says more than a day
+  static const std::set<std::string> states = {"holiday", "quiet", "waiting", "failed"};
+  if (!states.contains(day.state())) {
+    return Invalid("a day's state is holiday, quiet, waiting or failed, not \"" +
+                   CutChars(day.state(), 80) + "\"");
+  }
+  // A digest whose lists are in says more than a day.
+  const auto digest = FindDigest(db_, day.profile(), day.date());
+  if (digest && digest->state != "open") return Ok();
   db_.Exec("INSERT OR REPLACE INTO day VALUES (?, ?, ?, ?)", day.profile(), day.date(), day.state(),
            day.why());
   return Ok();

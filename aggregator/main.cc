@@ -39,8 +39,8 @@ std::vector<Option> Table() {
        {"prices", OptionType::kString, "", "FILE",
         "Prices of models per million tokens (TOML); empty: the bundled table."},
        {"max-unscored-share", OptionType::kNumber, "0.2", "SHARE",
-        "A digest with a larger share of unscored papers, of those meant for the model, is "
-        "withheld.",
+        "A digest with a larger share of unscored papers, of those meant for the model, or of "
+        "unreadable entries, is withheld.",
         0, 1}});
   return table;
 }
@@ -125,6 +125,7 @@ int Main(int argc, char** argv) try {
   const auto& words = options.words();
   if (words.empty()) return Serve(options);
   if (words.size() == 2 && words[0] == "why") return AnswerWhy(options);
+  if (words[0] == "why") return Fail("why takes one arXiv id, as in: why 2504.08867");
   return Fail("unknown command \"" + words[0] + "\"; there is: why ID (see --help)");
 } catch (const std::exception& e) {
   return Fail(e.what());

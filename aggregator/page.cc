@@ -43,8 +43,8 @@ std::string UnscoredNote(const DigestPage& page) {
     if (row.state == "unscored") ++by_why[row.why];
   }
   std::string note = std::to_string(page.funnel.unscored()) + " of " +
-                     std::to_string(page.funnel.scanned()) +
-                     " papers could not be scored and are missing from this page:";
+                     std::to_string(page.funnel.scanned()) + " papers could not be scored" +
+                     (page.digest.withhold ? ":" : " and are missing from this page:");
   const char* separator = " ";
   for (const auto& [why, count] : by_why) {
     note += separator + std::to_string(count) + " (" + why + ")";
@@ -98,6 +98,10 @@ std::vector<std::string> Notes(const DigestPage& page) {
     notes.push_back("This is a remedial run for missed papers from " + digest.remedial_from +
                     " to " + digest.remedial_to + ".");
     notes.push_back("Results generated on " + page.completed_on + ".");
+  }
+  if (page.funnel.refused() > 0) {
+    notes.push_back(std::to_string(page.funnel.refused()) + " of " +
+                    std::to_string(page.funnel.arxiv()) + " entries could not be read.");
   }
   if (page.funnel.unscored() > 0) notes.push_back(UnscoredNote(page));
   if (digest.voice && digest.voice->backend == "lexical") {

@@ -8,17 +8,16 @@
 namespace paperboy {
 namespace {
 
-// Left-justified to `width` characters.
-std::string Pad(std::string text, size_t width) {
-  size_t chars = 0;
-  for (const char c : text) chars += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  if (chars < width) text.append(width - chars, ' ');
-  return text;
-}
-
 size_t Chars(const std::string& text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+// Left-justified to `width` characters.
+std::string Pad(std::string text, size_t width) {
+  const size_t chars = Chars(text);
+  if (chars < width) text.append(width - chars, ' ');
+  return text;
 }
 
 std::string HeaderTable(const DigestPage& page) {

@@ -38,7 +38,7 @@ std::vector<std::string> Planner::MissingTexts(const Digest& digest, const wire:
     const auto& lists = row.listed.lists;
     if (!list.empty() && std::find(lists.begin(), lists.end(), list) == lists.end()) continue;
     if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) continue;
-    if (!FindPaper(db_, row.paper, row.version)) missing.push_back(row.paper);
+    if (!HasText(db_, row.paper, row.version)) missing.push_back(row.paper);
   }
   return missing;
 }
@@ -98,6 +98,7 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
 }
 
 void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
+  db_.Exec("DELETE FROM day WHERE profile = ? AND date = ?", digest.profile, digest.date);
   for (const auto& row : LoadRows(digest.id)) PlanRow(digest, profile, row);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", digest.id);
   if (digest.voice) AssignWork(digest, profile);
@@ -106,16 +107,20 @@ void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
 void Planner::Plan(DigestId id) {
   const Digest digest = *FindDigest(db_, id);
   PlanRows(digest, LoadProfileRevision(db_, digest.revision));
-  // A paper that a later digest took for its own belongs here now.
+}
+
+// Papers that later digests took for their own belong to this one. They move when
+// its page is certain, so that none is ever on no page at all.
+void Planner::ReplanLater(const Digest& digest) {
   std::vector<DigestId> later;
   {
     auto cursor = db_.Query(
         "SELECT DISTINCT d.id FROM row mine JOIN row theirs ON theirs.paper = mine.paper "
         "JOIN digest d ON d.id = theirs.digest WHERE mine.digest = ? AND d.profile = ? "
-        "AND d.date > ? AND d.state <> 'open' "
+        "AND d.date > ? AND d.state <> 'open' AND mine.state NOT IN ('refused', 'not_wanted') "
         "AND (theirs.state IS NULL OR theirs.state NOT IN ('refused', 'not_wanted')) "
-        "ORDER BY d.date",
-        id, digest.profile, digest.date);
+        "AND NOT (theirs.state IS 'seen_before' AND theirs.why <= ?) ORDER BY d.date",
+        digest.id, digest.profile, digest.date, digest.date);
     while (cursor.Next()) later.push_back(cursor.Int(0));
   }
   for (const DigestId other : later) {
@@ -213,9 +218,11 @@ bool Planner::Advance(DigestId id, int64_t now) {
   return true;
 }
 
-void Planner::GiveUp(DigestId id, const std::string& why, int64_t now) {
-  const Digest digest = *FindDigest(db_, id);
-  Complete(digest, LoadProfileRevision(db_, digest.revision), why, now);
+bool Planner::GiveUp(DigestId id, const std::string& why, int64_t now) {
+  const auto digest = FindDigest(db_, id);
+  if (!digest || digest->state != "sealed") return false;
+  Complete(*digest, LoadProfileRevision(db_, digest->revision), why, now);
+  return true;
 }
 
 void Planner::Complete(const Digest& digest, const wire::Profile& profile,
@@ -237,7 +244,11 @@ void Planner::Complete(const Digest& digest, const wire::Profile& profile,
   Number(id);
   const wire::Funnel funnel = CountFunnel(db_, id);
   const uint64_t meant = funnel.scanned() - funnel.author_gated();
-  FixFigures(id, funnel.unscored() > max_unscored_share_ * static_cast<double>(meant), now);
+  const bool withhold =
+      funnel.unscored() > max_unscored_share_ * static_cast<double>(meant) ||
+      funnel.refused() > max_unscored_share_ * static_cast<double>(funnel.arxiv());
+  FixFigures(id, withhold, now);
+  if (!withhold) ReplanLater(digest);
 }
 
 // The page's order: score (relevance + novelty), then relevance, both falling;

@@ -22,7 +22,7 @@ namespace paperboy {
 class Planner {
  public:
   // A digest with a larger share of unscored papers, of those meant for the
-  // model, is withheld.
+  // model, or of unreadable entries, of all, is withheld.
   Planner(Database& db, double max_unscored_share)
       : db_(db), max_unscored_share_(max_unscored_share) {}
 
@@ -33,7 +33,7 @@ class Planner {
                                         const std::string& list = "");
 
   // Gives each row its end state or its next unit of work; the digest becomes
-  // sealed. Later digests of the profile that shared a paper are planned again.
+  // sealed.
   void Plan(DigestId digest);
 
   // Fixes who scores the digest and makes its units of work.
@@ -43,14 +43,17 @@ class Planner {
   bool Reopen(DigestId digest);
 
   // Takes rows on from answered units of work. Completes the digest when every
-  // row has its end state: returns true then.
+  // row has its end state: returns true then. Later digests of the profile that
+  // had taken its papers are sealed again.
   bool Advance(DigestId digest, int64_t now_unix_seconds);
 
-  // Completes it although papers are open: they end as unscored(why), mendable.
-  void GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds);
+  // Completes a sealed digest although papers are open: they end as
+  // unscored(why), mendable. False for a digest that is not sealed.
+  bool GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds);
 
  private:
   struct RowFacts;
+  void ReplanLater(const Digest& digest);
   void PlanRows(const Digest& digest, const wire::Profile& profile);
   void PlanRow(const Digest& digest, const wire::Profile& profile, const RowFacts& row);
   std::vector<RowFacts> LoadRows(DigestId digest);

@@ -55,9 +55,7 @@ std::optional<std::string> UnwantedByList(const wire::Profile& profile, const Li
     return "announce_type: " + AnnounceTypeName(row.announce_type);
   }
   const bool listed = std::any_of(row.lists.begin(), row.lists.end(), [&](const auto& list) {
-    return list == "*" || AnyMatches(profile, list) ||
-           std::find(profile.categories().begin(), profile.categories().end(), list) !=
-               profile.categories().end();
+    return list == "*" || AnyMatches(profile, list);
   });
   if (!listed) return "category: listed in " + Join(row.lists) + " only";
   if (profile.primary_only() && !row.primary_category.empty() &&

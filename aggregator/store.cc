@@ -16,7 +16,7 @@ namespace {
 // after a release, only appended to.
 const std::vector<std::string>& Migrations() {
   static const std::vector<std::string> migrations = {R"sql(
--- ledger_id (random, hex), boot (number of starts)
+-- ledger_id (random, hex), boot (of the aggregator)
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('ledger_id', lower(hex(randomblob(8)))), ('boot', '0');
 
@@ -110,6 +110,7 @@ CREATE TABLE lease(
   day TEXT NOT NULL,               -- Eastern date on which it was handed out
   estimate_picodollars INTEGER NOT NULL,
   lost INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX lease_by_day ON lease(day);
 
 -- Every model call that was reported, once, whatever became of it.
 CREATE TABLE call(
@@ -218,8 +219,12 @@ Status Store::Migrate() {
   return Ok();
 }
 
+// Seconds since 2023-11-14: rising also over a ledger that was deleted or restored
+// from a backup, so that no two leases ever have one number.
 int64_t Store::NextBoot() {
-  db_->Exec("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'boot'");
+  db_->Exec(
+      "UPDATE meta SET value = max(CAST(value AS INTEGER) + 1, "
+      "CAST(strftime('%s', 'now') AS INTEGER) - 1700000000) WHERE key = 'boot'");
   auto cursor = db_->Query("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'boot'");
   cursor.Next();
   return cursor.Int(0);

@@ -30,7 +30,8 @@ class Store {
   // Random, made with the ledger: names its hints in Redis.
   const std::string& id() const { return id_; }
 
-  // Raises the count of the aggregator's starts and returns it. In a transaction.
+  // The number of this start of the aggregator: larger than any before, and small
+  // enough for 31 bits until 2091. In a transaction.
   int64_t NextBoot();
 
  private:

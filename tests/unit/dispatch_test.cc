@@ -1,5 +1,4 @@
 // Leases, deaths, misses, providers and budgets.
-#include "common/wire.h"
 #include "tests/unit/ledger_fixture.h"
 
 namespace paperboy {
@@ -84,9 +83,8 @@ TEST_F(DispatchTest, ASilentScorersPapersAreHandedOutAlone) {
   Deliver("2025-01-03", Papers(4));
   Ready(1, 1);
   const auto first = HandOut();
-  Pass(kSilence + 1ms);
+  Pass(kSilence + 1s);
   Ready(2, 8);
-  dispatch.OnTick(now);
   const auto again = HandOut();
   ASSERT_EQ(again.size(), 4u);
   for (const auto& batch : again) EXPECT_EQ(batch.papers_size(), 1);
@@ -119,8 +117,7 @@ TEST_F(DispatchTest, APaperThatKillsItsWorkersIsGivenUpAndTheRestCompletes) {
                                     [&](const auto& paper) { return paper.id() == poison; });
       if (!dies) Answer(Scores(batch), boot);
     }
-    Pass(kSilence + 1ms);
-    dispatch.OnTick(now);
+    Pass(kSilence + 1s);
     dispatch.HandOut(now);
   }
   EXPECT_EQ(StateOf(digest), "complete");
@@ -177,7 +174,7 @@ TEST_F(DispatchTest, AWrongKeyStopsAfterAFewCallsAndIsMendedByTheSameCommand) {
   EXPECT_EQ(StateOf(digest), "complete");
   EXPECT_TRUE(FindDigest(store->db(), digest.id)->withhold);
   EXPECT_THAT(States(digest).begin()->second, HasSubstr("Incorrect API key"));
-  store->db().Exec("UPDATE digest SET state = 'withheld'");
+  Publish(digest);
   Open("2025-01-03");
   EXPECT_EQ(ScoreEverything(), 10);
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 40u);
@@ -247,7 +244,7 @@ TEST_F(DispatchTest, TheBudgetOfADayIsNotExceeded) {
   EXPECT_THAT(States(digest).rbegin()->second, HasSubstr("budget of $0.05 is used up"));
   // The next day goes on.
   now.eastern_day = "2025-06-16";
-  store->db().Exec("UPDATE digest SET state = 'withheld'");
+  Publish(digest);
   Open("2025-01-03");
   Ready(1, 1, {}, UINT64_MAX);
   EXPECT_EQ(HandOut().size(), 1u);
@@ -279,6 +276,138 @@ TEST_F(DispatchTest, WhatNobodyAskedAboutIsRefusedAndHarmless) {
   EXPECT_EQ(dispatch.refused_messages(), 2u);
   EXPECT_EQ(ScoreEverything(), 1);
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 4u);
+}
+
+TEST_F(DispatchTest, AfterAPauseOfItsOwnTheAggregatorBlamesNobody) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  dispatch.OnTick(now);
+  Sleep(10 * kSilence);
+  dispatch.OnTick(now);
+  Ready(1, 0, {batch.lease()}, batch.lease());
+  Ready(2, 8);
+  EXPECT_TRUE(HandOut().empty()) << "its first call still runs";
+  Answer(Scores(batch));
+  EXPECT_EQ(Count("SELECT max(deaths) FROM work"), 0);
+}
+
+TEST_F(DispatchTest, AVolleyOfFailuresCountsOnce) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(64));
+  Ready(1, 16);
+  const auto volley = HandOut();
+  ASSERT_EQ(volley.size(), 16u);
+  Pass(1s);
+  for (const auto& batch : volley) {
+    Answer(Failure(batch, wire::ProviderFailure::TRANSIENT, "HTTP 502"));
+  }
+  Ready(1, 16, {}, UINT64_MAX);
+  EXPECT_EQ(HandOut().size(), 16u) << "a second's outage holds nobody back";
+}
+
+TEST_F(DispatchTest, AModelThatDoesNotExistHarmsNoOtherProfile) {
+  PassAdoption();
+  profile.set_model("gpt-4oo");
+  const Digest typo = Deliver("2025-01-03", Papers(4));
+  profile.set_name("other");
+  profile.set_model("gpt-4o");
+  const Digest fine = Deliver("2025-01-03", Papers(4));
+  for (int round = 0; round < 20; ++round) {
+    Ready(1, 4, {}, UINT64_MAX);
+    for (const auto& batch : HandOut()) {
+      if (batch.model() == "gpt-4oo") {
+        Answer(Failure(batch, wire::ProviderFailure::HARD, "404 no such model"));
+      } else {
+        Answer(Scores(batch));
+      }
+    }
+    Pass(1s);
+    dispatch.HandOut(now);
+  }
+  EXPECT_TRUE(FindDigest(store->db(), typo.id)->withhold);
+  EXPECT_EQ(CountFunnel(store->db(), fine.id).selected(), 4u);
+}
+
+TEST_F(DispatchTest, ANewDigestTriesAProviderThatWasOutYesterday) {
+  PassAdoption();
+  const Digest yesterday = Deliver("2025-01-03", Papers(4));
+  for (int round = 0; round < 10; ++round) {
+    Ready(1, 1, {}, UINT64_MAX);
+    for (const auto& batch : HandOut()) {
+      Answer(Failure(batch, wire::ProviderFailure::HARD, "no quota left"));
+    }
+    Pass(1s);
+  }
+  ASSERT_EQ(StateOf(yesterday), "complete");
+  const Digest a = Deliver("2025-01-06", {{"2501.02001"}});
+  profile.set_name("other");
+  profile.set_prompt("Other.\n[PAPER LIST HERE]");
+  const Digest b = Deliver("2025-01-06", {{"2501.02001"}});
+  Ready(1, 1, {}, UINT64_MAX);
+  dispatch.OnTick(now);
+  const auto probe = HandOut();
+  ASSERT_EQ(probe.size(), 1u);
+  dispatch.OnTick(now);
+  EXPECT_EQ(StateOf(b), "sealed") << "the last word is not spoken";
+  Answer(Scores(probe[0]));
+  ScoreEverything();
+  EXPECT_EQ(CountFunnel(store->db(), a.id).selected(), 1u);
+  EXPECT_EQ(CountFunnel(store->db(), b.id).selected(), 1u);
+}
+
+TEST_F(DispatchTest, ADigestThatGotNewRowsIsNeitherHandedOutNorGivenUp) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2501.09999"}}).ok());
+  ASSERT_EQ(StateOf(digest), "open");
+  Ready(1, 4);
+  EXPECT_TRUE(HandOut().empty());
+  EXPECT_FALSE(planner.GiveUp(digest.id, "the provider is out", now.unix_seconds));
+  ASSERT_TRUE(Seal(digest, "cs.LG", 5).ok());
+  EXPECT_EQ(ScoreEverything(), 2);
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 5u);
+}
+
+TEST_F(DispatchTest, AnEditionWithAnotherPromptNeverAnswersUnderTheOldKeys) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  Ready(1, 0);
+  dispatch.HandOut(now);
+  store->db().Exec("UPDATE digest SET backend = 'openai', model = 'gpt-4o', temperature = '0'");
+  planner.Plan(digest.id);  // its work stands under the first prompt
+  const int64_t before = Count("SELECT count(*) FROM work");
+  ASSERT_EQ(before, 4);
+  profile.set_prompt("Other words.\n[PAPER LIST HERE]");
+  profile.add_categories("cs.AI");  // a list that is not in: the digest is open again
+  const Digest second = Open("2025-01-03");
+  ASSERT_EQ(StateOf(second), "open");
+  Ready(1, 4);
+  EXPECT_TRUE(HandOut().empty());
+  ASSERT_TRUE(SendRows(second, "cs.LG", Papers(4)).ok());
+  ASSERT_TRUE(Seal(second, "cs.LG", 4).ok());
+  ASSERT_TRUE(Seal(second, "cs.AI", 0).ok());
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'open'"), 4) << "the old keys";
+}
+
+TEST_F(DispatchTest, AScorerThatLeavesIsNotBlamedForWhatIsOnItsWay) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  ASSERT_EQ(HandOut().size(), 1u);
+  wire::Ready leaving;
+  leaving.set_pod("pod-1");
+  leaving.set_boot(1);
+  leaving.set_backend("openai");
+  leaving.set_leaving(true);
+  dispatch.OnReady("peer-1", leaving, now);
+  Pass(kSilence + 1s);
+  EXPECT_EQ(Count("SELECT max(deaths) FROM work"), 0);
+  Ready(2, 1);
+  EXPECT_EQ(HandOut().at(0).papers_size(), 4);
 }
 
 TEST_F(DispatchTest, LiveDigestsGoBeforeRebuiltOnesAndProfilesInTurn) {

@@ -15,6 +15,7 @@
 #include "aggregator/plan.h"
 #include "aggregator/store.h"
 #include "common/text.h"
+#include "common/wire.h"
 
 namespace paperboy {
 
@@ -42,7 +43,7 @@ class LedgerTest : public testing::Test {
   Digest Open(const std::string& date) {
     auto opened = intake.Open(OpenMessage(date));
     EXPECT_TRUE(opened.ok()) << opened.error().message;
-    if (opened->digest.state == "sealed") dispatch.OnWork(opened->digest.id, true, now);
+    if (opened->digest.state == "sealed") dispatch.OnWork(opened->digest.id, now);
     return opened->digest;
   }
   static wire::Paper Text(const TestPaper& p) {
@@ -80,7 +81,7 @@ class LedgerTest : public testing::Test {
     seal.set_rows(rows);
     auto status = intake.Seal(seal);
     if (FindDigest(store->db(), digest.id)->state == "sealed")
-      dispatch.OnWork(digest.id, false, now);
+      dispatch.OnWork(digest.id, now);
     return status;
   }
   Digest Deliver(const std::string& date, const std::vector<TestPaper>& papers) {
@@ -166,9 +167,21 @@ class LedgerTest : public testing::Test {
     return batches;
   }
 
+  // Time passes, with the ticks that the loop makes meanwhile.
   void Pass(std::chrono::milliseconds time) {
-    now.mono += time;
     now.unix_seconds += time.count() / 1000;
+    for (const MonotonicTime end = now.mono + time; now.mono < end;) {
+      now.mono = std::min<MonotonicTime>(now.mono + kBeat, end);
+      dispatch.OnTick(now);
+    }
+  }
+  // Time passes and nobody notices: the process was stopped.
+  void Sleep(std::chrono::milliseconds time) { now.mono += time; }
+  void Publish(const Digest& digest) {
+    store->db().Exec(
+        "UPDATE digest SET state = CASE withhold WHEN 1 THEN 'withheld' "
+        "ELSE 'published' END WHERE id = ? AND state = 'complete'",
+        digest.id);
   }
   void PassAdoption() { Pass(kAdoptionTime); }
 

@@ -95,6 +95,59 @@ TEST_F(PlanTest, AnEarlierDayAddedLaterTakesItsPapersWithoutACall) {
   EXPECT_EQ(StateOf(later), "complete") << "its page is written again";
 }
 
+TEST_F(PlanTest, APublishedPageKeepsItsPapersUntilTheEarlierDaysPageIsCertain) {
+  const Digest later = Deliver("2025-01-06", {{"2501.00001"}, {"2501.00002"}});
+  ScoreEverything();
+  Publish(later);
+  profile.set_prompt("Changed.\n\n[PAPER LIST HERE]");
+  const Digest earlier = Deliver("2025-01-03", {{"2501.00001"}, {"2501.00002"}});
+  Ready(1, 0);
+  dispatch.HandOut(now);
+  EXPECT_EQ(StateOf(later), "published");
+  ASSERT_TRUE(planner.GiveUp(earlier.id, "the provider is out", now.unix_seconds));
+  EXPECT_EQ(StateOf(later), "published") << "the earlier digest is withheld";
+  EXPECT_THAT(States(later), Contains(Pair("2501.00001", "selected")));
+  Publish(earlier);
+  Open("2025-01-03");
+  EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_THAT(States(earlier), Contains(Pair("2501.00001", "selected")));
+  EXPECT_THAT(States(later), ElementsAre(Pair("2501.00001", "seen_before(2025-01-03)"),
+                                         Pair("2501.00002", "seen_before(2025-01-03)")));
+  EXPECT_EQ(StateOf(later), "complete");
+}
+
+TEST_F(PlanTest, ThreeDaysAddedBackwardsEndAsThoughAddedForwards) {
+  const std::vector<TestPaper> papers = {{"2501.00001"}};
+  const Digest third = Deliver("2025-01-08", papers);
+  ScoreEverything();
+  const Digest second = Deliver("2025-01-07", papers);
+  ScoreEverything();
+  const Digest first = Deliver("2025-01-06", papers);
+  ScoreEverything();
+  EXPECT_THAT(States(first), ElementsAre(Pair("2501.00001", "selected")));
+  EXPECT_THAT(States(second), ElementsAre(Pair("2501.00001", "seen_before(2025-01-06)")));
+  EXPECT_THAT(States(third), ElementsAre(Pair("2501.00001", "seen_before(2025-01-06)")));
+}
+
+TEST_F(PlanTest, ADigestWhoseEntriesAreMostlyUnreadableIsWithheld) {
+  const Digest digest = Open("2025-01-03");
+  wire::Rows rows;
+  rows.set_digest(digest.id);
+  rows.set_edition(digest.edition);
+  rows.set_category("cs.LG");
+  for (int i = 1; i <= 3; ++i) {
+    auto* row = rows.add_rows();
+    row->set_id("line " + std::to_string(i));
+    row->set_refused("no title");
+  }
+  ASSERT_TRUE(intake.Rows(rows).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 3).ok());
+  dispatch.HandOut(now);
+  EXPECT_TRUE(FindDigest(store->db(), digest.id)->withhold);
+  EXPECT_THAT(Notes(LoadPage(store->db(), digest.id)),
+              ElementsAre("3 of 3 entries could not be read."));
+}
+
 TEST_F(PlanTest, ANewVersionIsAPaperOfItsOwnForWhoAsksForReplacements) {
   profile.add_announce_types(wire::ANNOUNCE_TYPE_REPLACE);
   Deliver("2025-01-03", {{"2501.00001"}});
@@ -137,6 +190,44 @@ TEST_F(PlanTest, TwoProfilesWithOnePromptShareTheScore) {
   const Digest other = Deliver("2025-01-03", {{"2501.00001"}});
   EXPECT_EQ(ScoreEverything(), 1);
   EXPECT_THAT(States(other), ElementsAre(Pair("2501.00001", "selected")));
+}
+
+TEST_F(PlanTest, ANewVersionsTextIsAskedForAlthoughAnOlderOneIsThere) {
+  profile.add_announce_types(wire::ANNOUNCE_TYPE_REPLACE);
+  Deliver("2025-01-03", {{"2501.00001"}});
+  const Digest later = Open("2025-01-06");
+  wire::Rows rows;
+  rows.set_digest(later.id);
+  rows.set_edition(later.edition);
+  rows.set_category("cs.LG");
+  rows.add_rows()->set_id("2501.00001");  // the hint said that it was seen: no text
+  rows.mutable_rows(0)->set_version(2);
+  rows.mutable_rows(0)->set_announce_type(wire::ANNOUNCE_TYPE_REPLACE);
+  auto wanted = intake.Rows(rows);
+  ASSERT_TRUE(wanted.ok());
+  EXPECT_THAT(*wanted, ElementsAre("2501.00001"));
+}
+
+TEST_F(PlanTest, ADayMayNotNameAFolderOfItsOwn) {
+  wire::Day day;
+  day.set_profile("../../elsewhere");
+  day.set_date("2025-01-03");
+  day.set_state("holiday");
+  EXPECT_FALSE(intake.Day(day).ok());
+  day.set_profile("test");
+  EXPECT_TRUE(intake.Day(day).ok());
+  day.set_state("sunny");
+  EXPECT_FALSE(intake.Day(day).ok());
+}
+
+TEST_F(PlanTest, AnotherPromptMayBeScoredByAnotherModel) {
+  Deliver("2025-01-03", {{"2501.00001"}});
+  ScoreEverything("lexical");
+  profile.set_prompt("Other words.\n\n[PAPER LIST HERE]");
+  const Digest digest = Open("2025-01-03");
+  Pass(kSilence + std::chrono::seconds(1));
+  EXPECT_EQ(ScoreEverything("gpt-4o"), 1);
+  EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "selected")));
 }
 
 TEST_F(PlanTest, KeywordsAreWholeWordsWhateverTheirCase) {
