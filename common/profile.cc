@@ -243,7 +243,9 @@ void ReadKeys(Keys* keys, wire::Profile* profile) {
              IfItHasWords([profile](const auto& text) { profile->add_topics(text); }));
   keys->Number("budget_dollars_per_day", 0, kMaxBudgetDollars, [&](double dollars) {
     // Through whole micro-dollars: a binary fraction times 1e12 would not be what was written.
-    profile->set_budget_picodollars_per_day(std::llround(dollars * 1e6) * 1'000'000);
+    // Never down to 0, which is no limit.
+    const int64_t micro = std::max<int64_t>(std::llround(dollars * 1e6), dollars > 0);
+    profile->set_budget_picodollars_per_day(micro * 1'000'000);
   });
 }
 

@@ -112,6 +112,11 @@ budget_dollars_per_day = 0.1
   EXPECT_THAT(profile.authors(), HasSubstr("Maja Bee, 123"));
 }
 
+TEST_F(ProfileTest, ATinyBudgetIsNotNone) {
+  Write("profile.toml", "name = \"bees\"\nbudget_dollars_per_day = 0.0000001\n");
+  EXPECT_GT(Load().budget_picodollars_per_day(), 0);
+}
+
 TEST_F(ProfileTest, RevisionChangesWithEveryPartAndOnlyThen) {
   const std::string revision = Load().revision();
   EXPECT_EQ(revision.size(), 64u);
