@@ -131,6 +131,7 @@ TEST(Crash, RedisKilledAndRestartedEmptyCostsOnlyTime) {
   ASSERT_TRUE(WaitUntil(in_flight_ended, 20s));
   const auto calls = system.llm().account().calls;
   ASSERT_LT(system.llm().account().scored.size(), 60u) << "too late to mean anything";
+  EXPECT_TRUE(fetcher->WaitForOutput("waiting for Redis", 20s)) << fetcher->Stderr();
   // Nothing new goes to the model while Redis is away: watched for a while.
   EXPECT_FALSE(WaitUntil([&] { return system.llm().account().calls > calls + 1; }, 2s));
   system.redis().Restart();
@@ -152,6 +153,23 @@ TEST(Crash, AScorerThatIsToldToStopGivesBackItsWork) {
   ASSERT_EQ(fetcher->Wait(90s).value_or(Process::Exit{}).code, 0)
       << fetcher->Stderr() << system.Logs();
   EXPECT_EQ(Repeats(system.llm().account()), 0u);
+}
+
+TEST(Crash, AStoppedAggregatorBlamesNobody) {
+  const Day day = DayOf(60, 400ms);
+  System system(day.settings);
+  system.StartAggregator();
+  system.StartScorers(2, "openai", {"--concurrency", "2"});
+  auto fetcher = system.StartFetcher(day.FromFile(system));
+  ASSERT_TRUE(WaitUntil([&] { return system.llm().account().in_flight >= 3; }, 30s));
+  system.aggregator().Kill(SIGSTOP);
+  // Longer than the silence after which a peer counts as dead.
+  EXPECT_FALSE(WaitUntil([&] { return !system.aggregator().running(); }, 10s));
+  system.aggregator().Kill(SIGCONT);
+  ASSERT_EQ(fetcher->Wait(90s).value_or(Process::Exit{}).code, 0)
+      << fetcher->Stderr() << system.Logs();
+  EXPECT_EQ(Repeats(system.llm().account()), 0u) << system.Logs();
+  EXPECT_EQ(WithoutCost(system.Page(kDate)), UndisturbedPage(day));
 }
 
 TEST(Crash, OutDeletedComesBackWithTheNextStart) {
