@@ -65,13 +65,17 @@ Outcome FailedOutcome(std::string profile, std::string date, const Error& error)
 Outcome PublishedOutcome(std::string profile, std::string date, wire::Published published) {
   const bool whole = published.state() == "published" && !published.mendable();
   std::string why;
+  const wire::Funnel& funnel = published.funnel();
   if (published.state() != "published") {
-    why = "too many papers are unscored; no page was written";
+    why = funnel.unscored() > 0 ? "too many papers are unscored; no page was written"
+                                : "too many entries could not be read; no page was written";
   } else if (published.mendable()) {
     why = "a later run can score what is unscored";
-  } else if (published.funnel().arxiv() == 0) {
+  } else if (funnel.arxiv() == 0) {
     why = "a quiet day: nothing was announced in its categories";
-  } else if (published.funnel().selected() == 0) {
+  } else if (funnel.scanned() == 0 && funnel.seen_before() > 0) {
+    why = "all its papers belong to earlier announcements";
+  } else if (funnel.selected() == 0) {
     why = "a quiet day: nothing was selected";
   }
   return {std::move(profile),

@@ -147,6 +147,30 @@ TEST(Daily, ASecondRunPublishesFromWhatIsScored) {
   EXPECT_EQ(system.Page(kDate), page);
 }
 
+TEST(Daily, AnOlderDateTakesItsPapersAndTheNewerPageSaysWhere) {
+  const Day day = DayOf(20);
+  System system(day.settings);
+  system.StartAggregator();
+  system.StartScorers(1);
+  auto arguments = day.FromFile(system);
+  ASSERT_EQ(system.RunFetcher(arguments).exit.code, 0) << system.Logs();
+  const std::string page = system.Page(kDate);
+  const auto calls = system.llm().account().calls;
+  arguments[1] = "2026-09-14";
+  ASSERT_EQ(system.RunFetcher(arguments).exit.code, 0) << system.Logs();
+  EXPECT_EQ(system.llm().account().calls, calls) << "it was paid for";
+  const auto rest_of = [](const std::string& text) {
+    return WithoutCost(text).substr(text.find('\n'));
+  };
+  EXPECT_EQ(rest_of(system.Page("2026-09-14")), rest_of(page));
+  ASSERT_TRUE(WaitUntil([&] { return system.DigestJson(kDate)["funnel"]["seen_before"] == 20; },
+                        std::chrono::seconds(10)));
+  arguments[1] = kDate;
+  const auto again = system.RunFetcher(arguments);
+  EXPECT_EQ(again.exit.code, 0);
+  EXPECT_THAT(again.out, HasSubstr("all its papers belong to earlier announcements"));
+}
+
 TEST(Daily, TwoProfilesReadArxivOnce) {
   const Day day = DayOf(30);
   System system(day.settings);
@@ -222,6 +246,24 @@ TEST_F(BadInput, AMalformedLineIsRefusedByItsNumberAndTheRestCounts) {
   EXPECT_EQ(system.DigestJson(kDate)["funnel"]["refused"], 1);
   EXPECT_EQ(system.DigestJson(kDate)["funnel"]["arxiv"], 11);
   ExpectFunnelAddsUp(system.DigestJson(kDate));
+}
+
+TEST_F(BadInput, AFileThatNobodyCanReadIsNoQuietDay) {
+  system.StartAggregator();
+  system.StartScorers(1, "lexical");
+  const std::string path = system.WritePapers("day.jsonl", {});
+  std::ofstream(path) << "one\ntwo\nthree\n";
+  const auto run = system.RunFetcher({"--date", kDate, "--source", "file:" + path});
+  EXPECT_EQ(run.exit.code, 3) << run.err << system.Logs();
+  EXPECT_THAT(run.out, AllOf(HasSubstr("too many entries could not be read"), HasSubstr("line 3")));
+  EXPECT_EQ(system.DigestJson(kDate)["state"], "withheld");
+  EXPECT_EQ(system.Page(kDate), "");
+}
+
+TEST_F(BadInput, ASourceThatIsNoRegularFileIsAUsageError) {
+  const auto run = system.RunFetcher({"--date", kDate, "--source", "file:/dev/zero"});
+  EXPECT_EQ(run.exit.code, 1);
+  EXPECT_THAT(run.out, HasSubstr("not a regular file"));
 }
 
 TEST_F(BadInput, AProfileWithAnUnknownKeyIsAUsageError) {
