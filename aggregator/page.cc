@@ -4,6 +4,7 @@
 #include <map>
 
 #include "aggregator/rules.h"
+#include "common/announce_type.h"
 #include "common/eastern.h"
 
 namespace paperboy {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/announce_type.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -26,21 +27,6 @@ wire::AnnounceType MergeAnnounceTypes(wire::AnnounceType a, wire::AnnounceType b
   return std::min(a, b);
 }
 
-std::string AnnounceTypeName(wire::AnnounceType type) {
-  switch (type) {
-    case wire::ANNOUNCE_TYPE_NEW:
-      return "new";
-    case wire::ANNOUNCE_TYPE_CROSS:
-      return "cross";
-    case wire::ANNOUNCE_TYPE_REPLACE:
-      return "replace";
-    case wire::ANNOUNCE_TYPE_REPLACE_CROSS:
-      return "replace-cross";
-    default:
-      return "unknown";
-  }
-}
-
 bool CategoryMatches(const std::string& wanted, const std::string& category) {
   if (wanted == category) return true;
   std::string archive = wanted;
@@ -52,7 +38,7 @@ std::optional<std::string> UnwantedByList(const wire::Profile& profile, const Li
   const auto& types = profile.announce_types();
   if (row.announce_type != wire::ANNOUNCE_TYPE_UNKNOWN &&
       std::find(types.begin(), types.end(), row.announce_type) == types.end()) {
-    return "announce_type: " + AnnounceTypeName(row.announce_type);
+    return "announce_type: " + std::string(AnnounceTypeName(row.announce_type));
   }
   const bool listed = std::any_of(row.lists.begin(), row.lists.end(), [&](const auto& list) {
     return list == "*" || AnyMatches(profile, list);

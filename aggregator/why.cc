@@ -2,6 +2,7 @@
 
 #include "aggregator/digests.h"
 #include "aggregator/rules.h"
+#include "common/announce_type.h"
 #include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 

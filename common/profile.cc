@@ -9,6 +9,7 @@
 #include <fstream>
 #include <regex>
 
+#include "common/announce_type.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -17,17 +18,6 @@ namespace {
 constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxListEntries = 1000;
 constexpr double kMaxBudgetDollars = 1e6;  // fits int64 as picodollars
-
-struct AnnounceTypeName {
-  std::string_view name;
-  wire::AnnounceType type;
-};
-constexpr AnnounceTypeName kAnnounceTypes[] = {
-    {"new", wire::ANNOUNCE_TYPE_NEW},
-    {"cross", wire::ANNOUNCE_TYPE_CROSS},
-    {"replace", wire::ANNOUNCE_TYPE_REPLACE},
-    {"replace-cross", wire::ANNOUNCE_TYPE_REPLACE_CROSS},
-};
 
 wire::Profile Defaults() {
   wire::Profile profile;
@@ -193,9 +183,9 @@ class Keys {
 };
 
 std::string AddAnnounceType(const std::string& name, wire::Profile* profile) {
-  const auto* known = std::ranges::find(kAnnounceTypes, name, &AnnounceTypeName::name);
-  if (known == std::end(kAnnounceTypes)) return "is not new, cross, replace or replace-cross";
-  profile->add_announce_types(known->type);
+  const auto known = ParseAnnounceType(name);
+  if (!known) return "is not new, cross, replace or replace-cross";
+  profile->add_announce_types(*known);
   return "";
 }
 

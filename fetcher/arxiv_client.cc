@@ -32,6 +32,8 @@ constexpr std::chrono::hours kEndTtl{24};
 constexpr std::chrono::hours kMaxPause{24};
 constexpr minutes kFirstBackOff{1};
 constexpr minutes kMaxBackOff{15};
+// Whatever the scale: no simulated arXiv is asked in a loop.
+constexpr Milliseconds kMinBackOff{20};
 constexpr Milliseconds kRedisDeadline{2'000};
 // Connecting to Redis takes less; not worth a word.
 constexpr Milliseconds kQuiet{1'000};
@@ -129,7 +131,7 @@ Error ArxivClient::GaveUp() const {
 }
 
 Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Accept& accept) {
-  Milliseconds back_off = Scaled(kFirstBackOff);
+  Milliseconds back_off = std::max(kMinBackOff, Scaled(kFirstBackOff));
   for (;;) {
     if (const Status acquired = Acquire(deadline); !acquired) return acquired;
     const Result<HttpResponse> response = Send(url, deadline);
@@ -148,7 +150,7 @@ Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Ac
     progress_.Waiting("arXiv: " + verdict.asked_to_wait + "; next try in " +
                       SpanText(std::chrono::ceil<seconds>(pause)));
     if (!pump_.Sleep(pause, deadline)) return GaveUp();
-    back_off = std::min<Milliseconds>(back_off * 2, Scaled(kMaxBackOff));
+    back_off = std::min(back_off * 2, std::max(kMinBackOff, Scaled(kMaxBackOff)));
   }
 }
 

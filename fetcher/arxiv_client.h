@@ -32,14 +32,14 @@ class ArxivClient {
               Config config);
   void SetOnRequest(OnRequest fn) { on_request_ = std::move(fn); }
 
-  // Judges an answer: Ok takes it, kUnavailable asks for another (cut off),
-  // kInvalid gives up. Called for 200 and for what the client did wrong (400,
-  // 404, ...).
+  // Judges an answer: Ok takes it, kUnavailable asks for another (cut off, or
+  // not what was asked for), kInvalid gives up. Called for 200 and for 4xx that
+  // do not ask to wait (400, 404, ...).
   using Accept = std::function<Status(const HttpResponse&)>;
 
   // GETs `url` until `accept` is content. Asked to wait (406, 429, 503, the
   // body "Rate exceeded.") or not answered well (5xx, no answer), it tries
-  // again after 1 minute, doubling to 15, or after Retry-After if that is
+  // again after 1 minute, doubling to 15 (scaled, at least 20 ms), or after Retry-After if that is
   // longer; nobody else asks arXiv meanwhile. Without Redis nothing is sent.
   //
   // kUnavailable: the deadline passed, or the process stops; the message says

@@ -3,6 +3,7 @@
 #include <date/date.h>
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <cctype>
 #include <optional>
 
@@ -34,10 +35,11 @@ std::string Minute(WallTime t) {
   return date::format("%Y%m%d%H%M", date::floor<std::chrono::minutes>(t));
 }
 
-// What arXiv says besides a list.
+// What arXiv says besides a list. Only 400 is about the question.
 Error Refusal(const HttpResponse& response, const std::string& url) {
-  return Invalid("arXiv answers HTTP " + std::to_string(response.status) + " to " + url + ": " +
-                 CutChars(CleanText(response.body), 200));
+  const std::string text = "HTTP " + std::to_string(response.status) + " for " + url + ": " +
+                           CutChars(CleanText(response.body), 200);
+  return response.status == 400 ? Invalid("arXiv answers " + text) : Unavailable(text);
 }
 
 }  // namespace
@@ -80,16 +82,18 @@ Result<ApiPage> ArxivSource::ReadPage(const std::string& query, uint64_t start,
 }
 
 Result<ApiPage> ArxivSource::ReadFilledPage(const std::string& query, uint64_t start,
-                                            MonotonicTime deadline) {
-  uint64_t total = 0;
+                                            uint64_t* total, MonotonicTime deadline) {
   for (int i = 0; i < kEmptyPageTries; ++i) {
     Result<ApiPage> page = ReadPage(query, start, deadline);
-    if (!page || !page->entries.empty() || page->total <= start) return page;
-    total = page->total;
+    if (!page) return page;
+    *total = std::max(*total, page->total);
+    const bool whole = page->total == *total && !page->entries.empty();
+    if (whole || *total <= start) return page;
   }
-  return Unavailable(fmt::format(
-      "the arXiv API says that it has {} papers and answered {} times with none after the first {}",
-      total, kEmptyPageTries, start));
+  return Unavailable(
+      fmt::format("the arXiv API says that it has {} papers and answered {} times with none after "
+                  "the first {}, or as if it had fewer",
+                  *total, kEmptyPageTries, start));
 }
 
 Result<Listing> ArxivSource::ReadWindow(const std::string& category, const std::string& date,
@@ -99,14 +103,15 @@ Result<Listing> ArxivSource::ReadWindow(const std::string& category, const std::
   const std::string query = fmt::format("cat:{}+AND+submittedDate:%5B{}+TO+{}%5D", Escape(category),
                                         Minute(window.from), Minute(window.to));
   ListingBuilder list(category, date);
+  uint64_t total = 0;
   for (uint64_t start = 0;;) {
-    Result<ApiPage> page = ReadFilledPage(query, start, deadline);
+    Result<ApiPage> page = ReadFilledPage(query, start, &total, deadline);
     if (!page) return page.error();
-    if (page->total > kMaxResults) {
+    if (total > kMaxResults) {
       return Invalid(
           fmt::format("the arXiv API finds {} papers of {} for {}, more than the {} "
                       "that it pages through",
-                      page->total, category, date, kMaxResults));
+                      total, category, date, kMaxResults));
     }
     for (size_t i = 0; i < page->entries.size(); ++i) {
       ApiPage::Entry& entry = page->entries[i];
@@ -120,7 +125,7 @@ Result<Listing> ArxivSource::ReadWindow(const std::string& category, const std::
       }
     }
     start += page->entries.size();
-    if (start >= page->total) return list.Take();
+    if (start >= total) return list.Take();
   }
 }
 

@@ -17,8 +17,9 @@ class ArxivSource {
   ArxivSource(ArxivClient& client, std::string rss_url, std::string api_url);
 
   // The feed's newest list, whatever its date. Errors of both calls:
-  // kUnavailable as of ArxivClient::Get; kInvalid when arXiv refuses the
-  // question or answers with something else.
+  // kUnavailable as of ArxivClient::Get, also when arXiv keeps answering with
+  // something else (403, 404, a page for people); kInvalid when it refuses the
+  // question, or its feed is of the format that it gave up.
   Result<Listing> ReadFeed(const std::string& category, MonotonicTime deadline);
 
   // The papers first submitted in the window and listed in the category, as
@@ -30,8 +31,11 @@ class ArxivSource {
 
  private:
   Result<ApiPage> ReadPage(const std::string& query, uint64_t start, MonotonicTime deadline);
-  // A page with entries, or the news that there are no more.
-  Result<ApiPage> ReadFilledPage(const std::string& query, uint64_t start, MonotonicTime deadline);
+  // A page with entries, or the news that there are no more. `total` is the
+  // most that a page of the query has said, this one included; a page that says
+  // less lacks something.
+  Result<ApiPage> ReadFilledPage(const std::string& query, uint64_t start, uint64_t* total,
+                                 MonotonicTime deadline);
 
   ArxivClient& client_;
   const std::string rss_url_;

@@ -74,8 +74,8 @@ Result<ApiPage> ParseApiPage(const std::string& body) {
   if (const Status parsed = ParseXml(body, &document); !parsed) return parsed.error();
   const pugi::xml_node feed = document.document_element();
   if (LocalName(feed.name()) != "feed") {
-    return Invalid("no answer of the arXiv API: its outermost element is <" +
-                   std::string(feed.name()) + ">");
+    return Unavailable("no answer of the arXiv API: its outermost element is <" +
+                       std::string(feed.name()) + ">");
   }
   const pugi::xml_node first = Child(feed, "entry");
   if (ChildText(first, "title") == "Error" &&
@@ -87,7 +87,7 @@ Result<ApiPage> ParseApiPage(const std::string& body) {
   const std::string total = ChildText(feed, "totalResults");
   const auto read = std::from_chars(total.data(), total.data() + total.size(), page.total);
   if (read.ec != std::errc() || read.ptr != total.data() + total.size()) {
-    return Invalid("no answer of the arXiv API: it lacks opensearch:totalResults");
+    return Unavailable("no answer of the arXiv API: it lacks opensearch:totalResults");
   }
   for (const pugi::xml_node node : feed.children()) {
     if (LocalName(node.name()) == "entry") page.entries.push_back(ReadEntry(node));

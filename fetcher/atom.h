@@ -23,8 +23,8 @@ struct ApiPage {
   std::vector<Entry> entries;
 };
 
-// kUnavailable: cut off, or not XML. kInvalid: arXiv's own error feed (one
-// entry titled Error), with what it says; or XML that is no answer of the API.
+// kUnavailable: cut off, not XML, or XML that is no answer of the API.
+// kInvalid: arXiv's own error feed (one entry titled Error), with what it says.
 Result<ApiPage> ParseApiPage(const std::string& body);
 
 }  // namespace paperboy

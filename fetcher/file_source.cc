@@ -6,10 +6,12 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/announce_type.h"
 #include "common/eastern.h"
 #include "common/text.h"
 
@@ -199,6 +201,12 @@ Result<wire::Row> ParsePaperLine(std::string_view line, LineNotes* notes) try {
 }
 
 Result<Listing> ReadPaperFile(const std::string& path) {
+  // A pipe or a device could keep the reader for ever, beyond deadline and signal.
+  std::error_code error;
+  if (const auto status = std::filesystem::status(path, error);
+      std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    return Invalid("cannot read the papers in " + path + ": it is not a regular file");
+  }
   errno = 0;
   const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
   if (!file) {

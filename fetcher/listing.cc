@@ -10,14 +10,6 @@ constexpr size_t kIdsNamed = 5;
 
 }  // namespace
 
-std::optional<wire::AnnounceType> ParseAnnounceType(std::string_view word) {
-  if (word == "new") return wire::ANNOUNCE_TYPE_NEW;
-  if (word == "cross") return wire::ANNOUNCE_TYPE_CROSS;
-  if (word == "replace") return wire::ANNOUNCE_TYPE_REPLACE;
-  if (word == "replace-cross") return wire::ANNOUNCE_TYPE_REPLACE_CROSS;
-  return std::nullopt;
-}
-
 std::string NameSome(const std::vector<std::string>& names, size_t total, size_t limit) {
   std::string text;
   const size_t named = std::min(limit, names.size());

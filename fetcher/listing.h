@@ -29,9 +29,6 @@ struct Listing {
   std::vector<std::string> warnings;
 };
 
-// new, cross, replace, replace-cross; nothing for any other word.
-std::optional<wire::AnnounceType> ParseAnnounceType(std::string_view word);
-
 // Collects rows; of an id that comes again, the first of new, cross, replace,
 // replace-cross wins and the first entry's text stays.
 class ListingBuilder {

@@ -136,6 +136,7 @@ int Main(int argc, const char* const* argv) {
   if (!settings) return Usage(settings.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
   if (!profiles) return Usage(profiles.error());
+  if (const std::string idle = WithoutEffect(*profiles); !idle.empty()) spdlog::warn("{}", idle);
   return Fetch(options, *settings, std::move(*profiles));
 }
 

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 
+#include "common/announce_type.h"
 #include "fetcher/atom.h"
 #include "fetcher/file_source.h"
 #include "fetcher/rss.h"
@@ -17,21 +18,6 @@ namespace {
 constexpr size_t kRefusalsShown = 5;
 // As the largest answer that is taken from arXiv.
 constexpr std::streamsize kMaxXmlBytes = 64 << 20;
-
-std::string TypeName(wire::AnnounceType type) {
-  switch (type) {
-    case wire::ANNOUNCE_TYPE_NEW:
-      return "new";
-    case wire::ANNOUNCE_TYPE_CROSS:
-      return "cross";
-    case wire::ANNOUNCE_TYPE_REPLACE:
-      return "replace";
-    case wire::ANNOUNCE_TYPE_REPLACE_CROSS:
-      return "replace-cross";
-    default:
-      return "of no announce type";
-  }
-}
 
 ParseReport Describe(const std::string& path, const std::string& format, const Listing& list) {
   std::map<wire::AnnounceType, size_t> types;
@@ -45,7 +31,8 @@ ParseReport Describe(const std::string& path, const std::string& format, const L
     }
   }
   std::string counts;
-  for (const auto& [type, count] : types) counts += fmt::format(", {} {}", count, TypeName(type));
+  for (const auto& [type, count] : types)
+    counts += fmt::format(", {} {}", count, AnnounceTypeName(type));
   ParseReport report{true, fmt::format("{}: {}{}: {} papers{}; {} refused\n", path, format,
                                        list.date.empty() ? "" : " of " + list.date,
                                        list.rows.size() - refused, counts, refused)};

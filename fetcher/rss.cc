@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "common/announce_type.h"
 #include "common/eastern.h"
 #include "common/text.h"
 #include "fetcher/xml.h"
@@ -124,9 +125,9 @@ class FeedReader {
 Result<std::string> RssDate(pugi::xml_node channel) {
   std::string text = ChildText(channel, "pubDate");
   if (text.empty()) text = ChildText(channel, "lastBuildDate");
-  if (text.empty()) return Invalid("the feed has no pubDate");
+  if (text.empty()) return Unavailable("the feed has no pubDate");
   const Result<Stamp> stamp = ParseStamp(text);
-  if (!stamp) return Invalid("the feed's pubDate is " + stamp.error().message);
+  if (!stamp) return Unavailable("the feed's pubDate is " + stamp.error().message);
   return FormatDate(stamp->day);
 }
 
@@ -135,9 +136,9 @@ Result<std::string> AtomDate(pugi::xml_node feed) {
   std::string text = ChildText(entry, "published");
   if (text.empty()) text = ChildText(entry, "updated");
   if (text.empty()) text = ChildText(feed, "updated");
-  if (text.empty()) return Invalid("the feed has no date");
+  if (text.empty()) return Unavailable("the feed has no date");
   const Result<Stamp> stamp = ParseStamp(text);
-  if (!stamp) return Invalid("the feed's date is " + stamp.error().message);
+  if (!stamp) return Unavailable("the feed's date is " + stamp.error().message);
   return FormatDate(EasternDay(stamp->at));
 }
 
@@ -168,7 +169,7 @@ Result<Listing> ParseFeed(const std::string& body, const std::string& category) 
         "this is the RDF feed that arXiv gave up in January 2024, without announce "
         "types; read https://rss.arxiv.org/rss");
   }
-  return Invalid("not a feed: its outermost element is <" + std::string(name) + ">");
+  return Unavailable("not a feed: its outermost element is <" + std::string(name) + ">");
 }
 
 }  // namespace paperboy

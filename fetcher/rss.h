@@ -17,8 +17,9 @@ inline constexpr size_t kMaxFeedItems = 2'000;
 // `updated` when it has none). An item that cannot be read is refused as
 // "cs.LG item 17". A weekend's feed is an empty list.
 //
-// kUnavailable: cut off, or not XML. kInvalid: XML, but no feed that this
-// reads, such as the RDF format that arXiv gave up in January 2024.
+// kUnavailable: cut off, or something else in the feed's place (not XML, not a
+// feed, without a date). kInvalid: the RDF format that arXiv gave up in January
+// 2024.
 Result<Listing> ParseFeed(const std::string& body, const std::string& category);
 
 }  // namespace paperboy

@@ -11,7 +11,12 @@ namespace paperboy {
 namespace {
 
 constexpr std::chrono::minutes kPoll{5};
+// Between looks at an answer of the API that may lack something: its index is
+// not late, it fails for a moment.
+constexpr std::chrono::minutes kRecheck{1};
 constexpr Milliseconds kMinPoll{50};
+// So many looks find nothing before it is believed that there is nothing.
+constexpr int kEmptyLooks = 3;
 // What is told about a day on the way out is not worth a longer wait.
 constexpr Milliseconds kLastWord{5'000};
 constexpr std::string_view kDatePlaceholder = "{date}";
@@ -27,6 +32,22 @@ size_t RowsIn(const Listings& lists) {
   size_t rows = 0;
   for (const auto& [category, list] : lists) rows += list.rows.size();
   return rows;
+}
+
+void Name(const std::string& category, std::string* names) {
+  *names += (names->empty() ? "" : ", ") + category;
+}
+
+std::string Names(const std::set<std::string>& categories) {
+  std::string names;
+  for (const std::string& category : categories) Name(category, &names);
+  return names;
+}
+
+Error NothingFound(date::sys_days day, const std::set<std::string>& categories, int looks) {
+  return Unavailable("arXiv's search found no paper of " + FormatDate(day) + " in " +
+                     Names(categories) + ", " + std::to_string(looks) +
+                     " times, which it does when it fails; run the same command again later");
 }
 
 std::string LatestDate(const Listings& lists) {
@@ -65,6 +86,7 @@ std::vector<Outcome> FetchRun::Go() {
 
 void FetchRun::OneDate(std::optional<Day> day) {
   parts_.progress.ResetRate();
+  empty_looks_.clear();
   const WallTime now = parts_.clock();
   const Day today = EasternDay(now);
   const Day newest = NewestAnnouncementDate(now);
@@ -76,8 +98,7 @@ void FetchRun::OneDate(std::optional<Day> day) {
     case SourceKind::kRss:
       return FromFeeds(day);
     case SourceKind::kAuto:
-      // Between 20:00 and midnight the newest announcement has no feed yet, and
-      // on days without one the feed is empty.
+      // On days without announcement the feed is empty.
       if (day && (settings_.range || *day < std::min(today, newest))) return FromApi(*day, true);
       return FromFeeds(day);
   }
@@ -106,66 +127,97 @@ void FetchRun::FromApi(Day day, bool asked_for) {
   const std::unique_ptr<DateRun> run = Begin(day, kApiSource, remedial);
   Listings lists;
   run->Open();
-  while (!run->done() && !parts_.pump.stopped()) {
+  for (int looks = 1; !run->done() && !parts_.pump.stopped(); ++looks) {
     std::set<std::string> unread = run->Missing();
     for (const auto& [category, list] : lists) unread.erase(category);
     Result<Listings> read = ReadWindows(unread, day);
     if (!read) {
-      (void)ReportDay(day, "failed", read.error().message, parts_.pump.now() + kLastWord);
-      run->FailIncomplete(read.error());
+      FailDay(day, read.error(), *run);
       break;
     }
+    const bool nothing = unread == categories_ && RowsIn(*read) == 0;
     // The search may lag behind the announcement.
-    if (newest && unread == categories_ && RowsIn(*read) == 0) {
+    if (nothing && newest) {
       if (WaitForAnnouncement(day, "arXiv's search finds no paper of it")) continue;
       run->EndUnannounced("arXiv's search finds no paper of it yet");
       break;
     }
-    lists.merge(*read);
+    // No announcement is without papers: the search fails.
+    if (nothing) {
+      if (looks < kEmptyLooks && LookAgain(kRecheck, Names(unread))) continue;
+      FailDay(day, NothingFound(day, unread, looks), *run);
+      break;
+    }
+    const Look look = SortFound(FormatDate(day), std::move(*read), &lists);
     run->Deliver(lists);
+    if (!look.empty.empty() && LookAgainOrEnd(kRecheck, look.empty, *run)) continue;
     if (run->Follow(lists)) break;
   }
   Finish(*run, lists);
 }
 
-FetchRun::Look FetchRun::Sort(const std::string& date, Listings read, Listings* ready) const {
+void FetchRun::FailDay(Day day, const Error& error, DateRun& run) {
+  if (parts_.pump.stopped()) return;
+  (void)ReportDay(day, "failed", error.message, parts_.pump.now() + kLastWord);
+  run.FailIncomplete(error);
+}
+
+FetchRun::Look FetchRun::SortFound(const std::string& date, Listings read, Listings* ready) {
+  Look look{Look::kOut, "", ""};
+  for (auto& [category, list] : read) {
+    if (list.rows.empty() && !BelieveEmpty(date, category)) {
+      Name(category, &look.empty);
+    } else {
+      ready->emplace(category, std::move(list));
+    }
+  }
+  return look;
+}
+
+bool FetchRun::BelieveEmpty(const std::string& date, const std::string& category) {
+  if (++empty_looks_[category] < kEmptyLooks) return false;
+  spdlog::warn(
+      "{}: arXiv lists no paper of {}, {} times, while other categories have some; taken "
+      "as nothing announced in it",
+      date, category, kEmptyLooks);
+  return true;
+}
+
+FetchRun::Look FetchRun::Sort(const std::string& date, Listings read, Listings* ready) {
   Look look;
-  if (LatestDate(read) > date) return {Look::kPassed, ""};
+  if (LatestDate(read) > date) return {Look::kPassed, "", ""};
   const bool any = std::any_of(read.begin(), read.end(), [&](const auto& entry) {
     return entry.second.date == date && !entry.second.rows.empty();
   });
   // One category may have nothing; that none has anything is arXiv being late.
   if (any || !ready->empty()) look.kind = Look::kOut;
   for (auto& [category, list] : read) {
-    if (look.kind == Look::kOut && list.date == date) {
-      ready->emplace(category, std::move(list));
+    if (look.kind != Look::kOut || list.date != date) {
+      Name(category, &look.late);
+    } else if (list.rows.empty() && !BelieveEmpty(date, category)) {
+      Name(category, &look.empty);
     } else {
-      look.late += (look.late.empty() ? "" : ", ") + category;
+      ready->emplace(category, std::move(list));
     }
   }
   return look;
 }
 
-void FetchRun::WarnIfOld(Day day) const {
-  const WallTime now = parts_.clock();
-  const Day expected = std::min(EasternDay(now), NewestAnnouncementDate(now));
-  if (day >= expected) return;
-  spdlog::warn("arXiv's feeds are at {}, though {} should be out; to wait for it give --date {}",
-               FormatDate(day), FormatDate(expected), FormatDate(expected));
-}
-
 void FetchRun::FromFeeds(std::optional<Day> day) {
+  // The feed of a page date is built at its midnight (US Eastern), so the one
+  // that is due is today's, also after 20:00, when tomorrow's is announced. If
+  // today has none, the last one is.
+  const Day today = EasternDay(parts_.clock());
+  const Day due = NewestAnnouncementDate(EasternTime(today, std::chrono::minutes(0)));
+  if (!day && due == today) day = due;
   Listings ready;
   std::unique_ptr<DateRun> run;
   for (;;) {
     Result<Listings> read = ReadFeeds(ready);
     if (!read) return FeedsFailed(day, read.error(), run.get(), ready);
-    if (!day) {
-      day = *ParseDate(LatestDate(*read));
-      WarnIfOld(*day);
-    }
-    const std::string date = FormatDate(*day);
     const std::string latest = LatestDate(*read);
+    if (!day) day = std::max(*ParseDate(latest), due);
+    const std::string date = FormatDate(*day);
     const Look look = Sort(date, std::move(*read), &ready);
     if (look.kind == Look::kPassed) {
       run.reset();
@@ -177,7 +229,10 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       if (!run) run = Begin(*day, kRssSource, false);
       run->Deliver(ready);
     }
-    if (look.late.empty()) return Finish(*run, ready);
+    if (look.late.empty()) {
+      if (!look.empty.empty() && LookAgainOrEnd(kPoll, look.empty, *run)) continue;
+      return Finish(*run, ready);
+    }
     const std::string why = "no feed of that date yet for " + look.late;
     if (WaitForAnnouncement(*day, why)) continue;
     if (!run) return EndAll(date, "not announced", why, kExitNotAnnounced);
@@ -188,11 +243,13 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
 
 void FetchRun::FeedsFailed(std::optional<Day> day, const Error& error, DateRun* run,
                            const Listings& ready) {
+  if (run != nullptr) {
+    FailDay(*day, error, *run);
+    return Finish(*run, ready);
+  }
   if (parts_.pump.stopped()) return;
   if (day) (void)ReportDay(*day, "failed", error.message, parts_.pump.now() + kLastWord);
-  if (run == nullptr) return Fail(day ? FormatDate(*day) : "newest", error);
-  run->FailIncomplete(error);
-  Finish(*run, ready);
+  Fail(day ? FormatDate(*day) : "newest", error);
 }
 
 Result<Listing> FetchRun::Note(Result<Listing> listing) {
@@ -253,7 +310,14 @@ std::unique_ptr<DateRun> FetchRun::Begin(Day day, const char* source, bool remed
 }
 
 void FetchRun::Finish(DateRun& run, const Listings& lists) {
-  while (!run.Follow(lists)) run.Deliver(lists);
+  while (!run.Follow(lists)) {
+    run.Deliver(lists);
+    // Whatever is missing now is not in `lists`: the ledger had it when this
+    // run began.
+    run.FailIncomplete(Unavailable(
+        "the aggregator lost a list that this run did not have to read; run the same command "
+        "again"));
+  }
   for (Outcome& outcome : run.TakeOutcomes()) outcomes_.push_back(std::move(outcome));
 }
 
@@ -270,6 +334,20 @@ bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
   parts_.progress.Waiting("arXiv to announce " + FormatDate(day) + " (" + why + ")");
   const bool again = parts_.pump.Sleep(std::max(kMinPoll, parts_.arxiv.Scaled(kPoll)), deadline_);
   parts_.progress.Waiting("");
+  return again;
+}
+
+bool FetchRun::LookAgain(Milliseconds pause, const std::string& categories) {
+  if (!settings_.wait) return !parts_.pump.stopped() && parts_.pump.now() < deadline_;
+  parts_.progress.Waiting("a second look at arXiv's empty list of " + categories);
+  const bool again = parts_.pump.Sleep(std::max(kMinPoll, parts_.arxiv.Scaled(pause)), deadline_);
+  parts_.progress.Waiting("");
+  return again;
+}
+
+bool FetchRun::LookAgainOrEnd(Milliseconds pause, const std::string& categories, DateRun& run) {
+  const bool again = LookAgain(pause, categories);
+  if (!again) run.EndUnannounced("no second look at the empty list of " + categories);
   return again;
 }
 

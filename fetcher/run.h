@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -43,16 +44,22 @@ class FetchRun {
   void FromApi(Day day, bool asked_for);
   void FromFeeds(std::optional<Day> day);
 
-  // What one look at the feeds tells about a date.
+  // What one look at the feeds tells about a date; categories for people.
   struct Look {
     enum Kind { kOut, kNotOut, kPassed } kind = kNotOut;
-    std::string late;  // categories whose feeds are not at the date, for people
+    std::string late;   // their feeds are not at the date
+    std::string empty;  // theirs are, without a paper, while others have some
   };
-  // Moves the lists of `read` that are out to `ready`.
-  Look Sort(const std::string& date, Listings read, Listings* ready) const;
-  void WarnIfOld(Day day) const;
+  // Moves the lists of `read` that can be believed to `ready`.
+  Look Sort(const std::string& date, Listings read, Listings* ready);
+  // Whether an empty list has been seen often enough to be believed; counts.
+  bool BelieveEmpty(const std::string& date, const std::string& category);
+  // As Sort, for lists of the API, which are of the date always.
+  Look SortFound(const std::string& date, Listings read, Listings* ready);
   // `run`: the date's, if it has begun.
   void FeedsFailed(std::optional<Day> day, const Error& error, DateRun* run, const Listings& ready);
+  // Ends the digests that lack a list, and tells the aggregator.
+  void FailDay(Day day, const Error& error, DateRun& run);
   // Reads the feeds of the categories that `ready` lacks.
   Result<Listings> ReadFeeds(const Listings& ready);
   Result<Listings> ReadWindows(const std::set<std::string>& categories, Day day);
@@ -64,6 +71,11 @@ class FetchRun {
   // Waits for the next look at arXiv. False when there is none: --no-wait, the
   // deadline or a stop.
   bool WaitForAnnouncement(Day day, const std::string& why);
+  // Waits `pause` (not with --no-wait) before the next look at lists that were
+  // empty. False when the deadline or a stop came first.
+  bool LookAgain(Milliseconds pause, const std::string& categories);
+  // As that, and ends the digests that lack a list when it is false.
+  bool LookAgainOrEnd(Milliseconds pause, const std::string& categories, DateRun& run);
   void NoAnnouncement(Day day);
   void Fail(const std::string& date, const Error& error);
   void EndAll(const std::string& date, const std::string& state, const std::string& why,
@@ -78,6 +90,7 @@ class FetchRun {
   MonotonicTime deadline_{};
   std::vector<Outcome> outcomes_;
   std::optional<Day> reported_waiting_;
+  std::map<std::string, int> empty_looks_;  // at the date under way, by category
 };
 
 }  // namespace paperboy

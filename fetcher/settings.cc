@@ -2,9 +2,15 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
+
+#include "common/text.h"
 
 namespace paperboy {
 namespace {
+
+// arXiv's own, for all its services: https://info.arxiv.org/help/api/tou.html
+constexpr std::chrono::duration<double> kArxivsInterval{3};
 
 constexpr char kAbout[] =
     "Reads what arXiv announced on a day, delivers it to the aggregator, follows until the\n"
@@ -19,7 +25,7 @@ constexpr char kAfter[] = R"(Sources:
 
 Examples:
   paperboy-fetcher --profile config/profiles/default
-        the newest announcement
+        today's announcement, waited for if arXiv is late; as a cron job at 00:30 US Eastern
   paperboy-fetcher --profile ml --profile robots --date 2026-09-24
         one day, two readers; arXiv is read once
   paperboy-fetcher --profile ml --from 2026-09-01 --to 2026-09-30
@@ -103,6 +109,38 @@ Status CheckDates(const FetcherSettings& settings, WallTime now) {
   return Ok();
 }
 
+// The host in a URL, in lower case; "" if there is none.
+std::string HostOf(const std::string& url) {
+  const size_t scheme = url.find("://");
+  if (scheme == url.npos) return "";
+  std::string host = url.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  host = host.substr(host.rfind('@') + 1);  // the whole without one
+  host = FoldCase(host.substr(0, host.find(':')));
+  while (host.ends_with('.')) host.pop_back();
+  return host;
+}
+
+Status CheckInterval(const FetcherSettings& settings) {
+  if (settings.arxiv_interval >= kArxivsInterval) return Ok();
+  for (const std::string& url : {settings.rss_url, settings.api_url}) {
+    if (!HostOf(url).ends_with("arxiv.org")) continue;
+    return Invalid(
+        "--arxiv-interval: arXiv asks for 3 s; less is for a simulated arXiv only, and " +
+        HostOf(url) + " is none (--arxiv-rss-url and --arxiv-api-url)");
+  }
+  return Ok();
+}
+
+bool NamesAnAuthor(const std::string& authors) {
+  std::istringstream lines(authors);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string_view text = Trim(line);
+    if (!text.empty() && text.front() != '#') return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 Options FetcherOptions() {
@@ -115,7 +153,9 @@ Options FetcherOptions() {
                "profile gets its digest."},
       {.name = "date",
        .placeholder = "YYYY-MM-DD",
-       .help = "Announcement date. Default: the newest announcement."},
+       .help =
+           "Announcement date. Default: today (US Eastern), waited for if it is not out yet; on "
+           "a day without announcement the last one before."},
       {.name = "from",
        .placeholder = "YYYY-MM-DD",
        .help = "First date of a backfill, with --to. Pages carry the note of a remedial run."},
@@ -171,6 +211,22 @@ Options FetcherOptions() {
   return options;
 }
 
+std::string WithoutEffect(const std::vector<wire::Profile>& profiles) {
+  std::string found;
+  for (const wire::Profile& profile : profiles) {
+    const bool gate = profile.h_index_cutoff() > 0;
+    const bool names = NamesAnAuthor(profile.authors());
+    if (!gate && !names) continue;
+    found += (found.empty() ? "profile " : "; profile ") + profile.name() + ": " +
+             (gate ? "h_index_cutoff" : "") + (gate && names ? " and " : "") +
+             (names ? "authors.txt" : "");
+  }
+  if (found.empty()) return "";
+  return found +
+         ": no effect in this version, which looks up no author; every paper is treated "
+         "alike, whoever wrote it";
+}
+
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text) {
   constexpr int64_t kYearSeconds = 366 * 86'400;
   int64_t number = 0;
@@ -205,6 +261,7 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.rss_url = options.String("arxiv-rss-url");
   settings.api_url = options.String("arxiv-api-url");
   settings.arxiv_interval = std::chrono::duration<double>(options.Number("arxiv-interval"));
+  if (const Status interval = CheckInterval(settings); !interval) return interval.error();
   settings.wait = !options.Flag("no-wait");
   settings.progress = options.String("progress");
   settings.contact = options.String("contact");

@@ -8,6 +8,7 @@
 
 #include "common/eastern.h"
 #include "common/options.h"
+#include "proto/paperboy.pb.h"
 
 namespace paperboy {
 
@@ -15,7 +16,7 @@ enum class SourceKind { kAuto, kRss, kApi, kFile };
 
 struct FetcherSettings {
   std::vector<std::string> profile_dirs;
-  // A single date: from == to. Neither: the newest announcement.
+  // A single date: from == to. Neither: the announcement that is due.
   std::optional<date::sys_days> from;
   std::optional<date::sys_days> to;
   bool range = false;  // given by --from/--to
@@ -37,6 +38,10 @@ Options FetcherOptions();
 // kInvalid for combinations and values that make no sense at `now`; the message
 // names the option and what is allowed.
 Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now);
+
+// For people: what the profiles ask for that this version does not do; "" if
+// there is nothing.
+std::string WithoutEffect(const std::vector<wire::Profile>& profiles);
 
 // 90s, 5m, 8h, 2d: a whole number and a unit, at most a year.
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text);

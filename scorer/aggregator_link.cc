@@ -42,18 +42,14 @@ void AggregatorLink::Deliver(const wire::Result& result) {
   *message.mutable_result() = result;
   Kept& kept = results_[result.lease()];
   kept.frame = message.SerializeAsString();
-  SendKept(result.lease(), &kept);
+  SendKept(&kept);
   ready_due_ = true;
 }
 
-void AggregatorLink::SendKept(uint64_t lease, Kept* kept) {
+void AggregatorLink::SendKept(Kept* kept) {
   const MonotonicTime now = loop_.now();
   if (now < quiet_until_ || !Send(socket_, kept->frame)) return;  // the next beat tries again
   kept->sent = now;
-  if (++kept->sends == kMaxSends) {
-    spdlog::error("the aggregator at {} does not acknowledge the result of batch {}; dropped",
-                  endpoint_, lease);
-  }
 }
 
 void AggregatorLink::OnTurnEnd() {
@@ -83,11 +79,8 @@ void AggregatorLink::Tick() {
 void AggregatorLink::Resend(bool all) {
   const MonotonicTime now = loop_.now();
   for (auto& [lease, kept] : results_) {
-    if (all || now - kept.sent >= kResendAfter) SendKept(lease, &kept);
+    if (all || now - kept.sent >= kResendAfter) SendKept(&kept);
   }
-  const size_t dropped =
-      std::erase_if(results_, [](const auto& item) { return item.second.sends >= kMaxSends; });
-  if (dropped > 0 && results_.empty()) handlers_.on_all_acknowledged();
 }
 
 void AggregatorLink::Receive() {

@@ -15,9 +15,6 @@ namespace paperboy {
 
 // A result that is not acknowledged is sent again after this long.
 inline constexpr Milliseconds kResendAfter{3'000};
-// And dropped, with an error in the log, when it has been delivered that often:
-// an aggregator that is there acknowledges everything.
-inline constexpr int kMaxSends = 200;
 // An aggregator of another version is asked again after the first, doubling up
 // to the second.
 inline constexpr Milliseconds kFirstVersionWait{5'000};
@@ -41,7 +38,9 @@ class AggregatorLink {
   // Says Ready at once and then every kBeat.
   void Start(Handlers handlers);
 
-  // Sends the result now and again until it is acknowledged.
+  // Sends the result now and again until it is acknowledged, however long that
+  // takes: it was paid for. Whoever says Ready bounds the memory that this needs
+  // by asking for no work while too many results wait.
   void Deliver(const wire::Result& result);
   // Something in Ready has changed: say it when this turn ends.
   void ReadyChanged() { ready_due_ = true; }
@@ -58,7 +57,6 @@ class AggregatorLink {
   struct Kept {
     std::string frame;
     MonotonicTime sent;  // epoch: not yet
-    int sends = 0;
   };
 
   void Receive();
@@ -67,7 +65,7 @@ class AggregatorLink {
   void OnRefused(const wire::Refused& refused);
   void OnOtherVersion(const std::string& message);
   void SayReady();
-  void SendKept(uint64_t lease, Kept* kept);
+  void SendKept(Kept* kept);
   void Tick();
   void Resend(bool all);
 

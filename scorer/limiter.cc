@@ -45,6 +45,7 @@ Limiter::Limiter(Loop& loop, Redis& redis, const std::string& quota_key, Limiter
 
 Limiter::~Limiter() {
   loop_.Cancel(retry_timer_);
+  loop_.Cancel(pause_timer_);
   for (const auto& [ticket, waiting] : waiting_) loop_.Cancel(waiting.timer);
 }
 
@@ -53,6 +54,7 @@ Limiter::Ticket Limiter::Acquire(int64_t tokens, std::function<void()> go) {
   Waiting& waiting = waiting_[ticket];
   waiting.tokens = tokens;
   waiting.go = std::move(go);
+  largest_ = std::max(largest_, tokens);
   if (settings_.limited()) {
     queue_.push_back(ticket);
     Reserve();
@@ -89,8 +91,8 @@ void Limiter::Reserve() {
   const Ticket ticket = queue_.front();
   const MonotonicTime asked = loop_.now();
   redis_.Eval(ReserveScript(), {key_},
-              ReserveArgs(settings_, redis_.run_id(), waiting_[ticket].tokens), kRedisDeadline,
-              [this, ticket, asked](const Result<RedisReply>& reply) {
+              ReserveArgs(settings_, redis_.run_id(), waiting_[ticket].tokens, largest_),
+              kRedisDeadline, [this, ticket, asked](const Result<RedisReply>& reply) {
                 reserving_ = false;
                 OnReserved(ticket, asked, reply);
                 Reserve();
@@ -224,7 +226,11 @@ void Limiter::SendPause() {
                 telling_pause_ = false;
                 pause_told_ = reply.ok() && told == own_pause_until_;
                 if (pause_told_) return;
-                loop_.After(reply ? Milliseconds(0) : kRetryAfterTrouble, [this] { SendPause(); });
+                loop_.Cancel(pause_timer_);
+                pause_timer_ = loop_.After(reply ? Milliseconds(0) : kRetryAfterTrouble, [this] {
+                  pause_timer_ = 0;
+                  SendPause();
+                });
               });
 }
 

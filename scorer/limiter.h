@@ -103,6 +103,7 @@ class Limiter {
   Ticket next_ticket_ = 1;
   std::unordered_map<Ticket, Waiting> waiting_;
   std::deque<Ticket> queue_;  // without a grant, in order
+  int64_t largest_ = 0;       // tokens of the largest call ever asked for
   bool reserving_ = false;
   Loop::TimerId retry_timer_ = 0;
   bool reading_ = false;
@@ -110,6 +111,7 @@ class Limiter {
   MonotonicTime own_pause_until_;
   bool pause_told_ = true;
   bool telling_pause_ = false;
+  Loop::TimerId pause_timer_ = 0;
   Ticket far_ = 0;
   int late_in_a_row_ = 0;
   std::string trouble_;

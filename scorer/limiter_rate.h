@@ -21,6 +21,9 @@ struct LimiterSettings {
   std::chrono::milliseconds jitter{120};
   // Send times are reserved at most that far ahead.
   std::chrono::milliseconds horizon{2'000};
+  // The room kept for the largest call costs rate; it is given up when no call
+  // of more than half that size was asked for in this time.
+  std::chrono::milliseconds memory{300'000};
 
   bool limited() const { return rpm > 0 || tpm > 0; }
 };

@@ -275,7 +275,9 @@ class Interpreter {
   }
 
   void TooMany(const HttpResponse& response, const ServerError& error, const std::string& said) {
-    if (Mentions(error, "insufficient_quota")) {
+    // A day's quota that is used up says so by the length of the wait.
+    const bool outage = RetryAfter(response, now_).value_or(microseconds(0)) > kMaxPause;
+    if (outage || Mentions(error, "insufficient_quota")) {
       Fail(ProviderFailure::HARD, "no_quota", said);
       return;
     }
@@ -394,11 +396,15 @@ std::optional<microseconds> ParseWait(std::string_view text) {
   return Micros(seconds);
 }
 
-std::optional<microseconds> AskedWait(const HttpResponse& response, WallTime now) {
+std::optional<microseconds> RetryAfter(const HttpResponse& response, WallTime now) {
   if (const auto ms = ParseWait(response.Header("retry-after-ms")); ms) return *ms / 1000;
   const std::string after = response.Header("retry-after");
   if (const auto wait = ParseWait(after); wait) return wait;
-  if (const auto wait = UntilHttpDate(after, now); wait) return wait;
+  return UntilHttpDate(after, now);
+}
+
+std::optional<microseconds> AskedWait(const HttpResponse& response, WallTime now) {
+  if (const auto wait = RetryAfter(response, now); wait) return wait;
   const auto requests = ParseWait(response.Header("x-ratelimit-reset-requests"));
   const auto tokens = ParseWait(response.Header("x-ratelimit-reset-tokens"));
   if (!requests && !tokens) return std::nullopt;

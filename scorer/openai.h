@@ -65,7 +65,8 @@ struct ChatOutcome {
   std::string why;        // kAnswered: empty, or why the answer is short
   bool declined = false;  // kAnswered: the model or a filter declined, `why` says which
   wire::ProviderFailure failure;
-  // Everybody waits that long before the next call; at most kMaxPause (limiter_rate.h).
+  // Everybody waits that long before the next call; at most kMaxPause
+  // (limiter_rate.h). A 429 that asks for more is a HARD failure.
   std::chrono::microseconds pause{0};
   NamedLimits limits;
   ChatDialect dialect;  // for the next call
@@ -79,9 +80,12 @@ ChatOutcome InterpretChat(const LlmServerSettings& server, const ChatDialect& di
                           const std::string& model, bool worked, WallTime now,
                           const Result<HttpResponse>& response);
 
-// How long the headers of a refusal ask to wait, unbounded; nothing if they do
-// not say. In order: retry-after-ms; retry-after as seconds (also decimals) or
-// HTTP date; the longest of x-ratelimit-reset-requests and -tokens.
+// How long a refusal says that it lasts, unbounded; nothing if it does not say.
+// In order: retry-after-ms; retry-after as seconds (also decimals) or HTTP date.
+std::optional<std::chrono::microseconds> RetryAfter(const HttpResponse& response, WallTime now);
+
+// The same, or else the longest of x-ratelimit-reset-requests and -tokens, which
+// say when all of a limit can be used again.
 std::optional<std::chrono::microseconds> AskedWait(const HttpResponse& response, WallTime now);
 
 // "6m0s", "1h2m3.5s", "20ms", "1.5s"; a number without a unit is seconds.

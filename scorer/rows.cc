@@ -33,7 +33,7 @@ std::vector<PaperResult> RowsOf(const ChatOutcome& outcome, wire::Stage stage,
     rows = Parse(outcome, stage, asked);
   } else {
     PaperResult refused;
-    refused.set_kind(PaperResult::REFUSED);
+    refused.set_kind(asked.size() == 1 ? PaperResult::REFUSED : PaperResult::MISSING);
     refused.set_why(outcome.why);
     rows.assign(asked.size(), refused);
   }

@@ -11,7 +11,9 @@ namespace paperboy {
 
 // One result per paper asked about, with key and `call_id`; none if the
 // provider failed, which is no paper's fault. A paper that the model declined
-// to judge is REFUSED if it was asked about alone, else MISSING.
+// to judge, or whose request the server refused, is REFUSED if it was asked
+// about alone. In company it is MISSING, because nobody knows which paper it was:
+// what is missing is asked about again in smaller batches.
 std::vector<wire::PaperResult> RowsOf(const ChatOutcome& outcome, wire::Stage stage,
                                       const std::vector<wire::BatchPaper>& asked,
                                       const std::string& call_id);

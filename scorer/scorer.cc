@@ -17,6 +17,7 @@ using wire::ProviderFailure;
 
 // Redis is asked again for a batch's cached scores after this long.
 constexpr Milliseconds kLookUpAgain{500};
+
 size_t CharsOf(const std::string& text) {
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));

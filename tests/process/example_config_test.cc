@@ -27,13 +27,17 @@ std::string PrintedConfig(const std::string& name, const std::string& file) {
   return process.Stdout();
 }
 
+// A number of the file is printed with all its digits: 0.20000000000000001.
+const std::regex kRoundingNoise("0{8,}[0-9]$");
+
 // "key = value" of the options, without the origins.
 std::vector<std::string> OptionsIn(const std::string& printed) {
   std::vector<std::string> options;
   std::istringstream lines(printed);
   for (std::string line; std::getline(lines, line);) {
     if (!line.empty() && line.front() != '#' && line.front() != '[') {
-      options.push_back(line.substr(0, line.rfind("  # ")));
+      const std::string option = line.substr(0, line.rfind("  # "));
+      options.push_back(std::regex_replace(option, kRoundingNoise, ""));
     }
   }
   return options;

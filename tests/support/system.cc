@@ -8,6 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
@@ -41,17 +42,22 @@ bool Names(const System::Arguments& arguments, const std::string& flag) {
 
 }  // namespace
 
+// Below the range from which the kernel takes ports for outgoing connections:
+// one of those would be gone again before it is bound.
 int FreePort() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  const bool bound = fd >= 0 && ::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-                     ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0;
-  ::close(fd);
-  if (!bound) throw std::runtime_error("no free port");
-  return ntohs(address.sin_port);
+  std::random_device random;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    const int port = std::uniform_int_distribution<int>(20'000, 32'000)(random);
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    const bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(fd);
+    if (bound) return port;
+  }
+  throw std::runtime_error("no free port");
 }
 
 System::System(Settings settings)
@@ -141,8 +147,9 @@ void System::StartScorers(int n, const std::string& backend, const Arguments& mo
 std::string System::WriteProfile(const std::string& name, const std::string& toml) {
   const std::string folder = dir_.File("profile-" + name);
   std::filesystem::create_directories(folder);
-  std::filesystem::copy(kBundledProfile, folder, std::filesystem::copy_options::overwrite_existing |
-                                                     std::filesystem::copy_options::recursive);
+  std::filesystem::copy(
+      kBundledProfile, folder,
+      std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive);
   std::ofstream file(folder + "/profile.toml");
   file << "name = \"" << name << "\"\n";
   if (toml.find("categories") == std::string::npos) file << "categories = [\"cs.LG\", \"cs.AI\"]\n";

@@ -1,12 +1,16 @@
 #include "fetcher/arxiv_client.h"
 
 #include <gmock/gmock.h>
+#include <httplib.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include "common/redis_keys.h"
+#include "fetcher/arxiv_source.h"
 #include "tests/support/arxiv_server.h"
+#include "tests/support/http_host.h"
 #include "tests/support/redis_server.h"
 
 namespace paperboy {
@@ -144,6 +148,18 @@ TEST_F(ArxivClientTest, BacksOffLongerEachTime) {
   }
 }
 
+TEST_F(ArxivClientTest, BacksOffALittleEvenWithoutAnInterval) {
+  Serve("500#3");
+  Client client(redis_, "a", seconds(0));
+  ASSERT_TRUE(client.Get(Url()).ok());
+
+  const auto requests = Account().requests;
+  ASSERT_THAT(requests, SizeIs(4));
+  for (size_t i = 1; i < requests.size(); ++i) {
+    EXPECT_GE(requests[i].start - requests[i - 1].end, milliseconds(18));
+  }
+}
+
 TEST_F(ArxivClientTest, HonoursRetryAfterForEveryFetcher) {
   Serve("429#1", seconds(1));
   std::thread first([&] {
@@ -255,6 +271,71 @@ TEST_F(ArxivClientTest, ARedisClockSetBackIsNoReasonToWaitForEver) {
           .count();
   client.Ask({"SET", redis_keys::ArxivEnd(), std::to_string(in_ten_years), "EX", "1000"});
   EXPECT_TRUE(client.Get(Url(), seconds(5)).ok());
+}
+
+// An API that answers with the pages of a script, one after another.
+class ScriptedApi {
+ public:
+  explicit ScriptedApi(std::vector<std::string> pages) : pages_(std::move(pages)) {
+    host_.Start(0, [this](const httplib::Request& request, httplib::Response& response) {
+      const std::lock_guard lock(mutex_);
+      starts_.push_back(request.get_param_value("start"));
+      const size_t turn = std::min(starts_.size(), pages_.size()) - 1;
+      response.set_content(pages_[turn], "application/atom+xml");
+    });
+  }
+  // A page that says `total` and has the papers from `first` to `last`.
+  static std::string Page(int total, int first, int last) {
+    std::string entries;
+    for (int i = first; i <= last; ++i) {
+      entries += "<entry><id>http://arxiv.org/abs/2609.0000" + std::to_string(i) +
+                 "v1</id><title>T</title><published>2026-09-14T12:00:00Z</published></entry>";
+    }
+    return "<feed><totalResults>" + std::to_string(total) + "</totalResults>" + entries + "</feed>";
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(host_.port()) + "/api"; }
+  std::vector<std::string> starts() {
+    const std::lock_guard lock(mutex_);
+    return starts_;
+  }
+
+ private:
+  std::mutex mutex_;
+  const std::vector<std::string> pages_;
+  std::vector<std::string> starts_;  // as asked for
+  HttpHost host_{4};
+};
+
+class ArxivSourceTest : public testing::Test {
+ protected:
+  Result<Listing> Read(ScriptedApi& api) {
+    Client client(redis_, "a", kQuick);
+    ArxivSource source(client.arxiv(), "", api.url());
+    const auto day = *ParseDate("2026-09-15");
+    return source.ReadWindow("cs.LG", "2026-09-15", WindowOf(day),
+                             client.loop().now() + seconds(20));
+  }
+  RedisServer redis_;
+};
+
+TEST_F(ArxivSourceTest, APageThatSaysLessThanOneBeforeIsAskedForAgain) {
+  ScriptedApi api({ScriptedApi::Page(4, 1, 2), ScriptedApi::Page(2, 1, 0),
+                   ScriptedApi::Page(3, 3, 3), ScriptedApi::Page(4, 3, 4)});
+
+  const Result<Listing> list = Read(api);
+
+  ASSERT_TRUE(list.ok()) << list.error().message;
+  EXPECT_THAT(list->rows, SizeIs(4));
+  EXPECT_THAT(api.starts(), testing::ElementsAre("0", "2", "2", "2"));
+}
+
+TEST_F(ArxivSourceTest, AnApiThatKeepsSayingLessIsAtFault) {
+  ScriptedApi api({ScriptedApi::Page(4, 1, 2), ScriptedApi::Page(2, 1, 0)});
+
+  const Result<Listing> list = Read(api);
+
+  ASSERT_FALSE(list.ok());
+  EXPECT_EQ(list.error().kind, ErrorKind::kUnavailable);
 }
 
 }  // namespace

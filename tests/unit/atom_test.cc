@@ -115,12 +115,14 @@ TEST(Atom, ACutOffAnswerIsAskedForAgain) {
   EXPECT_EQ(page.error().kind, ErrorKind::kUnavailable);
 }
 
-TEST(Atom, OtherXmlIsNoAnswer) {
+TEST(Atom, OtherXmlIsNoAnswerAndAskedForAgain) {
   const Result<ApiPage> html = ParseApiPage("<html><body>Maintenance</body></html>");
   ASSERT_FALSE(html.ok());
+  EXPECT_EQ(html.error().kind, ErrorKind::kUnavailable);
   EXPECT_THAT(html.error().message, HasSubstr("<html>"));
   const Result<ApiPage> no_total = ParseApiPage("<feed></feed>");
   ASSERT_FALSE(no_total.ok());
+  EXPECT_EQ(no_total.error().kind, ErrorKind::kUnavailable);
   EXPECT_THAT(no_total.error().message, HasSubstr("totalResults"));
 }
 

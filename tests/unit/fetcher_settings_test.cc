@@ -102,6 +102,35 @@ TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
   EXPECT_THAT(Trouble({"--contact", "me@example.org\r\nX: y"}), HasSubstr("--contact"));
 }
 
+TEST_F(FetcherSettingsTest, IsPoliteToArxivWhateverItIsTold) {
+  EXPECT_THAT(Trouble({"--arxiv-interval", "2.9"}), HasSubstr("arXiv asks for 3 s"));
+  EXPECT_THAT(Trouble({"--arxiv-interval", "0", "--arxiv-rss-url", "http://127.0.0.1:1/rss"}),
+              HasSubstr("export.arxiv.org is none"));
+  EXPECT_THAT(Trouble({"--arxiv-interval", "0", "--arxiv-api-url", "http://127.0.0.1:1/api",
+                       "--arxiv-rss-url", "HTTPS://me@RSS.ArXiv.org.:443/rss"}),
+              HasSubstr("rss.arxiv.org is none"));
+  EXPECT_EQ(Trouble({"--arxiv-interval", "0", "--arxiv-rss-url", "http://127.0.0.1:1/arxiv.org",
+                     "--arxiv-api-url", "http://[::1]:2/api"}),
+            "");
+  EXPECT_EQ(Trouble({"--arxiv-interval", "3"}), "");
+}
+
+TEST(WithoutEffect, NamesWhatThisVersionDoesNotDo) {
+  wire::Profile plain;
+  plain.set_name("plain");
+  plain.set_authors("# Ada Vale, 17\n\n  # Bo Elm, 18\r\n");
+  EXPECT_EQ(WithoutEffect({plain}), "");
+  wire::Profile gate = plain;
+  gate.set_name("gate");
+  gate.set_h_index_cutoff(20);
+  wire::Profile both = gate;
+  both.set_name("both");
+  both.set_authors("# people\nAda Vale, 17\n");
+  EXPECT_THAT(WithoutEffect({plain, gate, both}),
+              testing::StartsWith("profile gate: h_index_cutoff; profile both: h_index_cutoff and "
+                                  "authors.txt: no effect in this version"));
+}
+
 TEST(ParseSpan, ReadsANumberAndAUnit) {
   EXPECT_EQ(*ParseSpan("90s"), seconds(90));
   EXPECT_EQ(*ParseSpan("5m"), minutes(5));

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <memory>
+#include <utility>
 
 #include "common/http_client.h"
 #include "common/redis_keys.h"
@@ -295,20 +296,94 @@ TEST_F(FetcherTest, AnEmptyFeedOnAnOrdinaryDayIsWaitedFor) {
   EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.LG"), SizeIs(2));
 }
 
-TEST_F(FetcherTest, OneCategoryMayHaveNothing) {
+TEST_F(FetcherTest, OneCategoryMayHaveNothingIfThreeLooksSaySo) {
   profiles_ = {Reader("ml", {"cs.LG", "cs.OS"})};
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
   EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, ElementsAre("cs.LG", "cs.OS"));
+  EXPECT_EQ(RequestsToArxiv(), 4u);
+  EXPECT_THAT(waits_, testing::Contains(HasSubstr("empty list of cs.OS")));
 }
 
-TEST_F(FetcherTest, DoesNotWaitIfToldSo) {
-  ServeArxiv("2026-09-15", "lag");
-  AskFor("2026-09-15", SourceKind::kRss);
+TEST_F(FetcherTest, AnEmptyListOfOneCategoryIsLookedAtAgain) {
+  ServeArxiv("2026-09-15", "empty@/rss/cs.AI#2");
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.AI"), SizeIs(2));
+}
+
+TEST_F(FetcherTest, TheApiIsAskedThreeTimesForACategoryWithNothing) {
+  profiles_ = {Reader("ml", {"cs.LG", "cs.OS"})};
+  AskFor("2026-09-14", SourceKind::kApi);
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-14").sealed, ElementsAre("cs.LG", "cs.OS"));
+  EXPECT_EQ(RequestsToArxiv(), 4u);
+}
+
+TEST_F(FetcherTest, APastDayOfWhichTheApiFindsNothingIsAFailedDay) {
+  profiles_ = {Reader("os", {"cs.OS", "cs.PL"})};
+  AskFor("2026-09-14", SourceKind::kAuto);
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("failed", kExitUnreachable)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("cs.OS, cs.PL, 3 times"));
+  EXPECT_EQ(RequestsToArxiv(), 6u);
+  ASSERT_THAT(aggregator_.days(), SizeIs(1));
+  EXPECT_EQ(aggregator_.days()[0].state(), "failed");
+}
+
+TEST_F(FetcherTest, WithoutADateALateFeedIsWaitedFor) {
+  ServeArxiv("2026-09-15", "lag#2");
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitOk)));
+  EXPECT_EQ(outcomes[0].date, "2026-09-15");
+  EXPECT_EQ(aggregator_.digests(), 1u);
+}
+
+TEST_F(FetcherTest, WithoutADateYesterdaysFeedIsNotPublishedAgain) {
+  ServeArxiv("2026-09-14", "");
   settings_.wait = false;
 
-  EXPECT_THAT(Fetch(), ElementsAre(Ended("not announced", kExitNotAnnounced)));
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("not announced", kExitNotAnnounced)));
+  EXPECT_EQ(outcomes[0].date, "2026-09-15");
+  EXPECT_EQ(aggregator_.digests(), 0u);
   ASSERT_THAT(aggregator_.days(), SizeIs(1));
   EXPECT_EQ(aggregator_.days()[0].state(), "waiting");
+}
+
+TEST_F(FetcherTest, OnASaturdayFridaysFeedIsTheOneThatIsDue) {
+  now_ = EasternTime(Day("2026-09-19"), std::chrono::hours(10));
+  settings_.wait = false;  // the feed is at Tuesday
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("not announced", kExitNotAnnounced)));
+  EXPECT_EQ(outcomes[0].date, "2026-09-18");
+}
+
+TEST_F(FetcherTest, WithoutADateAnArxivThatFailsIsAFailedDay) {
+  ServeArxiv("2026-09-15", "503");
+  settings_.deadline = milliseconds(1'500);
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("failed", kExitUnreachable)));
+
+  ASSERT_THAT(aggregator_.days(), SizeIs(1));
+  EXPECT_EQ(aggregator_.days()[0].state(), "failed");
+  EXPECT_EQ(aggregator_.days()[0].date(), "2026-09-15");
+}
+
+TEST_F(FetcherTest, AForbiddenOrMissingFeedIsAskedForAgain) {
+  ServeArxiv("2026-09-15", "404#1,403#1");
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  ServeArxiv("2026-09-15", "404");
+  settings_.deadline = milliseconds(1'500);
+  AskFor("2026-09-15", SourceKind::kRss);
+  const std::vector<Outcome> outcomes = Fetch();
+  ASSERT_THAT(outcomes, ElementsAre(Ended("failed", kExitUnreachable)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("HTTP 404 for http"));
 }
 
 TEST_F(FetcherTest, GivesUpWaitingAtTheDeadline) {
@@ -426,6 +501,27 @@ TEST_F(FetcherTest, DeliversAgainToAnEmptyLedger) {
   const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
   EXPECT_GT(digest.id, 100);
   EXPECT_THAT(digest.papers, SizeIs(3));
+}
+
+TEST_F(FetcherTest, AListThatTheLedgerLostAndThisRunNeverReadIsAFailure) {
+  AskFor("2026-09-14", SourceKind::kApi);
+  profiles_ = {Reader("ml", {"cs.LG"})};
+  aggregator_.Set([](auto* knobs) { knobs->publish = knobs->talk = false; });
+  Fetch([&](Pump& pump) {
+    if (!aggregator_.DigestOf("ml", "2026-09-14").sealed.empty()) pump.Stop(15);
+  });
+  profiles_.push_back(Reader("ai", {"cs.AI"}));
+  ServeArxiv("2026-09-15", "error_feed");  // what "ai" lacks cannot be read
+  bool forgotten = false;
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    if (RequestsToArxiv() > 0 && !std::exchange(forgotten, true)) aggregator_.ForgetAll();
+  });
+
+  ASSERT_THAT(outcomes,
+              ElementsAre(Ended("failed", kExitUsage), Ended("failed", kExitUnreachable)));
+  EXPECT_EQ(outcomes[1].profile, "ml");
+  EXPECT_THAT(outcomes[1].why, HasSubstr("the aggregator lost a list"));
 }
 
 TEST_F(FetcherTest, ARefusedProfileIsAnErrorOfUsage) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "common/redis_keys.h"
 #include "scorer/limiter_script.h"
@@ -138,8 +139,9 @@ class LimiterTest : public ::testing::Test {
     microseconds pause;
   };
   Reserved Reserve(const LimiterSettings& settings, int64_t tokens = 0,
-                   const std::string& run_id = "") {
-    const auto args = ReserveArgs(settings, run_id.empty() ? redis_->run_id() : run_id, tokens);
+                   const std::string& run_id = "", int64_t largest = 0) {
+    const auto args =
+        ReserveArgs(settings, run_id.empty() ? redis_->run_id() : run_id, tokens, largest);
     const auto reply = Await([&](Redis::Callback done) {
       redis_->Eval(ReserveScript(), {redis_keys::Limit(kQuota)}, args, 1s, done);
     });
@@ -154,10 +156,10 @@ class LimiterTest : public ::testing::Test {
     const auto reply = Command(command);
     ASSERT_TRUE(reply.ok()) << reply.error().message;
   }
-  // A state whose hold-off is over.
+  // A state whose hold-off is long over, so that its buckets are full.
   void Prime(const LimiterSettings& settings) {
     Reserve(settings);
-    Do({"HSET", redis_keys::Limit(kQuota), "pause", "0"});
+    Do({"HSET", redis_keys::Limit(kQuota), "pause", "0", "tr", "0", "tt", "0", "until", "0"});
   }
 
   RedisServer server_;
@@ -169,9 +171,11 @@ TEST_F(LimiterTest, AFreshStateHoldsOffForTheHorizonAndASecond) {
   const LimiterSettings settings{.rpm = 600, .horizon = 2s};
   const Reserved first = Reserve(settings);
   EXPECT_FALSE(first.granted);
-  EXPECT_GT(first.wait, 2'900ms);
-  EXPECT_LE(first.wait, 3'000ms);
-  EXPECT_EQ(first.wait, first.pause);
+  EXPECT_GT(first.pause, 2'900ms);
+  EXPECT_LE(first.pause, 3'000ms);
+  EXPECT_NEAR(static_cast<double>((first.wait - first.pause).count()),
+              RateOfRequests(settings).cost_us, 2)
+      << "the first request is earned after the hold-off";
   const Reserved second = Reserve(settings);
   EXPECT_EQ(second.epoch, first.epoch);
   EXPECT_LT(second.wait, first.wait) << "the hold-off must not begin again";
@@ -228,6 +232,34 @@ TEST_F(LimiterTest, ACallLargerThanAnyBeforeWaitsForWhatIsBeyondTheBurst) {
   EXPECT_NEAR(static_cast<double>(Reserve(settings, 2'000).wait.count()), 4e6, 1e5);
 }
 
+TEST_F(LimiterTest, AFreshStateEarnsTheFirstCallsTokensToo) {
+  const LimiterSettings settings{.tpm = 60'000, .window = 0s};
+  const Reserved first = Reserve(settings, 2'000);
+  EXPECT_NEAR(static_cast<double>((first.wait - first.pause).count()), 2e6, 2);
+}
+
+TEST_F(LimiterTest, AFreshStateKnowsTheLargestCallOfTheWorkerThatMakesIt) {
+  const LimiterSettings settings{.tpm = 30'000, .window = 60s};
+  Reserve(settings, 1'000, "", 9'000);
+  EXPECT_EQ(Field("big"), "9000");
+}
+
+TEST_F(LimiterTest, RoomForALargeCallIsMadeBeforeItIsGrantedAndGivenUpAfterAWhile) {
+  const LimiterSettings settings{.tpm = 30'000, .window = 60s, .memory = 400ms};
+  Prime(settings);
+  EXPECT_TRUE(Reserve(settings, 1'000).granted);
+  EXPECT_FALSE(Reserve(settings, 9'000).granted);
+  EXPECT_EQ(Field("big"), "9000");
+  Reserve(settings, 1'000);
+  EXPECT_EQ(Field("big"), "9000");
+  RunFor(410ms);
+  EXPECT_FALSE(Reserve(settings, 5'000).granted);
+  EXPECT_EQ(Field("big"), "9000") << "one of its kind";
+  RunFor(410ms);
+  Reserve(settings, 1'000);
+  EXPECT_EQ(Field("big"), "1000");
+}
+
 TEST_F(LimiterTest, AnotherRunOfRedisStartsEmpty) {
   const LimiterSettings settings{.rpm = 600};
   Prime(settings);
@@ -246,7 +278,7 @@ TEST_F(LimiterTest, AClockSetBackStartsEmpty) {
     Do({"HSET", redis_keys::Limit(kQuota), field, "9e15"});
     const Reserved after = Reserve(settings);
     EXPECT_NE(after.epoch, before.epoch) << field;
-    EXPECT_LE(after.wait, 3s) << field;
+    EXPECT_LE(after.pause, 3s) << field;
   }
 }
 
@@ -294,6 +326,20 @@ TEST_F(LimiterTest, APauseHoldsEverybodyElseToo) {
     EXPECT_GE(loop_.now() - begin, 695ms);
     EXPECT_FALSE(other.beyond_horizon());
   }
+}
+
+TEST_F(LimiterTest, APauseThatCouldNotBeToldEndsWithItsLimiter) {
+  std::optional<Limiter> limiter;
+  limiter.emplace(loop_, *redis_, kQuota, LimiterSettings{}, 1);
+  server_.Kill();
+  ASSERT_TRUE(RunUntil([&] { return !redis_->ready(); }));
+  limiter->Pause(30s);
+  RunFor(50ms);  // refused; to be told again a little later
+  limiter.reset();
+  server_.Restart();
+  WaitReady(*redis_);
+  RunFor(500ms);
+  EXPECT_EQ(Command({"DBSIZE"})->integer, 0);
 }
 
 TEST_F(LimiterTest, ACancelledCallDoesNotGo) {
@@ -398,6 +444,82 @@ class Crowd {
 };
 
 constexpr uint64_t kSeed = 20250415;
+
+// A minute's quota of 30,000 tokens and its calls, at a twentieth of the time.
+class LargeCallTest : public LimiterTest {
+ protected:
+  LargeCallTest() { Prime(settings_); }
+
+  bool Ask(int64_t tokens) {
+    const MonotonicTime asked = loop_.now();
+    const Reserved reserved = Reserve(settings_, tokens);
+    if (reserved.granted) arrivals_.push_back({asked + reserved.wait, tokens});
+    return reserved.granted;
+  }
+  void AskFor(Milliseconds time, int64_t tokens) {
+    const MonotonicTime end = loop_.now() + time;
+    while (loop_.now() < end) {
+      if (!Ask(tokens)) RunFor(2ms);
+    }
+  }
+  int64_t FullestWindow() {
+    std::sort(arrivals_.begin(), arrivals_.end(),
+              [](const Arrival& a, const Arrival& b) { return a.at < b.at; });
+    return Fullest(arrivals_, settings_.window).second;
+  }
+
+  const LimiterSettings settings_{
+      .tpm = 600'000, .window = 3s, .jitter = 10ms, .horizon = 100ms, .memory = 1s};
+  std::vector<Arrival> arrivals_;
+};
+
+TEST_F(LargeCallTest, FindsNoTokensThatWereNotEarned) {
+  AskFor(3'500ms, 1'000);
+  for (const MonotonicTime end = loop_.now() + 4s; loop_.now() < end && !Ask(15'000);) RunFor(2ms);
+  AskFor(1s, 1'000);
+  EXPECT_LE(FullestWindow(), 30'000);
+}
+
+TEST_F(LargeCallTest, GivingUpItsRoomHandsOutNoTokensEither) {
+  AskFor(2s, 15'000);
+  AskFor(5s, 1'000);
+  EXPECT_EQ(Field("big"), "1000");
+  EXPECT_LE(FullestWindow(), 30'000);
+}
+
+TEST_F(LargeCallTest, IsNotStarvedBySmallOnesAndDoesNotStarveThem) {
+  AskFor(500ms, 1'000);
+  size_t large = 0;
+  size_t small = 0;
+  for (const MonotonicTime end = loop_.now() + 8s; loop_.now() < end; RunFor(2ms)) {
+    large += Ask(15'000) ? 1 : 0;
+    small += Ask(1'000) ? 1 : 0;
+  }
+  EXPECT_GE(large, 1u);
+  EXPECT_GE(small, 10u);
+  EXPECT_LE(FullestWindow(), 30'000);
+  RecordProperty("large", static_cast<int>(large));
+  RecordProperty("small", static_cast<int>(small));
+}
+
+TEST_F(LimiterTest, AStateLostWithTheQuotaUsedUpBreaksNoWindow) {
+  // Three requests in each 10 s: the hold-off is shorter than one of them takes to earn.
+  const LimiterSettings settings{.rpm = 18, .window = 10s, .jitter = 10ms, .horizon = 100ms};
+  Prime(settings);
+  std::vector<Arrival> arrivals;
+  const auto ask_for = [&](Milliseconds time) {
+    for (const MonotonicTime end = loop_.now() + time; loop_.now() < end; RunFor(2ms)) {
+      const MonotonicTime asked = loop_.now();
+      const Reserved reserved = Reserve(settings);
+      if (reserved.granted) arrivals.push_back({asked + reserved.wait, 0});
+    }
+  };
+  ask_for(3'500ms);
+  ASSERT_EQ(arrivals.size(), 2u);
+  Do({"FLUSHALL"});
+  ask_for(6s);
+  EXPECT_EQ(Fullest(arrivals, settings.window).first, 3u);
+}
 
 TEST_F(LimiterTest, ManyWorkersUseTheRequestsQuotaAndNoWindowSeesMore) {
   const LimiterSettings settings{.rpm = 6'000, .window = 1s, .jitter = 100ms, .horizon = 300ms};

@@ -248,7 +248,24 @@ TEST(InterpretChat, RateLimitsPause) {
   EXPECT_EQ(outcome.pause, microseconds(2s));
   response.headers.emplace_back("retry-after", "7");
   EXPECT_EQ(Interpret(response).pause, microseconds(7s));
-  response.headers.emplace_back("retry-after", "86400");
+}
+
+TEST(InterpretChat, ARateLimitThatLastsLongerThanAPauseIsAnOutage) {
+  HttpResponse response = ErrorResponse(429, "Free requests per day exceeded", "rate_limited");
+  response.headers.emplace_back("retry-after", "60");
+  ExpectFailure(Interpret(response), ProviderFailure::RATE_LIMITED, "rate_limited");
+  EXPECT_EQ(Interpret(response).pause, microseconds(kMaxPause));
+  response.headers.back().second = "61";
+  const ChatOutcome outcome = Interpret(response);
+  ExpectFailure(outcome, ProviderFailure::HARD, "no_quota");
+  EXPECT_EQ(outcome.pause.count(), 0);
+  EXPECT_NE(outcome.failure.message().find("Free requests per day exceeded"), std::string::npos);
+}
+
+TEST(InterpretChat, ALimitThatIsWholeAgainMuchLaterOnlyPauses) {
+  HttpResponse response = ErrorResponse(429, "Rate limit reached", "rate_limit_exceeded");
+  response.headers.emplace_back("x-ratelimit-reset-requests", "3h");
+  ExpectFailure(Interpret(response), ProviderFailure::RATE_LIMITED, "rate_limited");
   EXPECT_EQ(Interpret(response).pause, microseconds(kMaxPause));
 }
 
@@ -389,13 +406,19 @@ TEST(RowsOf, ADeclinedPaperAloneIsRefusedAndInCompanyMissing) {
   EXPECT_EQ(both[1].kind(), PaperResult::SCORE);
 }
 
-TEST(RowsOf, ARefusedRequestRefusesEachPaper) {
+TEST(RowsOf, ARefusedRequestRefusesAPaperAloneAndNamesNoneInCompany) {
   const ChatOutcome outcome = Interpret(ErrorResponse(400, "flagged"));
   const auto rows =
       RowsOf(outcome, wire::STAGE_ABSTRACT, {Paper("2504.00001"), Paper("2504.00002")}, "c-1");
   ASSERT_EQ(rows.size(), 2u);
-  EXPECT_EQ(rows[1].kind(), PaperResult::REFUSED);
+  for (const PaperResult& row : rows) {
+    EXPECT_EQ(row.kind(), PaperResult::MISSING);
+    EXPECT_EQ(row.why(), outcome.why);
+  }
   EXPECT_EQ(rows[1].key(), "key of 2504.00002");
+  const auto alone = RowsOf(outcome, wire::STAGE_ABSTRACT, {Paper("2504.00001")}, "c-1");
+  ASSERT_EQ(alone.size(), 1u);
+  EXPECT_EQ(alone[0].kind(), PaperResult::REFUSED);
 }
 
 TEST(RowsOf, AFailedProviderSaysNothingAboutPapers) {

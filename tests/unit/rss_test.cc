@@ -179,10 +179,14 @@ TEST(Rss, RefusesTheOldFormat) {
   EXPECT_THAT(list.error().message, HasSubstr("RDF"));
 }
 
-TEST(Rss, RefusesAFeedWithoutDate) {
-  EXPECT_FALSE(ParseFeed("<rss><channel></channel></rss>", "cs.LG").ok());
-  EXPECT_FALSE(ParseFeed(Rss("", "yesterday"), "cs.LG").ok());
-  EXPECT_FALSE(ParseFeed("<html><body/></html>", "cs.LG").ok());
+TEST(Rss, AnythingElseInTheFeedsPlaceIsAskedForAgain) {
+  for (const std::string& body :
+       {std::string("<rss><channel></channel></rss>"), Rss("", "yesterday"),
+        std::string("<feed></feed>"), std::string("<html><body>Maintenance</body></html>")}) {
+    const Result<Listing> list = ParseFeed(body, "cs.LG");
+    ASSERT_FALSE(list.ok()) << body;
+    EXPECT_EQ(list.error().kind, ErrorKind::kUnavailable) << body;
+  }
 }
 
 TEST(Rss, WarnsWhenAFeedMayHaveBeenCut) {

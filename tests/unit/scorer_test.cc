@@ -63,6 +63,12 @@ class PlayedAggregator {
     return batch.lease();
   }
 
+  void Beat() {
+    wire::ScorerReply reply;
+    reply.mutable_beat()->set_boot(boot);
+    Send(reply);
+  }
+
   bool acknowledges = true;
   bool refuses_version = false;
   uint64_t boot = 1;
@@ -86,13 +92,10 @@ class PlayedAggregator {
   void OnReady(const wire::Ready& said) {
     ready = said;
     ++readies;
+    if (!refuses_version) return Beat();
     wire::ScorerReply reply;
-    if (refuses_version) {
-      reply.mutable_refused()->set_kind(wire::REFUSAL_VERSION);
-      reply.mutable_refused()->set_message("it speaks version 2");
-    } else {
-      reply.mutable_beat()->set_boot(boot);
-    }
+    reply.mutable_refused()->set_kind(wire::REFUSAL_VERSION);
+    reply.mutable_refused()->set_message("it speaks version 2");
     Send(reply);
   }
   void OnResult(const wire::Result& result) {
@@ -268,6 +271,24 @@ TEST_F(ScorerTest, KeepsAResultUntilItIsAcknowledged) {
   ASSERT_TRUE(Until([&] { return aggregator_.times[lease] == 3; }));
   aggregator_.acknowledges = true;
   ASSERT_TRUE(Until([&] { return aggregator_.ready->holding_size() == 0; }));
+}
+
+TEST_F(ScorerTest, AResultOutlastsAnyNumberOfStartsOfTheAggregator) {
+  StartProvider();
+  StartScorer();
+  aggregator_.acknowledges = false;
+  const uint64_t lease = aggregator_.HandOut({"2504.00001"});
+  ResultOf(lease);
+  constexpr int kStarts = 300;
+  for (int i = 0; i < kStarts; ++i) {
+    ++aggregator_.boot;
+    const int before = aggregator_.times[lease];
+    aggregator_.Beat();
+    ASSERT_TRUE(Until([&] { return aggregator_.times[lease] > before; })) << "start " << i;
+  }
+  EXPECT_EQ(link_->unacknowledged(), 1u);
+  aggregator_.acknowledges = true;
+  ASSERT_TRUE(Until([&] { return link_->unacknowledged() == 0; }));
 }
 
 TEST_F(ScorerTest, ARateLimitPausesTheNextCall) {

@@ -1,0 +1,16 @@
+// The names that arXiv gives its announce types. Pure; any thread.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+// "new", "cross", "replace", "replace-cross"; "unknown" for anything else.
+std::string_view AnnounceTypeName(wire::AnnounceType type);
+// The reverse; nullopt for any other word.
+std::optional<wire::AnnounceType> ParseAnnounceType(std::string_view name);
+
+}  // namespace paperboy
