@@ -66,54 +66,52 @@ void SetWrongVersion(wire::Refused* refused, uint32_t theirs) {
 
 }  // namespace
 
-Aggregator::Aggregator(Loop& loop, Store& store, Redis& redis, const Prices& prices,
-                       zmq::socket_t fetchers, zmq::socket_t scorers,
-                       const AggregatorSettings& settings, prometheus::Registry& metrics)
-    : loop_(loop),
-      store_(store),
-      db_(store.db()),
-      redis_(redis),
-      fetchers_(std::move(fetchers)),
-      scorers_(std::move(scorers)),
-      planner_(db_, settings.max_unscored_share),
-      intake_(db_, planner_, prices),
-      dispatch_(db_, planner_, prices),
-      publisher_(db_, settings.out_dir),
-      scorers_gauge_(Gauge(metrics, "paperboy_scorers", "Scorers connected.")),
-      leases_gauge_(Gauge(metrics, "paperboy_leases", "Batches handed out and not settled.")),
-      waiting_gauge_(Gauge(metrics, "paperboy_papers_waiting", "Papers waiting for a score.")),
-      commits_(Counter(metrics, "paperboy_ledger_commits_total", "Turns committed to the ledger.")),
-      failed_commits_(Counter(metrics, "paperboy_ledger_failed_commits_total",
+Aggregator::Aggregator(World world, double max_unscored_share)
+    : world_(std::move(world)),
+      db_(world_.store.db()),
+      planner_(db_, max_unscored_share),
+      intake_(db_, planner_, world_.prices),
+      dispatch_(db_, planner_, world_.prices),
+      publisher_(db_, world_.out),
+      scorers_gauge_(Gauge(world_.metrics, "paperboy_scorers", "Scorers connected.")),
+      leases_gauge_(
+          Gauge(world_.metrics, "paperboy_leases", "Batches handed out and not settled.")),
+      waiting_gauge_(
+          Gauge(world_.metrics, "paperboy_papers_waiting", "Papers waiting for a score.")),
+      commits_(Counter(world_.metrics, "paperboy_ledger_commits_total",
+                       "Turns committed to the ledger.")),
+      failed_commits_(Counter(world_.metrics, "paperboy_ledger_failed_commits_total",
                               "Turns that the disk or the database refused.")),
-      refused_(Counter(metrics, "paperboy_refused_messages_total",
+      refused_(Counter(world_.metrics, "paperboy_refused_messages_total",
                        "Messages that were malformed, of another version or made up.")),
-      published_(Counter(metrics, "paperboy_digests_total", "Digests completed, by state.",
+      published_(Counter(world_.metrics, "paperboy_digests_total", "Digests completed, by state.",
                          {{"state", "published"}})),
-      withheld_(Counter(metrics, "paperboy_digests_total", "Digests completed, by state.",
+      withheld_(Counter(world_.metrics, "paperboy_digests_total", "Digests completed, by state.",
                         {{"state", "withheld"}})) {
   Reconcile();
   for (const DigestId id : DigestsInState(db_, "complete")) to_publish_.insert(id);
-  loop_.WatchZmq(fetchers_, [this] { Receive(fetchers_, &fetcher_inbox_); });
-  loop_.WatchZmq(scorers_, [this] { Receive(scorers_, &scorer_inbox_); });
-  tick_ = loop_.Every(kBeat, [this] { tick_due_ = true; });
-  loop_.OnTurnEnd([this] { Turn(); });
+  world_.fetchers.OnReadable([this] { Receive(world_.fetchers, &fetcher_inbox_); });
+  world_.scorers.OnReadable([this] { Receive(world_.scorers, &scorer_inbox_); });
+  tick_ = world_.loop.Every(kBeat, [this] { tick_due_ = true; });
+  world_.loop.OnTurnEnd([this] { Turn(); });
 }
 
 Aggregator::~Aggregator() {
-  loop_.OnTurnEnd({});
-  loop_.Cancel(tick_);
-  loop_.UnwatchZmq(fetchers_);
-  loop_.UnwatchZmq(scorers_);
+  world_.loop.OnTurnEnd({});
+  world_.loop.Cancel(tick_);
+  world_.fetchers.OnReadable({});
+  world_.scorers.OnReadable({});
 }
 
 Instant Aggregator::Now() const {
-  const auto wall = std::chrono::system_clock::now();
-  return {loop_.now(), std::chrono::system_clock::to_time_t(wall), FormatDate(EasternDay(wall))};
+  const WallTime wall = world_.wall_clock();
+  return {world_.loop.now(), std::chrono::system_clock::to_time_t(wall),
+          FormatDate(EasternDay(wall))};
 }
 
-void Aggregator::Receive(zmq::socket_t& socket, std::vector<Frame>* inbox) {
+void Aggregator::Receive(Router& router, std::vector<Frame>* inbox) {
   Frame frame;
-  while (inbox->size() < kFramesPerTurn && ReceiveFrom(socket, &frame)) {
+  while (inbox->size() < kFramesPerTurn && router.Receive(&frame)) {
     inbox->push_back(std::move(frame));
   }
 }
@@ -146,7 +144,7 @@ void Aggregator::Tell(const Instant& now) {
 
 void Aggregator::SendToScorer(ScorerFrame frame) {
   frame.reply.set_wire_major(kWireMajor);
-  if (!SendTo(scorers_, frame.peer, frame.reply.SerializeAsString())) {
+  if (!world_.scorers.SendTo(frame.peer, frame.reply.SerializeAsString())) {
     undelivered_.push_back(std::move(frame));
   }
 }
@@ -159,7 +157,7 @@ bool Aggregator::Transact(const Instant& now) {
   const auto followers = followers_;
   try {
     Transaction transaction(db_);
-    if (reset_needed_) dispatch_.Reset(store_.NextBoot(), now);
+    if (reset_needed_) dispatch_.Reset(world_.store.NextBoot(now.unix_seconds), now);
     for (const auto& frame : undelivered) dispatch_.OnUndelivered(frame, now);
     for (const auto& frame : scorer_frames) OnScorerFrame(frame, now);
     for (const auto& frame : fetcher_frames) OnFetcherFrame(frame, now);
@@ -184,7 +182,7 @@ bool Aggregator::Transact(const Instant& now) {
 
 void Aggregator::SendAll() {
   for (const auto& frame : std::exchange(fetcher_outbox_, {})) {
-    if (SendTo(fetchers_, frame.peer, frame.reply.SerializeAsString())) continue;
+    if (world_.fetchers.SendTo(frame.peer, frame.reply.SerializeAsString())) continue;
     std::erase_if(followers_, [&](const Follower& f) { return f.peer == frame.peer; });
   }
   for (auto& frame : dispatch_.TakeFrames()) SendToScorer(std::move(frame));
@@ -212,7 +210,7 @@ void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
     wire::ScorerReply reply;
     reply.set_wire_major(kWireMajor);
     SetWrongVersion(reply.mutable_refused(), message.wire_major());
-    SendTo(scorers_, frame.peer, reply.SerializeAsString());
+    world_.scorers.SendTo(frame.peer, reply.SerializeAsString());
     return;
   }
   if (message.has_ready()) {
@@ -295,7 +293,7 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   auto* answer = reply->mutable_opened();
   answer->set_digest(digest.id);
   answer->set_edition(digest.edition);
-  answer->set_ledger(store_.id());
+  answer->set_ledger(world_.store.id());
   for (const auto& category : opened->sealed) answer->add_sealed(category);
   Follow(peer, digest);
   if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
@@ -343,8 +341,8 @@ void Aggregator::TellProgress(const Instant& now) {
       progress->set_to_score(cursor.Int(0));
       progress->set_scored(cursor.Int(1));
       if (digest.state == "sealed") progress->set_waiting_for(dispatch_.WaitingFor(digest, now));
-      if (digest.voice && digest.voice->backend != "lexical" && !redis_.ready()) {
-        progress->set_waiting_for("Redis: " + redis_.trouble());
+      if (digest.voice && digest.voice->backend != "lexical" && !world_.redis.ready()) {
+        progress->set_waiting_for("Redis: " + world_.redis.trouble());
       }
       if (!trouble_.empty()) progress->set_waiting_for(trouble_);
     }
@@ -393,12 +391,12 @@ void Aggregator::PublishCompleted() {
 
 // The hint for fetchers; losing it costs them some bytes.
 void Aggregator::WriteHint(const Digest& digest) {
-  if (!redis_.ready()) return;
-  const std::string key = redis_keys::Seen(store_.id(), digest.profile);
+  if (!world_.redis.ready()) return;
+  const std::string key = redis_keys::Seen(world_.store.id(), digest.profile);
   std::vector<std::string> command = {"SADD", key};
   auto flush = [&] {
     if (command.size() > 2)
-      redis_.Command(command, kHintDeadline, [](const Result<RedisReply>&) {});
+      world_.redis.Command(command, kHintDeadline, [](const Result<RedisReply>&) {});
     command.resize(2);
   };
   auto cursor =
@@ -409,7 +407,7 @@ void Aggregator::WriteHint(const Digest& digest) {
     if (command.size() >= kHintChunk) flush();
   }
   flush();
-  redis_.Command(
+  world_.redis.Command(
       {"EXPIRE", key, std::to_string(std::chrono::seconds(redis_keys::kSeenTtl).count())},
       kHintDeadline, [](const Result<RedisReply>&) {});
 }

@@ -5,7 +5,7 @@
 // next turn tries anew.
 #pragma once
 
-#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,26 +17,32 @@
 #include "aggregator/plan.h"
 #include "aggregator/publish.h"
 #include "aggregator/store.h"
+#include "common/eastern.h"
+#include "common/link.h"
 #include "common/loop.h"
 #include "common/redis.h"
-#include "common/socket.h"
 #include "prometheus/counter.h"
 #include "prometheus/gauge.h"
 #include "prometheus/registry.h"
 
 namespace paperboy {
 
-struct AggregatorSettings {
-  std::string out_dir;
-  double max_unscored_share = 0.2;
-};
-
 class Aggregator {
  public:
-  // All references must outlive it.
-  Aggregator(Loop& loop, Store& store, Redis& redis, const Prices& prices, zmq::socket_t fetchers,
-             zmq::socket_t scorers, const AggregatorSettings& settings,
-             prometheus::Registry& metrics);
+  struct World {
+    Loop& loop;
+    Store& store;
+    Folder& out;
+    Redis& redis;
+    Router& fetchers;
+    Router& scorers;
+    const Prices& prices;
+    prometheus::Registry& metrics;
+    std::function<WallTime()> wall_clock;
+  };
+
+  // What `world` names must outlive it.
+  Aggregator(World world, double max_unscored_share);
   ~Aggregator();
 
   // Why it cannot serve, for /readyz; "" when it can.
@@ -54,7 +60,7 @@ class Aggregator {
   };
 
   Instant Now() const;
-  void Receive(zmq::socket_t& socket, std::vector<Frame>* inbox);
+  static void Receive(Router& router, std::vector<Frame>* inbox);
   void Turn();
   bool Transact(const Instant& now);
   void SendAll();
@@ -76,11 +82,8 @@ class Aggregator {
   void Tell(const Instant& now);
   void UpdateMetrics();
 
-  Loop& loop_;
-  Store& store_;
+  const World world_;
   Database& db_;
-  Redis& redis_;
-  zmq::socket_t fetchers_, scorers_;
   Planner planner_;
   Intake intake_;
   Dispatch dispatch_;

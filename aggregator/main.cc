@@ -8,6 +8,8 @@
 #include "aggregator/why.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/redis_client.h"
+#include "common/socket.h"
 #include "common/status_server.h"
 
 namespace paperboy {
@@ -77,7 +79,7 @@ int Serve(const Options& options) {
   auto store = Store::OpenForWriting(options.String("data"));
   if (!store) return Fail(store.error().message);
 
-  Loop loop;
+  EpollLoop loop;
   loop.OnStopSignal([&](int) { loop.Stop(); });
   zmq::context_t context;
   auto fetchers = BindRouter(context, options.String("bind-fetchers"));
@@ -100,9 +102,20 @@ int Serve(const Options& options) {
                   fetchers->get(zmq::sockopt::last_endpoint),
                   scorers->get(zmq::sockopt::last_endpoint), status.port());
 
-  Redis redis(loop, *redis_url);
-  Aggregator aggregator(loop, **store, redis, *prices, std::move(*fetchers), std::move(*scorers),
-                        {options.String("out"), options.Number("max-unscored-share")}, *metrics);
+  RedisClient redis(loop, *redis_url);
+  ZmqRouter fetcher_link(loop, std::move(*fetchers));
+  ZmqRouter scorer_link(loop, std::move(*scorers));
+  DiskFolder out(options.String("out"));
+  Aggregator aggregator({.loop = loop,
+                         .store = **store,
+                         .out = out,
+                         .redis = redis,
+                         .fetchers = fetcher_link,
+                         .scorers = scorer_link,
+                         .prices = *prices,
+                         .metrics = *metrics,
+                         .wall_clock = [] { return std::chrono::system_clock::now(); }},
+                        options.Number("max-unscored-share"));
   spdlog::info("{}", addresses);
   loop.Every(std::chrono::seconds(1), [&] {
     status.LoopTurned();

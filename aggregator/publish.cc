@@ -1,56 +1,14 @@
 #include "aggregator/publish.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
 #include "aggregator/page.h"
 #include "common/text.h"
 
 namespace paperboy {
 namespace {
 
-namespace fs = std::filesystem;
-
 std::string PathBelowOut(const std::string& profile, const std::string& kind,
                          const std::string& date, const std::string& name) {
   return profile + "/" + kind + "/" + date.substr(0, 7) + "/" + date + "-" + name;
-}
-
-Error FileError(const std::string& what, const fs::path& path) {
-  return {ErrorKind::kStorage, what + " " + path.string() + ": " + std::strerror(errno)};
-}
-
-Status SyncFolder(const fs::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FileError("cannot open", folder);
-  const int code = fsync(fd);
-  close(fd);
-  if (code != 0) return FileError("cannot sync", folder);
-  return Ok();
-}
-
-Status WriteAndSync(const fs::path& path, const std::string& content) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return FileError("cannot write", path);
-  size_t written = 0;
-  while (written < content.size()) {
-    const ssize_t n = write(fd, content.data() + written, content.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) break;
-    written += static_cast<size_t>(n);
-  }
-  const bool ok = written == content.size() && fsync(fd) == 0;
-  const int saved = errno;
-  close(fd);
-  errno = saved;
-  if (!ok) return FileError("cannot write", path);
-  return Ok();
 }
 
 }  // namespace
@@ -62,7 +20,7 @@ void Publisher::Record(const std::string& path, std::optional<DigestId> digest,
 }
 
 std::string Publisher::PagePath(const Digest& digest) const {
-  return out_ + "/" + PathBelowOut(digest.profile, "md", digest.date, "output.md");
+  return out_.path() + "/" + PathBelowOut(digest.profile, "md", digest.date, "output.md");
 }
 
 void Publisher::Publish(DigestId id) {
@@ -125,29 +83,11 @@ Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
 
 Result<int> Publisher::WriteIfStale(const std::string& path, const std::string& source,
                                     const std::string& sha256) {
-  if (std::ifstream have(fs::path(out_) / path, std::ios::binary); have) {
-    std::ostringstream bytes;
-    bytes << have.rdbuf();
-    if (Sha256Hex(bytes.str()) == sha256) return 0;
-  }
+  if (const auto have = out_.Read(path); have && Sha256Hex(*have) == sha256) return 0;
   auto cursor = db_.Query("SELECT content FROM file WHERE path = ?", source);
   cursor.Next();
-  if (auto status = WriteAtomically(path, cursor.Text(0)); !status) return status.error();
+  if (auto status = out_.Write(path, cursor.Text(0)); !status) return status.error();
   return 1;
-}
-
-Status Publisher::WriteAtomically(const std::string& path, const std::string& content) {
-  const fs::path target = fs::path(out_) / path;
-  std::error_code error;
-  fs::create_directories(target.parent_path(), error);
-  if (error) {
-    return Error{ErrorKind::kStorage,
-                 "cannot make " + target.parent_path().string() + ": " + error.message()};
-  }
-  const fs::path aside = target.string() + ".new";
-  if (auto status = WriteAndSync(aside, content); !status) return status;
-  if (rename(aside.c_str(), target.c_str()) != 0) return FileError("cannot rename", aside);
-  return SyncFolder(target.parent_path());
 }
 
 }  // namespace paperboy

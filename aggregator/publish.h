@@ -1,7 +1,6 @@
 // From a complete digest to files. What is published is committed first, with
 // the bytes of each file; OUT is a copy of it that can be made again at any
-// time. Files are written aside, synced and renamed, so that nobody ever sees a
-// part of one.
+// time.
 //
 //   OUT/PROFILE/md/YYYY-MM/DATE-output.md      the page
 //   OUT/PROFILE/json/YYYY-MM/DATE-output.json  the selected papers
@@ -14,13 +13,14 @@
 #include <vector>
 
 #include "aggregator/digests.h"
+#include "aggregator/folder.h"
 #include "common/result.h"
 
 namespace paperboy {
 
 class Publisher {
  public:
-  Publisher(Database& db, std::string out_dir) : db_(db), out_(std::move(out_dir)) {}
+  Publisher(Database& db, Folder& out) : db_(db), out_(out) {}
 
   // Renders a complete digest and commits it as published or withheld, in a
   // transaction of its own. Throws StorageError.
@@ -43,10 +43,9 @@ class Publisher {
   // Writes the content recorded for `source` to OUT/`path` unless it is there.
   Result<int> WriteIfStale(const std::string& path, const std::string& source,
                            const std::string& sha256);
-  Status WriteAtomically(const std::string& path, const std::string& content);
 
   Database& db_;
-  std::string out_;
+  Folder& out_;
 };
 
 }  // namespace paperboy

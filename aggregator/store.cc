@@ -221,10 +221,11 @@ Status Store::Migrate() {
 
 // Seconds since 2023-11-14: rising also over a ledger that was deleted or restored
 // from a backup, so that no two leases ever have one number.
-int64_t Store::NextBoot() {
+int64_t Store::NextBoot(int64_t unix_seconds) {
   db_->Exec(
       "UPDATE meta SET value = max(CAST(value AS INTEGER) + 1, "
-      "CAST(strftime('%s', 'now') AS INTEGER) - 1700000000) WHERE key = 'boot'");
+      "? - 1700000000) WHERE key = 'boot'",
+      unix_seconds);
   auto cursor = db_->Query("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'boot'");
   cursor.Next();
   return cursor.Int(0);

@@ -32,7 +32,7 @@ class Store {
 
   // The number of this start of the aggregator: larger than any before, and small
   // enough for 31 bits until 2091. In a transaction.
-  int64_t NextBoot();
+  int64_t NextBoot(int64_t unix_seconds);
 
  private:
   Store() = default;

@@ -1,7 +1,4 @@
-// HTTP/1.1 on the loop: many requests at once from one thread, by libcurl's
-// multi socket interface. http_proxy, HTTPS_PROXY, NO_PROXY (as libcurl reads
-// them) and CURL_CA_BUNDLE are honoured. Connections are kept warm and reused.
-// One thread.
+// HTTP/1.1 requests, many at once from one thread (curl_client.h). One thread.
 #pragma once
 
 #include <cstdint>
@@ -42,12 +39,7 @@ class HttpClient {
  public:
   using Callback = std::function<void(Result<HttpResponse>)>;
 
-  // At most `max_connections` at once; further requests wait for a free one.
-  // The loop must outlive this.
-  HttpClient(Loop& loop, size_t max_connections);
-  ~HttpClient();  // requests in flight are dropped, their callbacks not called
-  HttpClient(const HttpClient&) = delete;
-  HttpClient& operator=(const HttpClient&) = delete;
+  virtual ~HttpClient() = default;  // requests in flight are dropped, their callbacks not called
 
   // Calls `done` exactly once, never from within this call: with any answer
   // that HTTP gave, whatever its status; with kUnavailable when there was none
@@ -57,13 +49,9 @@ class HttpClient {
   // a header, a path or a password. `done` may start and cancel requests and
   // destroy this. libcurl repeats a request by itself in one case: a kept
   // connection that the server had closed before a byte of the answer.
-  uint64_t Start(HttpRequest request, Callback done);
-  void Cancel(uint64_t id);  // its callback is not called
-  size_t in_flight() const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual uint64_t Start(HttpRequest request, Callback done) = 0;
+  virtual void Cancel(uint64_t id) = 0;  // its callback is not called
+  virtual size_t in_flight() const = 0;
 };
 
 }  // namespace paperboy

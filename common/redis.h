@@ -1,5 +1,5 @@
-// A Redis connection on the loop: never blocks, reconnects by itself, and gives
-// every command a deadline. One thread.
+// What Paperboy asks of Redis: commands that never block and each have a deadline,
+// on a connection that comes back by itself (redis_client.h). One thread.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/loop.h"
@@ -40,11 +41,10 @@ struct RedisReply {
 class RedisScript {
  public:
   explicit RedisScript(std::string source);
-  const std::string& source() const { return *source_; }
+  const std::shared_ptr<const std::string>& source() const { return source_; }
   const std::string& sha1() const { return sha1_; }
 
  private:
-  friend class Redis;
   std::shared_ptr<const std::string> source_;  // shared with the commands that wait
   std::string sha1_;
 };
@@ -53,17 +53,9 @@ class Redis {
  public:
   using Callback = std::function<void(Result<RedisReply>)>;
 
-  // Starts to connect. Reconnects after 50 ms, doubling up to 1 s, for ever; an
-  // attempt may take 2 s for the look-up of the name and 2 s for the rest.
-  // After each connect: AUTH, SELECT, INFO server (for run_id), and PING, which
-  // tells whether the data is loaded. While idle, a PING every 5 s notices a
-  // server that hangs. The loop must outlive this.
-  Redis(Loop& loop, RedisUrl url);
-  ~Redis();  // pending callbacks are dropped, not called
-  Redis(const Redis&) = delete;
-  Redis& operator=(const Redis&) = delete;
+  virtual ~Redis() = default;  // pending callbacks are dropped, not called
 
-  // Connected and greeted (all of the above answered).
+  // Connected, and the server answers.
   bool ready() const { return ready_; }
   // Why it is not ready, for people, e.g. "cannot connect to 127.0.0.1:6379:
   // Connection refused"; empty when it is. Never holds the password.
@@ -84,17 +76,27 @@ class Redis {
   // carried out or not. At most 10,000 commands wait; one more is kUnavailable.
   // `done` may give further commands and destroy this. Not for SUBSCRIBE,
   // MONITOR and commands that block.
-  void Command(std::vector<std::string> args, Milliseconds deadline, Callback done);
-  void Eval(const RedisScript& script, std::vector<std::string> keys, std::vector<std::string> args,
-            Milliseconds deadline, Callback done);
+  virtual void Command(std::vector<std::string> args, Milliseconds deadline, Callback done) = 0;
+  virtual void Eval(const RedisScript& script, std::vector<std::string> keys,
+                    std::vector<std::string> args, Milliseconds deadline, Callback done) = 0;
+
+ protected:
+  // True when ready() has changed: then call TellReady from the loop.
+  bool SetReady(bool ready, const std::string& trouble) {
+    trouble_ = trouble;
+    return std::exchange(ready_, ready) != ready;
+  }
+  void TellReady() {
+    const std::function<void(bool)> fn = on_ready_change_;  // it may replace itself
+    if (fn) fn(ready_);
+  }
+
+  std::string run_id_;
 
  private:
-  struct Impl;
   bool ready_ = false;
   std::string trouble_ = "connecting";
-  std::string run_id_;
   std::function<void(bool)> on_ready_change_;
-  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace paperboy

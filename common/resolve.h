@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "common/loop.h"
+#include "common/epoll_loop.h"
 #include "common/result.h"
 
 namespace paperboy {
@@ -18,7 +18,7 @@ class Resolver {
   // Numeric addresses, at least one, IPv4 first.
   using Callback = std::function<void(Result<std::vector<std::string>>)>;
 
-  explicit Resolver(Loop& loop) : loop_(loop) {}
+  explicit Resolver(EpollLoop& loop) : loop_(loop) {}
   ~Resolver();  // the callback is not called any more
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
@@ -35,7 +35,7 @@ class Resolver {
   void Finish(Result<std::vector<std::string>> result);
   void Forget();
 
-  Loop& loop_;
+  EpollLoop& loop_;
   Callback done_;
   Loop::TimerId timer_ = 0;
   std::shared_ptr<LookUp> look_up_;

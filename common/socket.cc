@@ -95,4 +95,12 @@ bool Receive(zmq::socket_t& dealer, std::string* body) try {
   return false;
 }
 
+void WatchOrNot(EpollLoop& loop, zmq::socket_t& socket, std::function<void()> fn) {
+  if (fn) {
+    loop.WatchZmq(socket, std::move(fn));
+  } else {
+    loop.UnwatchZmq(socket);
+  }
+}
+
 }  // namespace paperboy

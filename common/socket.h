@@ -1,10 +1,15 @@
 // The two kinds of ZeroMQ socket that Paperboy uses, with the options that make
-// them safe (no ROUTING_ID, bounded linger, heartbeats, MANDATORY, MAXMSGSIZE).
+// them safe (no ROUTING_ID, bounded linger, heartbeats, MANDATORY, MAXMSGSIZE),
+// as the ends of a link. One thread.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <zmq.hpp>
 
+#include "common/epoll_loop.h"
+#include "common/link.h"
 #include "common/result.h"
 
 namespace paperboy {
@@ -22,11 +27,48 @@ bool SendTo(zmq::socket_t& router, const std::string& peer, const std::string& f
 bool Send(zmq::socket_t& dealer, const std::string& frame);
 
 // Receives without waiting. False when there is nothing.
-struct Frame {
-  std::string peer;  // routing id, for a ROUTER
-  std::string body;
-};
 bool ReceiveFrom(zmq::socket_t& router, Frame* frame);
 bool Receive(zmq::socket_t& dealer, std::string* body);
+
+// Watches while there is an `fn`.
+void WatchOrNot(EpollLoop& loop, zmq::socket_t& socket, std::function<void()> fn);
+
+class ZmqRouter : public Router {
+ public:
+  // `loop` must outlive this.
+  ZmqRouter(EpollLoop& loop, zmq::socket_t socket) : loop_(loop), socket_(std::move(socket)) {}
+  ~ZmqRouter() override { loop_.UnwatchZmq(socket_); }
+  ZmqRouter(const ZmqRouter&) = delete;
+  ZmqRouter& operator=(const ZmqRouter&) = delete;
+
+  bool SendTo(const std::string& peer, const std::string& frame) override {
+    return paperboy::SendTo(socket_, peer, frame);
+  }
+  bool Receive(Frame* frame) override { return ReceiveFrom(socket_, frame); }
+  void OnReadable(std::function<void()> fn) override { WatchOrNot(loop_, socket_, std::move(fn)); }
+
+ private:
+  EpollLoop& loop_;
+  zmq::socket_t socket_;
+};
+
+class ZmqDealer : public Dealer {
+ public:
+  // `loop` must outlive this.
+  ZmqDealer(EpollLoop& loop, zmq::socket_t socket) : loop_(loop), socket_(std::move(socket)) {}
+  ~ZmqDealer() override { loop_.UnwatchZmq(socket_); }
+  ZmqDealer(const ZmqDealer&) = delete;
+  ZmqDealer& operator=(const ZmqDealer&) = delete;
+
+  bool Send(const std::string& frame) override { return paperboy::Send(socket_, frame); }
+  bool Receive(std::string* body) override { return paperboy::Receive(socket_, body); }
+  void OnReadable(std::function<void()> fn) override { WatchOrNot(loop_, socket_, std::move(fn)); }
+  // A last frame may take that long to leave when the process ends.
+  void SetLinger(int milliseconds) { socket_.set(zmq::sockopt::linger, milliseconds); }
+
+ private:
+  EpollLoop& loop_;
+  zmq::socket_t socket_;
+};
 
 }  // namespace paperboy

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "common/socket.h"
 #include "common/wire.h"
 
 namespace paperboy {
@@ -19,27 +18,15 @@ constexpr Milliseconds kMaxVersionWait{60'000};
 
 }  // namespace
 
-Result<std::unique_ptr<AggregatorClient>> AggregatorClient::Connect(zmq::context_t& context,
-                                                                    const std::string& endpoint,
-                                                                    Pump& pump,
-                                                                    Progress& progress) {
-  Result<zmq::socket_t> socket = ConnectDealer(context, endpoint);
-  if (!socket) return Invalid("--aggregator: " + socket.error().message);
-  return std::unique_ptr<AggregatorClient>(
-      new AggregatorClient(std::move(*socket), endpoint, pump, progress));
-}
-
-AggregatorClient::AggregatorClient(zmq::socket_t socket, std::string endpoint, Pump& pump,
+AggregatorClient::AggregatorClient(Dealer& dealer, std::string endpoint, Pump& pump,
                                    Progress& progress)
-    : socket_(std::move(socket)), endpoint_(std::move(endpoint)), pump_(pump), progress_(progress) {
-  pump_.loop().WatchZmq(socket_, [this] { Receive(); });
+    : dealer_(dealer), endpoint_(std::move(endpoint)), pump_(pump), progress_(progress) {
+  dealer_.OnReadable([this] { Receive(); });
 }
-
-AggregatorClient::~AggregatorClient() { pump_.loop().UnwatchZmq(socket_); }
 
 void AggregatorClient::Receive() {
   std::string body;
-  if (!paperboy::Receive(socket_, &body)) return;
+  if (!dealer_.Receive(&body)) return;
   wire::FetcherReply reply;
   if (!reply.ParseFromString(body)) {
     spdlog::warn("an unreadable message came from the aggregator at {}; ignored", endpoint_);
@@ -54,7 +41,7 @@ void AggregatorClient::Receive() {
 
 std::optional<wire::FetcherReply> AggregatorClient::SendOnce(const std::string& frame,
                                                              MonotonicTime deadline) {
-  const bool sent = Send(socket_, frame);
+  const bool sent = dealer_.Send(frame);
   const MonotonicTime until =
       std::min(deadline, pump_.now() + (sent ? Milliseconds(kReplyTimeout) : kConnectPoll));
   pump_.Until([&] { return reply_.has_value(); }, until);

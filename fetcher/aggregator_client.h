@@ -4,11 +4,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
-#include <zmq.hpp>
 
+#include "common/link.h"
 #include "common/result.h"
 #include "fetcher/progress.h"
 #include "fetcher/pump.h"
@@ -21,11 +20,9 @@ class AggregatorClient {
   // Progress and Published, in the order in which they come, during any wait.
   using OnPush = std::function<void(const wire::FetcherReply&)>;
 
-  // kInvalid: no endpoint. An aggregator that is not there yet is waited for.
-  static Result<std::unique_ptr<AggregatorClient>> Connect(zmq::context_t& context,
-                                                           const std::string& endpoint, Pump& pump,
-                                                           Progress& progress);
-  ~AggregatorClient();
+  // An aggregator that is not there yet is waited for. `endpoint` is for people.
+  AggregatorClient(Dealer& dealer, std::string endpoint, Pump& pump, Progress& progress);
+  ~AggregatorClient() { dealer_.OnReadable({}); }
   AggregatorClient(const AggregatorClient&) = delete;
   AggregatorClient& operator=(const AggregatorClient&) = delete;
 
@@ -39,7 +36,6 @@ class AggregatorClient {
   Result<wire::FetcherReply> Call(wire::FetcherMessage message, MonotonicTime deadline);
 
  private:
-  AggregatorClient(zmq::socket_t socket, std::string endpoint, Pump& pump, Progress& progress);
   void Receive();
   // The answer to the request in flight, or nothing when it is time to send again.
   std::optional<wire::FetcherReply> SendOnce(const std::string& frame, MonotonicTime deadline);
@@ -50,7 +46,7 @@ class AggregatorClient {
   };
   std::optional<Again> MustAskAgain(const wire::FetcherReply& reply, int tries) const;
 
-  zmq::socket_t socket_;
+  Dealer& dealer_;
   const std::string endpoint_;
   Pump& pump_;
   Progress& progress_;

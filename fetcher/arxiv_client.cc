@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <memory>
+#include <optional>
 
 #include "common/redis_keys.h"
 #include "fetcher/xml.h"

@@ -7,11 +7,11 @@
 #include <random>
 #include <set>
 
-#include "common/http_client.h"
+#include "common/curl_client.h"
 #include "common/log.h"
-#include "common/loop.h"
 #include "common/profile.h"
-#include "common/redis.h"
+#include "common/redis_client.h"
+#include "common/socket.h"
 #include "common/status_server.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/run.h"
@@ -81,7 +81,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   const Result<RedisUrl> redis_url = ParseRedisUrl(options.String("redis"));
   if (!redis_url) return Usage(redis_url.error());
 
-  Loop loop;
+  EpollLoop loop;
   Pump pump(loop);
   loop.OnStopSignal([&](int signal) { pump.Stop(signal); });
   const auto registry = std::make_shared<prometheus::Registry>();
@@ -103,8 +103,8 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   progress.OnWaitingChange([&](const std::string& what) {
     status.SetTrouble(what.empty() ? "" : "waiting for " + what);
   });
-  Redis redis(loop, *redis_url);
-  HttpClient http(loop, 1);
+  RedisClient redis(loop, *redis_url);
+  CurlClient http(loop, 1);
   ArxivClient arxiv(pump, redis, http, progress, Clock::now,
                     {settings.arxiv_interval, settings.contact, RandomOwner()});
   arxiv.SetOnRequest([&](const std::string& outcome) {
@@ -112,10 +112,12 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   });
   ArxivSource source(arxiv, settings.rss_url, settings.api_url);
   zmq::context_t context;
-  auto aggregator = AggregatorClient::Connect(context, settings.aggregator, pump, progress);
-  if (!aggregator) return Usage(aggregator.error());
+  Result<zmq::socket_t> socket = ConnectDealer(context, settings.aggregator);
+  if (!socket) return Usage(Invalid("--aggregator: " + socket.error().message));
+  ZmqDealer dealer(loop, std::move(*socket));
+  AggregatorClient aggregator(dealer, settings.aggregator, pump, progress);
   SeenHint hint(pump, redis);
-  FetchRun run({pump, progress, arxiv, source, **aggregator, hint, Clock::now}, settings,
+  FetchRun run({pump, progress, arxiv, source, aggregator, hint, Clock::now}, settings,
                std::move(profiles));
   const std::vector<Outcome> outcomes = run.Go();
   progress.Waiting("");

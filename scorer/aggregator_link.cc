@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "common/log.h"
-#include "common/socket.h"
 #include "common/wire.h"
 
 namespace paperboy {
@@ -13,25 +12,21 @@ namespace {
 
 // Frames taken per turn, so that a flood cannot starve the timers.
 constexpr int kFramesPerTurn = 256;
-// A goodbye may take that long to leave when the process ends.
-constexpr int kLingerMs = 1'000;
 
 }  // namespace
 
-AggregatorLink::AggregatorLink(Loop& loop, zmq::socket_t socket, std::string endpoint)
-    : loop_(loop), socket_(std::move(socket)), endpoint_(std::move(endpoint)) {
-  socket_.set(zmq::sockopt::linger, kLingerMs);
-}
+AggregatorLink::AggregatorLink(Loop& loop, Dealer& dealer, std::string endpoint)
+    : loop_(loop), dealer_(dealer), endpoint_(std::move(endpoint)) {}
 
 AggregatorLink::~AggregatorLink() {
   loop_.Cancel(beat_timer_);
-  loop_.UnwatchZmq(socket_);
+  dealer_.OnReadable({});
 }
 
 void AggregatorLink::Start(Handlers handlers) {
   handlers_ = std::move(handlers);
   started_ = loop_.now();
-  loop_.WatchZmq(socket_, [this] { Receive(); });
+  dealer_.OnReadable([this] { Receive(); });
   beat_timer_ = loop_.Every(kBeat, [this] { Tick(); });
   ready_due_ = true;
 }
@@ -48,7 +43,7 @@ void AggregatorLink::Deliver(const wire::Result& result) {
 
 void AggregatorLink::SendKept(Kept* kept) {
   const MonotonicTime now = loop_.now();
-  if (now < quiet_until_ || !Send(socket_, kept->frame)) return;  // the next beat tries again
+  if (now < quiet_until_ || !dealer_.Send(kept->frame)) return;  // the next beat tries again
   kept->sent = now;
 }
 
@@ -64,7 +59,7 @@ void AggregatorLink::SayReady() {
   *message.mutable_ready() = handlers_.ready();
   message.mutable_ready()->set_seen(seen_);
   for (const auto& [lease, kept] : results_) message.mutable_ready()->add_holding(lease);
-  Send(socket_, message.SerializeAsString());
+  dealer_.Send(message.SerializeAsString());
 }
 
 void AggregatorLink::Tick() {
@@ -85,7 +80,7 @@ void AggregatorLink::Resend(bool all) {
 
 void AggregatorLink::Receive() {
   std::string frame;
-  for (int i = 0; i < kFramesPerTurn && paperboy::Receive(socket_, &frame); ++i) OnReply(frame);
+  for (int i = 0; i < kFramesPerTurn && dealer_.Receive(&frame); ++i) OnReply(frame);
 }
 
 void AggregatorLink::OnReply(const std::string& frame) {

@@ -6,8 +6,8 @@
 #include <functional>
 #include <map>
 #include <string>
-#include <zmq.hpp>
 
+#include "common/link.h"
 #include "common/loop.h"
 #include "proto/paperboy.pb.h"
 
@@ -22,8 +22,8 @@ inline constexpr Milliseconds kLastVersionWait{60'000};
 
 class AggregatorLink {
  public:
-  // `socket` is a DEALER that connects to `endpoint`.
-  AggregatorLink(Loop& loop, zmq::socket_t socket, std::string endpoint);
+  // `endpoint` is for people.
+  AggregatorLink(Loop& loop, Dealer& dealer, std::string endpoint);
   ~AggregatorLink();
   AggregatorLink(const AggregatorLink&) = delete;
   AggregatorLink& operator=(const AggregatorLink&) = delete;
@@ -70,7 +70,7 @@ class AggregatorLink {
   void Resend(bool all);
 
   Loop& loop_;
-  zmq::socket_t socket_;
+  Dealer& dealer_;
   std::string endpoint_;
   Handlers handlers_;
   Loop::TimerId beat_timer_ = 0;

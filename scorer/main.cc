@@ -8,7 +8,9 @@
 #include <random>
 #include <zmq.hpp>
 
+#include "common/curl_client.h"
 #include "common/log.h"
+#include "common/redis_client.h"
 #include "common/socket.h"
 #include "common/status_server.h"
 #include "scorer/scorer.h"
@@ -19,6 +21,8 @@ namespace {
 
 constexpr int kBadConfiguration = 1;
 constexpr int kStoppedTwice = 1;
+// A goodbye may take that long to leave.
+constexpr int kGoodbyeMs = 1'000;
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -52,7 +56,7 @@ void LogStart(const ScorerSettings& settings, const std::string& http) {
 }
 
 int Run(const ScorerSettings& settings, const std::string& http_address) {
-  Loop loop;
+  EpollLoop loop;
   int signals = 0;
   std::function<void()> leave;
   loop.OnStopSignal([&](int) {
@@ -68,10 +72,12 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
   if (const Status started = status.Start(http_address); !started) return Fail(started.error());
 
   std::unique_ptr<Redis> redis;
-  if (!settings.lexical) redis = std::make_unique<Redis>(loop, settings.redis);
-  HttpClient http(loop, settings.concurrency);
+  if (!settings.lexical) redis = std::make_unique<RedisClient>(loop, settings.redis);
+  CurlClient http(loop, settings.concurrency);
   ScorerMetrics metrics(*registry);
-  AggregatorLink link(loop, std::move(socket.value()), settings.aggregator);
+  ZmqDealer dealer(loop, std::move(*socket));
+  dealer.SetLinger(kGoodbyeMs);
+  AggregatorLink link(loop, dealer, settings.aggregator);
   Scorer scorer({.loop = loop,
                  .link = link,
                  .redis = redis.get(),

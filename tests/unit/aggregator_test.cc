@@ -7,6 +7,8 @@
 
 #include <optional>
 
+#include "common/redis_client.h"
+#include "common/socket.h"
 #include "common/wire.h"
 #include "tests/support/temp_dir.h"
 
@@ -24,9 +26,19 @@ class AggregatorTest : public testing::Test {
     auto fetchers = BindRouter(context_, "tcp://127.0.0.1:*");
     auto scorers = BindRouter(context_, "tcp://127.0.0.1:*");
     const auto endpoint = fetchers->get(zmq::sockopt::last_endpoint);
-    aggregator_.emplace(loop_, *store_, redis_, prices_, std::move(fetchers).value(),
-                        std::move(scorers).value(), AggregatorSettings{dir_.File("out"), 0.2},
-                        metrics_);
+    fetchers_.emplace(loop_, std::move(fetchers).value());
+    scorers_.emplace(loop_, std::move(scorers).value());
+    aggregator_.emplace(
+        Aggregator::World{.loop = loop_,
+                          .store = *store_,
+                          .out = out_,
+                          .redis = redis_,
+                          .fetchers = *fetchers_,
+                          .scorers = *scorers_,
+                          .prices = prices_,
+                          .metrics = metrics_,
+                          .wall_clock = [] { return std::chrono::system_clock::now(); }},
+        0.2);
     fetcher_ = ConnectDealer(context_, endpoint).value();
   }
 
@@ -99,11 +111,13 @@ class AggregatorTest : public testing::Test {
 
   TempDir dir_;
   zmq::context_t context_;
-  Loop loop_;
-  Redis redis_{loop_, RedisUrl{"127.0.0.1", 1, 0, ""}};  // nobody is there
+  EpollLoop loop_;
+  RedisClient redis_{loop_, RedisUrl{"127.0.0.1", 1, 0, ""}};  // nobody is there
   Prices prices_ = Prices::Bundled();
   prometheus::Registry metrics_;
   std::unique_ptr<Store> store_;
+  DiskFolder out_{dir_.File("out")};
+  std::optional<ZmqRouter> fetchers_, scorers_;
   std::optional<Aggregator> aggregator_;
   zmq::socket_t fetcher_;
   uint64_t request_ = 0;

@@ -7,6 +7,9 @@
 #include <mutex>
 #include <thread>
 
+#include "common/curl_client.h"
+#include "common/epoll_loop.h"
+#include "common/redis_client.h"
 #include "common/redis_keys.h"
 #include "fetcher/arxiv_source.h"
 #include "tests/support/arxiv_server.h"
@@ -65,11 +68,11 @@ class Client {
   const std::string& waits() const { return waits_; }
 
  private:
-  Loop loop_;
+  EpollLoop loop_;
   Pump pump_{loop_};
   Progress progress_{loop_, Progress::Mode::kNone, stderr};
-  Redis redis_;
-  HttpClient http_{loop_, 1};
+  RedisClient redis_;
+  CurlClient http_{loop_, 1};
   ArxivClient arxiv_;
   std::string body_;
   std::string waits_;

@@ -203,7 +203,7 @@ TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
   Ready(1, 2);
   const auto batches = HandOut();
   ASSERT_EQ(batches.size(), 2u);
-  dispatch.Reset(store->NextBoot(), now);
+  dispatch.Reset(store->NextBoot(now.unix_seconds), now);
   Ready(1, 1, {batches[0].lease()});
   PassAdoption();
   Ready(1, 1, {batches[0].lease()});

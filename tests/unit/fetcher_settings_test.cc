@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "common/epoll_loop.h"
 #include "fetcher/outcome.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/progress.h"
@@ -224,7 +225,7 @@ class ProgressTest : public testing::Test {
     text.resize(std::fread(text.data(), 1, text.size(), file_));
     return text;
   }
-  Loop loop_;
+  EpollLoop loop_;
   std::FILE* file_ = std::tmpfile();
 };
 

@@ -4,8 +4,11 @@
 #include <memory>
 #include <utility>
 
-#include "common/http_client.h"
+#include "common/curl_client.h"
+#include "common/epoll_loop.h"
+#include "common/redis_client.h"
 #include "common/redis_keys.h"
+#include "common/socket.h"
 #include "common/text.h"
 #include "fetcher/run.h"
 #include "tests/support/arxiv_server.h"
@@ -95,22 +98,23 @@ class FetcherTest : public testing::Test {
 
   // One process's life. `meanwhile` is called every 50 ms.
   std::vector<Outcome> Fetch(const std::function<void(Pump&)>& meanwhile = nullptr) {
-    Loop loop;
+    EpollLoop loop;
     Pump pump(loop);
     if (meanwhile) loop.Every(milliseconds(50), [&] { meanwhile(pump); });
     Progress progress(loop, Progress::Mode::kNone, stderr);
     progress.OnWaitingChange([this](const std::string& what) {
       if (!what.empty()) waits_.push_back(what);
     });
-    Redis redis(loop, *ParseRedisUrl(redis_server_.url()));
-    HttpClient http(loop, 1);
+    RedisClient redis(loop, *ParseRedisUrl(redis_server_.url()));
+    CurlClient http(loop, 1);
     const auto clock = [this] { return now_; };
     ArxivClient arxiv(pump, redis, http, progress, clock, {kInterval, "tests", "owner"});
     ArxivSource source(arxiv, arxiv_server_->rss_url(), arxiv_server_->api_url());
     zmq::context_t context;
-    auto client = AggregatorClient::Connect(context, endpoint_, pump, progress);
+    ZmqDealer dealer(loop, ConnectDealer(context, endpoint_).value());
+    AggregatorClient client(dealer, endpoint_, pump, progress);
     SeenHint hint(pump, redis);
-    FetchRun run({pump, progress, arxiv, source, **client, hint, clock}, settings_, profiles_);
+    FetchRun run({pump, progress, arxiv, source, client, hint, clock}, settings_, profiles_);
     return run.Go();
   }
 
@@ -235,8 +239,8 @@ TEST_F(FetcherTest, FilesOfARangeAreNamedByDate) {
 }
 
 TEST_F(FetcherTest, SendsNoTextOfWhatRedisHasSeenUnlessTheLedgerWantsIt) {
-  Loop loop;
-  Redis redis(loop, *ParseRedisUrl(redis_server_.url()));
+  EpollLoop loop;
+  RedisClient redis(loop, *ParseRedisUrl(redis_server_.url()));
   ASSERT_TRUE(loop.RunUntil([&] { return redis.ready(); }, loop.now() + seconds(5)));
   bool stored = false;
   redis.Command({"SADD", redis_keys::Seen("ledger", "ml"), "2609.00003"}, seconds(1),

@@ -1,5 +1,3 @@
-#include "common/http_client.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
@@ -14,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "common/curl_client.h"
+#include "common/epoll_loop.h"
 #include "tests/support/http_host.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -75,9 +75,9 @@ class HttpClientTest : public testing::Test {
     EXPECT_THAT(outcome.error().message, HasSubstr(part));
   }
 
-  Loop loop_;
+  EpollLoop loop_;
   HttpHost server_{220};
-  std::optional<HttpClient> client_{std::in_place, loop_, 200};
+  std::optional<CurlClient> client_{std::in_place, loop_, 200};
 };
 
 TEST_F(HttpClientTest, GivesStatusHeadersAndBodyOfAnyAnswer) {

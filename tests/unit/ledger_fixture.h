@@ -29,7 +29,7 @@ struct TestPaper {
 
 class LedgerTest : public testing::Test {
  protected:
-  LedgerTest() { dispatch.Reset(store->NextBoot(), now); }
+  LedgerTest() { dispatch.Reset(store->NextBoot(now.unix_seconds), now); }
 
   // ---- what a fetcher does
   wire::OpenDigest OpenMessage(const std::string& date, const std::string& source = "rss") {
@@ -80,8 +80,7 @@ class LedgerTest : public testing::Test {
     seal.set_category(list);
     seal.set_rows(rows);
     auto status = intake.Seal(seal);
-    if (FindDigest(store->db(), digest.id)->state == "sealed")
-      dispatch.OnWork(digest.id, now);
+    if (FindDigest(store->db(), digest.id)->state == "sealed") dispatch.OnWork(digest.id, now);
     return status;
   }
   Digest Deliver(const std::string& date, const std::vector<TestPaper>& papers) {

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 
+#include "common/epoll_loop.h"
+#include "common/redis_client.h"
 #include "common/redis_keys.h"
 #include "scorer/limiter_script.h"
 #include "tests/support/redis_server.h"
@@ -107,7 +109,7 @@ class LimiterTest : public ::testing::Test {
   LimiterTest() : redis_(Connect()) { WaitReady(*redis_); }
 
   std::unique_ptr<Redis> Connect() {
-    return std::make_unique<Redis>(loop_, ParseRedisUrl(server_.url()).value());
+    return std::make_unique<RedisClient>(loop_, ParseRedisUrl(server_.url()).value());
   }
   void WaitReady(Redis& redis) {
     ASSERT_TRUE(loop_.RunUntil([&] { return redis.ready(); }, loop_.now() + kPatience));
@@ -163,7 +165,7 @@ class LimiterTest : public ::testing::Test {
   }
 
   RedisServer server_;
-  Loop loop_;
+  EpollLoop loop_;
   std::unique_ptr<Redis> redis_;
 };
 

@@ -1,5 +1,3 @@
-#include "common/loop.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -12,6 +10,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "common/epoll_loop.h"
 
 namespace paperboy {
 namespace {
@@ -55,7 +55,7 @@ class LoopTest : public testing::Test {
     EXPECT_FALSE(loop_.RunUntil([] { return false; }, loop_.now() + milliseconds(ms)));
   }
 
-  Loop loop_;
+  EpollLoop loop_;
 };
 
 TEST_F(LoopTest, TimersFireInOrderOfTimeThenOfMaking) {
@@ -131,7 +131,7 @@ TEST_F(LoopTest, PeriodicTimerSkipsWhatItMissed) {
 
 TEST_F(LoopTest, HandlerMayDestroyWhatItBelongsTo) {
   struct Owner {
-    explicit Owner(Loop& l) : loop(l) {
+    explicit Owner(EpollLoop& l) : loop(l) {
       timer = loop.Every(milliseconds(1), [this] { ++ticks; });
       pipe.Write();
       loop.Watch(pipe.reader(), EPOLLIN, [this](uint32_t) { on_ready(); });
@@ -140,7 +140,7 @@ TEST_F(LoopTest, HandlerMayDestroyWhatItBelongsTo) {
       loop.Cancel(timer);
       loop.Unwatch(pipe.reader());
     }
-    Loop& loop;
+    EpollLoop& loop;
     Pipe pipe;
     int ticks = 0;
     Loop::TimerId timer = 0;

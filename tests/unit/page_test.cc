@@ -37,7 +37,8 @@ class PageTest : public LedgerTest {
   }
 
   TempDir dir;
-  Publisher publisher{store->db(), dir.path()};
+  DiskFolder folder{dir.path()};
+  Publisher publisher{store->db(), folder};
 };
 
 TEST_F(PageTest, TheClassicLayoutByteForByte) {

@@ -1,5 +1,3 @@
-#include "common/redis.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -11,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "common/epoll_loop.h"
+#include "common/redis_client.h"
 #include "tests/support/redis_server.h"
 
 namespace paperboy {
@@ -125,9 +125,9 @@ class RedisTest : public testing::Test {
     return *answer;
   }
 
-  Loop loop_;
+  EpollLoop loop_;
   std::optional<RedisServer> server_;
-  std::optional<Redis> redis_;
+  std::optional<RedisClient> redis_;
 };
 
 TEST_F(RedisTest, ConnectsAndAnswersEveryKindOfReply) {

@@ -7,6 +7,9 @@
 #include <memory>
 #include <optional>
 
+#include "common/curl_client.h"
+#include "common/epoll_loop.h"
+#include "common/redis_client.h"
 #include "common/socket.h"
 #include "common/text.h"
 #include "common/wire.h"
@@ -26,7 +29,7 @@ constexpr char kPrompt[] = "Choose papers about owls.\n[PAPER LIST HERE]\n";
 // Plays the aggregator: hands out what a test says, and notes what comes back.
 class PlayedAggregator {
  public:
-  PlayedAggregator(Loop& loop, zmq::context_t& context)
+  PlayedAggregator(EpollLoop& loop, zmq::context_t& context)
       : loop_(loop), socket_(BindRouter(context, "tcp://127.0.0.1:*").value()) {
     loop_.WatchZmq(socket_, [this] { Receive(); });
   }
@@ -107,7 +110,7 @@ class PlayedAggregator {
     Send(reply);
   }
 
-  Loop& loop_;
+  EpollLoop& loop_;
   zmq::socket_t socket_;
   std::string peer_;
   uint64_t batches_ = 0;
@@ -132,8 +135,8 @@ class ScorerTest : public ::testing::Test {
       redis_.emplace(loop_, ParseRedisUrl(redis_server_->url()).value());
     }
     http_.emplace(loop_, settings_.concurrency);
-    link_.emplace(loop_, ConnectDealer(context_, settings_.aggregator).value(),
-                  settings_.aggregator);
+    dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator).value());
+    link_.emplace(loop_, *dealer_, settings_.aggregator);
     NewScorer();
     ASSERT_TRUE(Until([&] { return aggregator_.ready && scorer_->trouble().empty(); }));
   }
@@ -163,16 +166,17 @@ class ScorerTest : public ::testing::Test {
     return Until([&] { return aggregator_.ready->free_calls() == calls; });
   }
 
-  Loop loop_;
+  EpollLoop loop_;
   zmq::context_t context_;
   PlayedAggregator aggregator_;
   ScorerSettings settings_;
   std::optional<LlmServer> llm_;
   std::optional<RedisServer> redis_server_;
-  std::optional<Redis> redis_;
-  std::optional<HttpClient> http_;
+  std::optional<RedisClient> redis_;
+  std::optional<CurlClient> http_;
   prometheus::Registry registry_;
   ScorerMetrics metrics_{registry_};
+  std::optional<ZmqDealer> dealer_;
   std::optional<AggregatorLink> link_;
   std::optional<Scorer> scorer_;
 };

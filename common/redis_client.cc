@@ -1,4 +1,4 @@
-#include "common/redis.h"
+#include "common/redis_client.h"
 
 #include <hiredis/async.h>
 #include <openssl/sha.h>
@@ -70,7 +70,7 @@ Result<RedisReply> Convert(const redisReply& reply) {
 // hiredis's view of the loop. Outlives the context by as long as a handler on
 // the stack needs it.
 struct Adapter : std::enable_shared_from_this<Adapter> {
-  Adapter(Loop& l, redisAsyncContext* c) : loop(l), context(c), fd(c->c.fd) {
+  Adapter(EpollLoop& l, redisAsyncContext* c) : loop(l), context(c), fd(c->c.fd) {
     c->ev.data = this;
     c->ev.addRead = [](void* self) { static_cast<Adapter*>(self)->Change(EPOLLIN, 0); };
     c->ev.delRead = [](void* self) { static_cast<Adapter*>(self)->Change(0, EPOLLIN); };
@@ -107,7 +107,7 @@ struct Adapter : std::enable_shared_from_this<Adapter> {
     loop.Unwatch(fd);
   }
 
-  Loop& loop;
+  EpollLoop& loop;
   redisAsyncContext* context;
   const int fd;
   uint32_t watched = 0;
@@ -134,10 +134,11 @@ RedisScript::RedisScript(std::string source)
 
 // All user callbacks run from Deliver, never inside hiredis, so that they may
 // drop the connection or destroy this.
-struct Redis::Impl {
-  Impl(Redis& o, Loop& l, RedisUrl u) : owner(o), loop(l), url(std::move(u)), resolver(l) {
+struct RedisClient::Impl {
+  Impl(RedisClient& o, EpollLoop& l, RedisUrl u)
+      : owner(o), loop(l), url(std::move(u)), resolver(l) {
     ping_timer = loop.Every(kIdlePing, [this] {
-      if (owner.ready_ && pending.empty()) {
+      if (owner.ready() && pending.empty()) {
         Send({"PING"}, loop.now() + kGreetingTimeout, [](const Result<RedisReply>&) {});
       }
     });
@@ -218,7 +219,7 @@ struct Redis::Impl {
   }
 
   void Send(std::vector<std::string> args, MonotonicTime deadline, Callback done) {
-    if (adapter == nullptr) return Fail(std::move(done), owner.trouble_);
+    if (adapter == nullptr) return Fail(std::move(done), owner.trouble());
     if (pending.size() >= kMaxPending) {
       return Fail(std::move(done), std::to_string(kMaxPending) + " commands to " + Address() +
                                        " are waiting already");
@@ -299,13 +300,7 @@ struct Redis::Impl {
   }
 
   void SetReady(bool ready, const std::string& trouble) {
-    owner.trouble_ = trouble;
-    if (ready == owner.ready_) return;
-    owner.ready_ = ready;
-    Later([this, ready] {
-      const std::function<void(bool)> fn = owner.on_ready_change_;
-      if (fn) fn(ready);
-    });
+    if (owner.SetReady(ready, trouble)) Later([this] { owner.TellReady(); });
   }
 
   void Later(std::function<void()> fn) {
@@ -338,8 +333,8 @@ struct Redis::Impl {
     MonotonicTime at;
   };
 
-  Redis& owner;
-  Loop& loop;
+  RedisClient& owner;
+  EpollLoop& loop;
   const RedisUrl url;
   Resolver resolver;
   std::shared_ptr<Adapter> adapter;  // null while there is no connection
@@ -360,25 +355,25 @@ struct Redis::Impl {
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
 
-Redis::Redis(Loop& loop, RedisUrl url)
+RedisClient::RedisClient(EpollLoop& loop, RedisUrl url)
     : impl_(std::make_unique<Impl>(*this, loop, std::move(url))) {}
-Redis::~Redis() = default;
+RedisClient::~RedisClient() = default;
 
-void Redis::Command(std::vector<std::string> args, Milliseconds deadline, Callback done) {
-  if (!ready_) return impl_->Fail(std::move(done), trouble_);
+void RedisClient::Command(std::vector<std::string> args, Milliseconds deadline, Callback done) {
+  if (!ready()) return impl_->Fail(std::move(done), trouble());
   impl_->Send(std::move(args), impl_->loop.now() + deadline, std::move(done));
 }
 
-void Redis::Eval(const RedisScript& script, std::vector<std::string> keys,
-                 std::vector<std::string> args, Milliseconds deadline, Callback done) {
-  if (!ready_) return impl_->Fail(std::move(done), trouble_);
+void RedisClient::Eval(const RedisScript& script, std::vector<std::string> keys,
+                       std::vector<std::string> args, Milliseconds deadline, Callback done) {
+  if (!ready()) return impl_->Fail(std::move(done), trouble());
   std::vector<std::string> call = {"EVALSHA", script.sha1(), std::to_string(keys.size())};
   std::move(keys.begin(), keys.end(), std::back_inserter(call));
   std::move(args.begin(), args.end(), std::back_inserter(call));
   const MonotonicTime at = impl_->loop.now() + deadline;
   std::vector<std::string> again = call;
   impl_->Send(std::move(call), at,
-              [this, at, source = script.source_, again = std::move(again),
+              [this, at, source = script.source(), again = std::move(again),
                done = std::move(done)](Result<RedisReply> reply) mutable {
                 if (reply.ok() || !StartsWithWord(reply.error(), "NOSCRIPT")) {
                   return done(std::move(reply));

@@ -1,4 +1,4 @@
-#include "common/http_client.h"
+#include "common/curl_client.h"
 
 #include <curl/curl.h>
 #include <spdlog/spdlog.h>
@@ -159,8 +159,8 @@ std::string HttpResponse::Header(const std::string& name) const {
   return it == headers.rend() ? "" : it->second;
 }
 
-struct HttpClient::Impl {
-  Impl(Loop& l, size_t max)
+struct CurlClient::Impl {
+  Impl(EpollLoop& l, size_t max)
       : loop(l), max_connections(std::max<size_t>(max, 1)), ca_bundle(CaBundle()) {
     multi = curl_multi_init();
     curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, &Impl::OnSocket);
@@ -413,7 +413,7 @@ struct HttpClient::Impl {
     transfers.erase(it);
   }
 
-  Loop& loop;
+  EpollLoop& loop;
   const size_t max_connections;
   const std::string ca_bundle;
   CURLM* multi = nullptr;
@@ -426,14 +426,14 @@ struct HttpClient::Impl {
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
 
-HttpClient::HttpClient(Loop& loop, size_t max_connections)
+CurlClient::CurlClient(EpollLoop& loop, size_t max_connections)
     : impl_(std::make_unique<Impl>(loop, max_connections)) {}
-HttpClient::~HttpClient() = default;
+CurlClient::~CurlClient() = default;
 
-uint64_t HttpClient::Start(HttpRequest request, Callback done) {
+uint64_t CurlClient::Start(HttpRequest request, Callback done) {
   return impl_->Start(std::move(request), std::move(done));
 }
-void HttpClient::Cancel(uint64_t id) { impl_->Cancel(id); }
-size_t HttpClient::in_flight() const { return impl_->transfers.size(); }
+void CurlClient::Cancel(uint64_t id) { impl_->Cancel(id); }
+size_t CurlClient::in_flight() const { return impl_->transfers.size(); }
 
 }  // namespace paperboy

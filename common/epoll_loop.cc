@@ -1,4 +1,4 @@
-#include "common/loop.h"
+#include "common/epoll_loop.h"
 
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -41,25 +41,28 @@ uint64_t Pack(uint32_t generation, int fd) {
 
 }  // namespace
 
-Loop::Loop() : epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) { Require(epoll_fd_ >= 0, "epoll"); }
+EpollLoop::EpollLoop() : epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
+  Require(epoll_fd_ >= 0, "epoll");
+}
 
-Loop::~Loop() {
+EpollLoop::~EpollLoop() {
   if (signal_fd_ >= 0) ::close(signal_fd_);
   ::close(epoll_fd_);
 }
 
-MonotonicTime Loop::now() const { return std::chrono::steady_clock::now(); }
+MonotonicTime EpollLoop::now() const { return std::chrono::steady_clock::now(); }
 
-Loop::TimerId Loop::After(Milliseconds delay, std::function<void()> fn) {
+Loop::TimerId EpollLoop::After(Milliseconds delay, std::function<void()> fn) {
   return AddTimer(delay, Milliseconds{0}, std::move(fn));
 }
 
-Loop::TimerId Loop::Every(Milliseconds period, std::function<void()> fn) {
+Loop::TimerId EpollLoop::Every(Milliseconds period, std::function<void()> fn) {
   const Milliseconds at_least_one = std::max(period, Milliseconds{1});
   return AddTimer(at_least_one, at_least_one, std::move(fn));
 }
 
-Loop::TimerId Loop::AddTimer(Milliseconds delay, Milliseconds period, std::function<void()> fn) {
+Loop::TimerId EpollLoop::AddTimer(Milliseconds delay, Milliseconds period,
+                                  std::function<void()> fn) {
   const TimerId id = next_timer_++;
   const MonotonicTime at = now() + delay;
   timers_.emplace(std::pair(at, id), Timer{period, std::move(fn)});
@@ -67,18 +70,19 @@ Loop::TimerId Loop::AddTimer(Milliseconds delay, Milliseconds period, std::funct
   return id;
 }
 
-void Loop::Cancel(TimerId id) {
+void EpollLoop::Cancel(TimerId id) {
   const auto it = timer_at_.find(id);
   if (it == timer_at_.end()) return;
   timers_.erase({it->second, id});
   timer_at_.erase(it);
 }
 
-void Loop::Watch(int fd, uint32_t events, std::function<void(uint32_t)> fn) {
+void EpollLoop::Watch(int fd, uint32_t events, std::function<void(uint32_t)> fn) {
   Register(fd, events, std::make_shared<std::function<void(uint32_t)>>(std::move(fn)));
 }
 
-void Loop::Register(int fd, uint32_t events, std::shared_ptr<std::function<void(uint32_t)>> fn) {
+void EpollLoop::Register(int fd, uint32_t events,
+                         std::shared_ptr<std::function<void(uint32_t)>> fn) {
   const uint32_t generation = next_generation_++;
   epoll_event event{};
   event.events = events;
@@ -89,11 +93,11 @@ void Loop::Register(int fd, uint32_t events, std::shared_ptr<std::function<void(
   fds_[fd] = FdWatch{generation, std::move(fn)};
 }
 
-void Loop::Unwatch(int fd) {
+void EpollLoop::Unwatch(int fd) {
   if (fds_.erase(fd) > 0) ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
 }
 
-void Loop::WatchZmq(zmq::socket_ref socket, std::function<void()> fn) {
+void EpollLoop::WatchZmq(zmq::socket_ref socket, std::function<void()> fn) {
   UnwatchZmq(socket);
   const int fd = static_cast<int>(socket.get(zmq::sockopt::fd));
   Register(fd, EPOLLIN, nullptr);
@@ -101,7 +105,7 @@ void Loop::WatchZmq(zmq::socket_ref socket, std::function<void()> fn) {
   busy_ = true;
 }
 
-void Loop::UnwatchZmq(zmq::socket_ref socket) {
+void EpollLoop::UnwatchZmq(zmq::socket_ref socket) {
   const auto it = std::find_if(zmq_.begin(), zmq_.end(),
                                [&](const ZmqWatch& watch) { return watch.socket == socket; });
   if (it == zmq_.end()) return;
@@ -109,7 +113,7 @@ void Loop::UnwatchZmq(zmq::socket_ref socket) {
   zmq_.erase(it);
 }
 
-void Loop::OnStopSignal(std::function<void(int)> fn) {
+void EpollLoop::OnStopSignal(std::function<void(int)> fn) {
   ::signal(SIGPIPE, SIG_IGN);
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
@@ -126,11 +130,7 @@ void Loop::OnStopSignal(std::function<void(int)> fn) {
   });
 }
 
-void Loop::Run() {
-  RunUntil([] { return false; }, MonotonicTime::max());
-}
-
-bool Loop::RunUntil(const std::function<bool()>& done, MonotonicTime deadline) {
+bool EpollLoop::RunUntil(const std::function<bool()>& done, MonotonicTime deadline) {
   busy_ = true;  // the caller may have used a watched socket meanwhile
   for (;;) {
     if (done()) return true;
@@ -139,7 +139,7 @@ bool Loop::RunUntil(const std::function<bool()>& done, MonotonicTime deadline) {
   }
 }
 
-void Loop::Turn(MonotonicTime wake_by) {
+void EpollLoop::Turn(MonotonicTime wake_by) {
   bool called = RunFds(busy_ ? 0 : SleepMs(wake_by));
   called |= RunZmq();
   called |= RunTimers();
@@ -150,7 +150,7 @@ void Loop::Turn(MonotonicTime wake_by) {
   busy_ = called;
 }
 
-int Loop::SleepMs(MonotonicTime wake_by) const {
+int EpollLoop::SleepMs(MonotonicTime wake_by) const {
   if (!timers_.empty()) wake_by = std::min(wake_by, timers_.begin()->first.first);
   const MonotonicTime current = now();
   if (wake_by <= current) return 0;
@@ -159,7 +159,7 @@ int Loop::SleepMs(MonotonicTime wake_by) const {
   return static_cast<int>(std::chrono::ceil<Milliseconds>(wait).count());
 }
 
-bool Loop::RunFds(int timeout_ms) {
+bool EpollLoop::RunFds(int timeout_ms) {
   std::array<epoll_event, kEventsPerTurn> events;
   const int count = ::epoll_wait(epoll_fd_, events.data(), kEventsPerTurn, timeout_ms);
   Require(count >= 0 || errno == EINTR, "epoll_wait");
@@ -176,7 +176,7 @@ bool Loop::RunFds(int timeout_ms) {
   return called;
 }
 
-bool Loop::RunZmq() {
+bool EpollLoop::RunZmq() {
   bool called = false;
   const std::vector<ZmqWatch> watches = zmq_;  // handlers watch and unwatch
   for (const ZmqWatch& watch : watches) {
@@ -189,7 +189,7 @@ bool Loop::RunZmq() {
   return called;
 }
 
-bool Loop::RunTimers() {
+bool EpollLoop::RunTimers() {
   const MonotonicTime due = now();
   const TimerId made_later = next_timer_;
   bool called = false;
