@@ -51,6 +51,10 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   return published;
 }
 
+bool IsDone(const Digest& digest) {
+  return digest.state == "published" || digest.state == "withheld";
+}
+
 void SetRefused(wire::Refused* refused, const Error& error) {
   refused->set_kind(error.kind == ErrorKind::kConflict ? wire::REFUSAL_REPLACED
                                                        : wire::REFUSAL_INVALID);
@@ -125,7 +129,7 @@ void Aggregator::Turn() {
   if (Transact(now)) {
     SendAll();
     for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
-    if (reconcile_due_) Reconcile();
+    if (tick && reconcile_due_) Reconcile();
     PublishCompleted();
   }
   if (tick) Tell(now);
@@ -270,7 +274,7 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       if (!acknowledge(intake_.Seal(message.seal()))) return;
       const Digest digest = *FindDigest(db_, message.seal().digest());
       if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
-      if (digest.state == "published" || digest.state == "withheld") TellPublished(peer, digest.id);
+      if (IsDone(digest)) to_publish_.insert(digest.id);
       return;
     }
     case wire::FetcherMessage::kDay:
@@ -297,8 +301,8 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   for (const auto& category : opened->sealed) answer->add_sealed(category);
   Follow(peer, digest);
   if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
-  const bool done = digest.state == "published" || digest.state == "withheld";
-  if (done && open.source() != "file") TellPublished(peer, digest.id);
+  // What is published already is told when its files are known to be there.
+  if (IsDone(digest) && open.source() != "file") to_publish_.insert(digest.id);
 }
 
 void Aggregator::Follow(const std::string& peer, const Digest& digest) {
@@ -353,7 +357,7 @@ void Aggregator::TellProgress(const Instant& now) {
 
 // ---- publication ------------------------------------------------------------
 
-// Compares all of OUT with the ledger; tried again every turn until it works.
+// Compares all of OUT with the ledger; tried again every tick until it works.
 void Aggregator::Reconcile() {
   const auto written = publisher_.Reconcile();
   reconcile_due_ = !written.ok();
@@ -364,29 +368,39 @@ void Aggregator::Reconcile() {
 void Aggregator::PublishCompleted() {
   for (const DigestId id : std::vector<DigestId>(to_publish_.begin(), to_publish_.end())) {
     try {
-      const Digest before = *FindDigest(db_, id);
-      if (before.state == "complete") publisher_.Publish(id);
-      if (auto written = publisher_.Reconcile(id); !written) {
-        throw StorageError(written.error().message);
-      }
+      Publish(id);
       to_publish_.erase(id);
-      const Digest digest = *FindDigest(db_, id);
-      if (digest.state != "published" && digest.state != "withheld") continue;  // reopened
-      const auto funnel = CountFunnel(db_, id);
-      spdlog::info("{} {}: {}, {} of {} papers selected", digest.profile, digest.date, digest.state,
-                   funnel.selected(), funnel.scanned());
-      (digest.withhold ? withheld_ : published_).Increment();
-      for (const auto& follower : std::vector<Follower>(followers_)) {
-        if (follower.digest == id && follower.edition == digest.edition) {
-          TellPublished(follower.peer, id);
-        }
-      }
-      WriteHint(digest);
     } catch (const StorageError& e) {
       NoteTrouble(std::string("a digest cannot be published yet: ") + e.what());
     }
   }
   SendAll();
+}
+
+// Publishes a complete digest, and tells followers of one whose files are there.
+void Aggregator::Publish(DigestId id) {
+  const auto before = FindDigest(db_, id);
+  if (!before) return;  // what named it was not stored
+  const bool complete = before->state == "complete";
+  if (complete) publisher_.Publish(id);
+  if (auto written = publisher_.Reconcile(id); !written) {
+    throw StorageError(written.error().message);
+  }
+  const Digest digest = *FindDigest(db_, id);
+  if (!IsDone(digest)) return;  // reopened
+  if (complete) {
+    const auto funnel = CountFunnel(db_, id);
+    spdlog::info("{} {}: {}, {} of {} papers selected", digest.profile, digest.date, digest.state,
+                 funnel.selected(), funnel.scanned());
+    (digest.withhold ? withheld_ : published_).Increment();
+    WriteHint(digest);
+    reconcile_due_ = true;
+  }
+  for (const auto& follower : std::vector<Follower>(followers_)) {
+    if (follower.digest == id && follower.edition == digest.edition) {
+      TellPublished(follower.peer, id);
+    }
+  }
 }
 
 // The hint for fetchers; losing it costs them some bytes.

@@ -77,6 +77,7 @@ class Aggregator {
   void TellProgress(const Instant& now);
   void Reconcile();
   void PublishCompleted();
+  void Publish(DigestId id);
   void WriteHint(const Digest& digest);
   void NoteTrouble(const std::string& trouble);
   void Tell(const Instant& now);

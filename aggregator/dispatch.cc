@@ -15,8 +15,6 @@ constexpr int kCandidates = 512;
 // Parsed profiles that are kept; more revisions than that are parsed again.
 constexpr size_t kProfilesKept = 64;
 
-uint64_t BootOf(uint64_t lease) { return lease >> 32; }
-
 }  // namespace
 
 Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices)
@@ -26,6 +24,7 @@ void Dispatch::Reset(int64_t boot, const Instant& now) {
   boot_ = static_cast<uint64_t>(boot);
   next_lease_ = (boot_ << 32) + 1;
   hold_until_ = now.mono + kAdoptionTime;
+  orphans_until_ = now.mono + kSilence;
   without_scorer_since_ = now.mono;
   last_tick_.reset();
   scorers_.clear();
@@ -36,7 +35,7 @@ void Dispatch::Reset(int64_t boot, const Instant& now) {
   frames_.clear();
   completed_.clear();
   {
-    auto cursor = db_.Query("SELECT DISTINCT lease FROM work WHERE lease IS NOT NULL");
+    auto cursor = db_.Query("SELECT id FROM lease WHERE lost = 0");
     while (cursor.Next()) orphans_.insert(static_cast<uint64_t>(cursor.Int(0)));
   }
   for (const DigestId id : DigestsInState(db_, "sealed")) {
@@ -78,6 +77,7 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.voice = {ready.backend(), ready.model(), ready.temperature()};
   scorer.quota_key = ready.quota_key();
   scorer.leaving = ready.leaving();
+  scorer.last_ready = std::max<uint64_t>(scorer.last_ready, ready.number());
   scorer.heard = now.mono;
   scorer.unreachable_since.reset();
   Adopt(ready.boot(), ready, now);
@@ -86,7 +86,8 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   uint32_t unseen = 0;
   for (const uint64_t lease : scorer.leases) {
     if (holding.contains(lease)) continue;
-    if (lease <= ready.seen() || reconnected) {
+    const bool overdue = now.mono - leases_.at(lease).handed_out > kSilence;
+    if (lease <= ready.seen() || reconnected || overdue) {
       lost.push_back(lease);  // it was sent, and the scorer does not have it
     } else {
       ++unseen;  // on its way
@@ -104,12 +105,14 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
 }
 
 void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now) {
+  std::vector<uint64_t> unknown;
   for (const uint64_t id : ready.holding()) {
     if (leases_.contains(id)) continue;
     if (!orphans_.erase(id)) {
-      // Settled meanwhile, or given to somebody else after a silence: its
-      // result is welcome as long as the work is open. Of this boot and never
-      // handed out, it is made up.
+      // Settled meanwhile, given to somebody else after a silence, or of a ledger
+      // that was replaced: its result is welcome as long as the work is open. Of
+      // this boot and never handed out, it is made up.
+      unknown.push_back(id);
       if (BootOf(id) == boot_ && id >= next_lease_) {
         Refuse(ready.pod() + " claims lease " + std::to_string(id) +
                ", which was never handed out");
@@ -132,6 +135,9 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
     scorers_[boot].leases.insert(id);
     leases_[id] = std::move(lease);
   }
+  if (unknown.empty()) return;
+  auto& frame = frames_.emplace_back(ScorerFrame{scorers_[boot].peer, {}});
+  frame.reply.mutable_void_leases()->mutable_leases()->Add(unknown.begin(), unknown.end());
 }
 
 void Dispatch::OnUndelivered(const ScorerFrame& frame, const Instant& now) {
@@ -167,7 +173,7 @@ void Dispatch::OnTick(const Instant& now) {
     }
   }
   for (const auto& [boot, how] : gone) ScorerGone(boot, how);
-  if (now.mono >= hold_until_) FreeOrphans();
+  if (now.mono >= orphans_until_) FreeOrphans();
   if (!scorers_.empty()) {
     without_scorer_since_.reset();
   } else if (!without_scorer_since_) {
@@ -321,7 +327,6 @@ void Dispatch::AdvanceDirty(const Instant& now) {
 void Dispatch::HandOut(const Instant& now) {
   AdvanceDirty(now);
   if (now.mono < hold_until_) return;
-  FreeOrphans();
   std::vector<uint64_t> boots;
   for (const auto& [boot, scorer] : scorers_) boots.push_back(boot);
   for (bool progress = true; progress;) {
@@ -419,6 +424,7 @@ bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, 
   auto& message = *frame.reply.mutable_batch();
   const wire::Stage stage = batch[0].stage;
   message.set_digest(id);
+  message.set_heard(scorer.last_ready);
   message.set_stage(stage);
   message.set_backend(digest.voice->backend);
   message.set_model(digest.voice->model);
@@ -529,6 +535,7 @@ std::vector<ScorerFrame> Dispatch::Beats() const {
   for (const auto& [boot, scorer] : scorers_) {
     auto& beat = beats.emplace_back(ScorerFrame{scorer.peer, {}});
     beat.reply.mutable_beat()->set_boot(boot_);
+    beat.reply.mutable_beat()->set_heard(scorer.last_ready);
   }
   return beats;
 }

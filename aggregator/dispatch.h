@@ -45,7 +45,8 @@ inline constexpr std::chrono::seconds kProbeInterval{60};
 inline constexpr int kTransientFailuresBeforeBackoff = 3;
 inline constexpr std::chrono::seconds kMaxBackoff{60};
 // After a start nothing is handed out for this long, so that scorers can say
-// what they hold from before.
+// what they hold from before. What nobody has claimed goes back after kSilence:
+// its holder may have been busy connecting.
 inline constexpr std::chrono::milliseconds kAdoptionTime{2'000};
 // How long a peer may be unreachable before it counts as dead: reconnecting
 // takes up to 0.5 s, the next Ready comes within 1 s.
@@ -105,6 +106,7 @@ class Dispatch {
     std::string quota_key;
     uint32_t free_calls = 0;
     bool leaving = false;
+    uint64_t last_ready = 0;  // highest number of a Ready
     MonotonicTime heard;
     std::optional<MonotonicTime> unreachable_since;
     std::set<uint64_t> leases;
@@ -141,7 +143,9 @@ class Dispatch {
   void ActivateSealed();
   void ScorerGone(uint64_t boot, const std::string& how);
   void Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now);
-  bool BookCalls(const wire::Result& result, const std::string& asked_model, const Instant& now);
+  std::optional<Digest> DigestOf(const wire::Result& result);
+  bool BookCalls(const wire::Result& result, DigestId digest, const std::string& asked_model,
+                 const Instant& now);
   void BookPaper(const wire::PaperResult& paper, bool live, bool alone);
   void BookMiss(const wire::PaperResult& paper, bool alone);
   void NoteProvider(const wire::Result& result, const Lease& lease, bool new_call_answered,
@@ -173,6 +177,7 @@ class Dispatch {
   uint64_t boot_ = 0;
   uint64_t next_lease_ = 1;
   MonotonicTime hold_until_{};
+  MonotonicTime orphans_until_{};
   std::optional<MonotonicTime> without_scorer_since_;
   std::optional<MonotonicTime> last_tick_;
   std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot

@@ -18,7 +18,7 @@ void Dispatch::Refuse(const std::string& message) {
 void Dispatch::OnResult(const std::string& peer, const wire::Result& result, const Instant& now) {
   auto& ack = frames_.emplace_back(ScorerFrame{peer, {}});
   ack.reply.mutable_ack()->set_lease(result.lease());
-  const auto digest = FindDigest(db_, result.digest());
+  const auto digest = DigestOf(result);
   if (!digest) {
     return Refuse("a result for digest " + std::to_string(result.digest()) +
                   ", which is not in the ledger");
@@ -30,7 +30,7 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
   const std::string asked_model = known           ? lease->second.model
                                   : digest->voice ? digest->voice->model
                                                   : "";
-  const bool new_call_answered = BookCalls(result, asked_model, now);
+  const bool new_call_answered = BookCalls(result, digest->id, asked_model, now);
   for (const auto& paper : result.papers()) BookPaper(paper, live, alone);
   if (known) NoteProvider(result, lease->second, new_call_answered, now);
   const bool spent_unknown =
@@ -45,12 +45,26 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
   }
   orphans_.erase(result.lease());
   db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", number);
-  if (!spent_unknown) db_.Exec("DELETE FROM lease WHERE id = ?", number);
+  db_.Exec(
+      spent_unknown ? "UPDATE lease SET lost = 1 WHERE id = ?" : "DELETE FROM lease WHERE id = ?",
+      number);
+}
+
+// The digest that it was handed out for. After the ledger was replaced (deleted,
+// or restored from a backup) one that waits for the same work: what was paid for
+// is welcome as long as its key is open.
+std::optional<Digest> Dispatch::DigestOf(const wire::Result& result) {
+  if (auto digest = FindDigest(db_, result.digest())) return digest;
+  for (const auto& paper : result.papers()) {
+    auto cursor = db_.Query("SELECT digest FROM row WHERE work = ? LIMIT 1", Blob{paper.key()});
+    if (cursor.Next()) return FindDigest(db_, cursor.Int(0));
+  }
+  return std::nullopt;
 }
 
 // True when a call that the ledger did not know of was answered.
-bool Dispatch::BookCalls(const wire::Result& result, const std::string& asked_model,
-                         const Instant& now) {
+bool Dispatch::BookCalls(const wire::Result& result, DigestId digest,
+                         const std::string& asked_model, const Instant& now) {
   bool answered_anew = false;
   for (const auto& call : result.calls()) {
     auto price = prices_.Of(call.model());
@@ -68,8 +82,8 @@ bool Dispatch::BookCalls(const wire::Result& result, const std::string& asked_mo
       completion_cost = static_cast<int64_t>(call.completion_tokens()) * price->completion;
     }
     db_.Exec("INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-             call.id(), result.digest(), now.eastern_day, now.unix_seconds, call.model(),
-             call.outcome(), call.http_status(), !answered || call.tokens_reported(),
+             call.id(), digest, now.eastern_day, now.unix_seconds, call.model(), call.outcome(),
+             call.http_status(), !answered || call.tokens_reported(),
              static_cast<int64_t>(call.prompt_tokens()), static_cast<int64_t>(call.cached_tokens()),
              static_cast<int64_t>(call.completion_tokens()), prompt_cost, completion_cost,
              static_cast<int64_t>(call.latency_ms()));

@@ -50,10 +50,14 @@ void StoreProfile(Database& db, const wire::Profile& profile) {
 
 }  // namespace
 
+// The number carries the boot, so that none is given twice, even by a ledger that
+// was deleted or restored from a backup: a fetcher that opened another digest
+// under it would put its rows into this one.
 Digest Intake::Begin(const wire::OpenDigest& open) {
   db_.Exec(
-      "INSERT INTO digest(profile, date, edition, revision, source, remedial_from, remedial_to, "
-      "state) VALUES (?, ?, 1, ?, ?, ?, ?, 'open')",
+      "INSERT INTO digest(id, profile, date, edition, revision, source, remedial_from, "
+      "remedial_to, state) SELECT max(coalesce((SELECT max(id) FROM digest), 0) + 1, "
+      "CAST(value AS INTEGER) << 20), ?, ?, 1, ?, ?, ?, ?, 'open' FROM meta WHERE key = 'boot'",
       open.profile().name(), open.date(), open.profile().revision(), open.source(),
       open.remedial_from(), open.remedial_to());
   return *FindDigest(db_, open.profile().name(), open.date());

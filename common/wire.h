@@ -16,10 +16,16 @@ inline constexpr int64_t kMaxFrameBytes = 16 << 20;
 // Rows and papers per message.
 inline constexpr int kMaxRowsPerMessage = 200;
 
+// The start of the aggregator that gave a lease its number.
+inline constexpr uint64_t BootOf(uint64_t lease) { return lease >> 32; }
+
 // Heartbeats (see "Kubernetes" and "ZeroMQ" in ARCHITECTURE.md).
 inline constexpr std::chrono::milliseconds kBeat{1'000};  // each side, while connected
 inline constexpr std::chrono::milliseconds kSilence{
     8'000};  // a peer silent for that long is taken for dead
+// A scorer whose last Ready that was heard is older begins no call: its batches may
+// be somebody else's soon.
+inline constexpr std::chrono::milliseconds kHeardLately{kSilence - 2 * kBeat};
 inline constexpr std::chrono::milliseconds kReplyTimeout{
     5'000};  // a request unanswered is sent again
 

@@ -1,6 +1,7 @@
 #include "scorer/aggregator_link.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace {
 
 // Frames taken per turn, so that a flood cannot starve the timers.
 constexpr int kFramesPerTurn = 256;
+// Of those that say Ready and are not heard the oldest are forgotten.
+constexpr size_t kReadiesKept = 1'000;
 
 }  // namespace
 
@@ -58,8 +61,11 @@ void AggregatorLink::SayReady() {
   message.set_wire_major(kWireMajor);
   *message.mutable_ready() = handlers_.ready();
   message.mutable_ready()->set_seen(seen_);
+  message.mutable_ready()->set_number(next_ready_);
   for (const auto& [lease, kept] : results_) message.mutable_ready()->add_holding(lease);
-  dealer_.Send(message.SerializeAsString());
+  if (!dealer_.Send(message.SerializeAsString())) return;
+  unheard_[next_ready_++] = loop_.now();
+  if (unheard_.size() > kReadiesKept) unheard_.erase(unheard_.begin());
 }
 
 void AggregatorLink::Tick() {
@@ -102,23 +108,45 @@ void AggregatorLink::OnReply(const std::string& frame) {
   version_wait_ = Milliseconds(0);
   version_trouble_.clear();
   if (reply.has_beat()) {
+    OnHeard(reply.beat().heard());
     OnBeat(reply.beat().boot());
   } else if (reply.has_ack()) {
     if (results_.erase(reply.ack().lease()) > 0 && results_.empty()) {
       handlers_.on_all_acknowledged();
     }
+  } else if (reply.has_void_leases()) {
+    for (const uint64_t lease : reply.void_leases().leases()) handlers_.on_void(lease);
   } else if (reply.has_batch()) {
-    seen_ = std::max(seen_, reply.batch().lease());
-    handlers_.on_batch(std::move(*reply.mutable_batch()));
+    OnHeard(reply.batch().heard());
+    OnBatch(std::move(*reply.mutable_batch()));
   }
+}
+
+void AggregatorLink::OnHeard(uint64_t number) {
+  const auto said = unheard_.find(number);
+  if (said == unheard_.end()) return;
+  heard_of_ = said->second;
+  unheard_.erase(unheard_.begin(), std::next(said));
+}
+
+bool AggregatorLink::heard_lately() const {
+  return heard_of_ && loop_.now() - *heard_of_ <= kHeardLately;
+}
+
+// A batch that was overtaken, that comes twice, or that an earlier start of the
+// aggregator sent: Ready has said, or will, that it is not held here, and whoever
+// gets its papers next must be the only one to ask about them.
+void AggregatorLink::OnBatch(wire::Batch batch) {
+  if (batch.lease() <= seen_ || BootOf(batch.lease()) < boot_) return;
+  seen_ = batch.lease();
+  handlers_.on_batch(std::move(batch));
 }
 
 void AggregatorLink::OnBeat(uint64_t boot) {
   if (boot == boot_) return;
   if (boot_ != 0) {
     spdlog::info("the aggregator has started afresh; sending it {} results", results_.size());
-    // The upper half of a lease's number is the boot that gave it.
-    if (seen_ >> 32 != boot) seen_ = 0;
+    if (BootOf(seen_) != boot) seen_ = 0;
     Resend(/*all=*/true);
     ready_due_ = true;
   }

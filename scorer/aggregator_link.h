@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "common/link.h"
@@ -32,6 +33,8 @@ class AggregatorLink {
     // What to say as Ready, but for `seen` and the results in `holding`.
     std::function<wire::Ready()> ready;
     std::function<void(wire::Batch)> on_batch;
+    // A batch that it holds is not, or no longer, its own.
+    std::function<void(uint64_t lease)> on_void;
     // Every result is acknowledged; called once each time.
     std::function<void()> on_all_acknowledged;
   };
@@ -49,6 +52,9 @@ class AggregatorLink {
 
   // Results that wait to be acknowledged.
   size_t unacknowledged() const { return results_.size(); }
+  // Whether the aggregator has heard of this scorer lately, so that what it holds
+  // is surely still its own.
+  bool heard_lately() const;
   // Why the aggregator cannot be worked for, for people; empty while it is
   // heard of.
   std::string trouble() const;
@@ -61,7 +67,9 @@ class AggregatorLink {
 
   void Receive();
   void OnReply(const std::string& frame);
+  void OnBatch(wire::Batch batch);
   void OnBeat(uint64_t boot);
+  void OnHeard(uint64_t number);
   void OnRefused(const wire::Refused& refused);
   void OnOtherVersion(const std::string& message);
   void SayReady();
@@ -80,7 +88,10 @@ class AggregatorLink {
   bool announced_silence_ = false;
   uint64_t boot_ = 0;  // the aggregator's; 0: not known yet
   uint64_t seen_ = 0;
-  std::map<uint64_t, Kept> results_;  // by lease
+  std::map<uint64_t, MonotonicTime> unheard_;  // when each Ready was said, by number
+  uint64_t next_ready_ = 1;
+  std::optional<MonotonicTime> heard_of_;  // when the last one was said that was heard
+  std::map<uint64_t, Kept> results_;       // by lease
   Milliseconds version_wait_{0};
   MonotonicTime quiet_until_;
   std::string version_trouble_;

@@ -71,6 +71,8 @@ void Limiter::Cancel(Ticket ticket) {
   waiting_.erase(found);
   std::erase(queue_, ticket);
   if (far_ == ticket) far_ = 0;
+  // Nobody is left who would find that the trouble is over.
+  if (waiting_.empty()) SetTrouble("");
 }
 
 void Limiter::FollowDown(int64_t rpm, int64_t tpm) {

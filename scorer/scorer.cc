@@ -44,6 +44,7 @@ Scorer::~Scorer() { world_.loop.Cancel(tick_timer_); }
 void Scorer::Start() {
   world_.link.Start({.ready = [this] { return Ready(); },
                      .on_batch = [this](wire::Batch batch) { OnBatch(std::move(batch)); },
+                     .on_void = [this](uint64_t lease) { OnVoid(lease); },
                      .on_all_acknowledged = [this] { StopWhenDone(); }});
   tick_timer_ = world_.loop.Every(kBeat, [this] { Tick(); });
 }
@@ -120,6 +121,14 @@ void Scorer::ScoreByWords(const wire::Batch& batch) {
   for (wire::PaperResult& row : RowsByWords(batch)) *result.add_papers() = std::move(row);
   world_.metrics.OnPapers(static_cast<size_t>(result.papers_size()));
   world_.link.Deliver(result);
+}
+
+void Scorer::OnVoid(uint64_t lease) {
+  const auto job = jobs_.find(lease);
+  if (job == jobs_.end() || job->second.in_flight) return;
+  Model* model = job->second.model;
+  GiveBack(lease, ProviderFailure::AGAIN, "the aggregator does not know the lease");
+  if (model != nullptr) Admit(model);
 }
 
 // ---- before the call --------------------------------------------------------
@@ -205,6 +214,12 @@ void Scorer::AskLimiter(Job* job) {
 
 void Scorer::Send(uint64_t lease) {
   Job& job = jobs_.at(lease);
+  if (!world_.link.heard_lately()) {
+    // After a pause of this process, or of the link, somebody else may hold it.
+    Model* model = job.model;
+    GiveBack(lease, ProviderFailure::AGAIN, "the aggregator has not heard of the scorer lately");
+    return Admit(model);
+  }
   const MonotonicTime now = world_.loop.now();
   world_.metrics.OnLimiterWait(now - job.since);
   job.ticket = 0;

@@ -95,6 +95,7 @@ class Scorer {
   wire::Ready Ready() const;
   uint32_t FreeCalls() const;
   void OnBatch(wire::Batch batch);
+  void OnVoid(uint64_t lease);
   void Refuse(const wire::Batch& batch, wire::ProviderFailure::Kind kind,
               const std::string& message);
   wire::Result EmptyResult(const wire::Batch& batch) const;

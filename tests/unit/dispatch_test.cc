@@ -207,11 +207,81 @@ TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
   Ready(1, 1, {batches[0].lease()});
   PassAdoption();
   Ready(1, 1, {batches[0].lease()});
+  EXPECT_TRUE(HandOut().empty()) << "whoever holds the rest may be busy connecting";
+  Pass(kSilence - kAdoptionTime);
+  Ready(1, 1, {batches[0].lease()});
   const auto again = HandOut();
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].papers(0).id(), batches[1].papers(0).id());
   Answer(Scores(batches[0]));
   EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+}
+
+TEST_F(DispatchTest, ABatchThatNeverArrivesGoesBackAlthoughItsScorerLives) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  ASSERT_EQ(HandOut().size(), 1u);
+  Ready(1, 1);
+  EXPECT_TRUE(HandOut().empty()) << "it may be on its way";
+  for (int beat = 0; beat <= kSilence / kBeat; ++beat) {
+    Pass(kBeat);
+    Ready(1, 1);
+  }
+  EXPECT_EQ(HandOut().size(), 1u);
+  EXPECT_EQ(Count("SELECT max(deaths) FROM work"), 0);
+}
+
+TEST_F(DispatchTest, AScorerIsToldOfLeasesThatTheLedgerDoesNotKnow) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  Pass(kSilence + 1s);  // it fell silent, and its papers went back
+  Ready(1, 0, {batch.lease()}, batch.lease());
+  std::vector<uint64_t> told;
+  for (const auto& frame : dispatch.TakeFrames()) {
+    for (const uint64_t lease : frame.reply.void_leases().leases()) told.push_back(lease);
+  }
+  EXPECT_THAT(told, ElementsAre(batch.lease()));
+}
+
+TEST_F(DispatchTest, AfterTheLedgerWasReplacedAPaidAnswerIsWelcomeByItsKey) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  auto result = Scores(HandOut().at(0));
+  result.set_digest(result.digest() + 1'000);  // as another ledger numbered it
+  result.set_lease(result.lease() - (uint64_t{1} << 32));
+  Answer(result);
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+  EXPECT_EQ(Count("SELECT count(*) FROM call"), 1);
+  EXPECT_EQ(dispatch.refused_messages(), 0u);
+}
+
+TEST_F(DispatchTest, ALeaseWhoseCostNobodyKnowsIsSettledAlsoAfterARestart) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  dispatch.Reset(store->NextBoot(now.unix_seconds), now);
+  auto failed = Failure(batch, wire::ProviderFailure::TRANSIENT, "connection reset");
+  failed.add_calls()->set_id("call-1");  // no status: it may have been paid for
+  Answer(failed);
+  EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 0"), 0);
+  EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 1"), 1) << "the estimate stays spent";
+}
+
+TEST_F(DispatchTest, ADigestsNumberIsNeverGivenTwice) {
+  const Digest before = Open("2025-01-03");
+  // The ledger is deleted, and a new one starts a second later.
+  store = Store::InMemory();
+  store->NextBoot(now.unix_seconds + 1);
+  Planner new_planner(store->db(), 0.2);
+  Intake new_intake(store->db(), new_planner, prices);
+  const auto after = new_intake.Open(OpenMessage("2025-01-06"));
+  ASSERT_TRUE(after.ok());
+  EXPECT_GT(after->digest.id, before.id + 1'000);
 }
 
 TEST_F(DispatchTest, ADigestIsScoredByOneModel) {

@@ -308,6 +308,16 @@ TEST_F(LimiterTest, WithoutALimitCallsGoAtOnceAndLeaveNothingInRedis) {
   EXPECT_EQ(Command({"EXISTS", redis_keys::Limit(kQuota)})->integer, 0);
 }
 
+TEST_F(LimiterTest, TroubleIsForgottenWithTheLastCallThatWaits) {
+  Limiter limiter(loop_, *redis_, kQuota, {.rpm = 600}, 1);
+  const Limiter::Ticket ticket = limiter.Acquire(0, [] {});
+  server_.Kill();
+  ASSERT_TRUE(RunUntil([&] { return !limiter.trouble().empty(); }));
+  // With nobody left to ask Redis again, it must not stand for ever.
+  limiter.Cancel(ticket);
+  EXPECT_EQ(limiter.trouble(), "");
+}
+
 TEST_F(LimiterTest, APauseHoldsEverybodyElseToo) {
   for (const int64_t rpm : {0, 6'000}) {
     const LimiterSettings settings{.rpm = rpm, .horizon = 100ms};

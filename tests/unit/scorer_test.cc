@@ -49,6 +49,7 @@ class PlayedAggregator {
     wire::Batch& batch = *reply.mutable_batch();
     batch.set_lease((boot << 32) + ++batches_);
     batch.set_digest(7);
+    batch.set_heard(ready && !deaf ? ready->number() : 0);
     batch.set_stage(stage);
     batch.set_backend(backend);
     batch.set_model(backend == "openai" ? "m" : "lexical");
@@ -63,16 +64,20 @@ class PlayedAggregator {
       paper.add_authors("Ada Example");
     }
     Send(reply);
+    last_batch_ = reply;
     return batch.lease();
   }
+  void HandOutAgain() { Send(last_batch_); }
 
   void Beat() {
     wire::ScorerReply reply;
     reply.mutable_beat()->set_boot(boot);
+    if (!deaf) reply.mutable_beat()->set_heard(ready->number());
     Send(reply);
   }
 
   bool acknowledges = true;
+  bool deaf = false;  // what is said is not heard, or so it tells
   bool refuses_version = false;
   uint64_t boot = 1;
   std::optional<wire::Ready> ready;  // the last one
@@ -114,6 +119,7 @@ class PlayedAggregator {
   zmq::socket_t socket_;
   std::string peer_;
   uint64_t batches_ = 0;
+  wire::ScorerReply last_batch_;
 };
 
 class ScorerTest : public ::testing::Test {
@@ -180,6 +186,48 @@ class ScorerTest : public ::testing::Test {
   std::optional<AggregatorLink> link_;
   std::optional<Scorer> scorer_;
 };
+
+TEST_F(ScorerTest, ABatchThatComesTwiceIsWorkedOnOnce) {
+  StartProvider();
+  StartScorer();
+  const uint64_t lease = aggregator_.HandOut({"2504.00001"});
+  ResultOf(lease);
+  ASSERT_TRUE(Until([&] { return link_->unacknowledged() == 0; }));
+  aggregator_.HandOutAgain();
+  Score({"2504.00002"});  // it has been read by then
+  EXPECT_EQ(aggregator_.times[lease], 1);
+  EXPECT_EQ(llm_->account().calls, 2u);
+}
+
+TEST_F(ScorerTest, NoCallBeginsForALeaseThatTheAggregatorDoesNotKnow) {
+  StartProvider({.latency = 300ms});
+  settings_.concurrency = 4;
+  StartScorer();
+  // Until the model has answered once, the second batch waits for the first call.
+  aggregator_.HandOut({"2504.00001"});
+  const uint64_t waiting = aggregator_.HandOut({"2504.00002"});
+  ASSERT_TRUE(Until([&] { return llm_->account().in_flight == 1 && scorer_->batches() == 2; }));
+  wire::ScorerReply reply;
+  reply.mutable_void_leases()->add_leases(waiting);
+  aggregator_.Send(reply);
+  EXPECT_EQ(ResultOf(waiting).failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_TRUE(Until([&] { return scorer_->batches() == 0; }));
+  EXPECT_EQ(llm_->account().calls, 1u);
+}
+
+TEST_F(ScorerTest, NoCallBeginsWhileTheAggregatorDoesNotHearTheScorer) {
+  StartProvider();
+  StartScorer();
+  Score({"2504.00001"});
+  aggregator_.deaf = true;
+  ASSERT_FALSE(loop_.RunUntil([&] { return !link_->heard_lately(); }, loop_.now() + 1s));
+  ASSERT_TRUE(Until([&] { return !link_->heard_lately(); }));
+  const uint64_t late = aggregator_.HandOut({"2504.00002"});
+  EXPECT_EQ(ResultOf(late).failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_EQ(llm_->account().calls, 1u);
+  aggregator_.deaf = false;
+  EXPECT_EQ(Score({"2504.00003"}).papers(0).kind(), PaperResult::SCORE);
+}
 
 TEST_F(ScorerTest, ScoresABatch) {
   StartProvider(
