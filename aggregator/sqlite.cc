@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+
 #include "spdlog/spdlog.h"
 
 namespace paperboy {
@@ -98,6 +100,36 @@ void Database::Script(const std::string& sql) {
 }
 
 int64_t Database::Changes() const { return sqlite3_changes64(db_); }
+
+bool Database::InTransaction() const { return sqlite3_get_autocommit(db_) == 0; }
+
+std::string Database::Image() {
+  sqlite3_int64 size = 0;
+  unsigned char* bytes = sqlite3_serialize(db_, "main", &size, 0);
+  if (bytes == nullptr) return "";
+  std::string image(reinterpret_cast<char*>(bytes), static_cast<size_t>(size));
+  sqlite3_free(bytes);
+  return image;
+}
+
+void Database::Load(const std::string& image) {
+  auto* bytes = static_cast<unsigned char*>(sqlite3_malloc64(std::max<size_t>(image.size(), 1)));
+  if (bytes == nullptr) throw StorageError("out of memory");
+  std::copy(image.begin(), image.end(), bytes);
+  const auto size = static_cast<sqlite3_int64>(image.size());
+  if (sqlite3_deserialize(db_, "main", bytes, size, size,
+                          SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) !=
+      SQLITE_OK) {
+    Fail(db_, "loading an image");
+  }
+}
+
+void Database::SetCommitHook(std::function<bool()> may_commit) {
+  may_commit_ = std::move(may_commit);
+  sqlite3_commit_hook(
+      db_, [](void* hook) { return (*static_cast<std::function<bool()>*>(hook))() ? 0 : 1; },
+      &may_commit_);
+}
 
 Transaction::~Transaction() {
   if (done_) return;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -86,6 +87,16 @@ class Database {
   void Script(const std::string& sql);
   // Rows that the last Exec changed.
   int64_t Changes() const;
+  // Whether a transaction is open.
+  bool InTransaction() const;
+
+  // The whole database as bytes, and one in memory made of them (instead of what
+  // it held); for simulations and tests. An empty image is an empty database.
+  std::string Image();
+  void Load(const std::string& image);
+  // Asked before every commit; false makes it fail, as a full disk does. For
+  // simulations and tests.
+  void SetCommitHook(std::function<bool()> may_commit);
 
  private:
   template <class T>
@@ -106,6 +117,7 @@ class Database {
 
   sqlite3* db_ = nullptr;
   std::unordered_map<std::string_view, sqlite3_stmt*> statements_;
+  std::function<bool()> may_commit_;
 };
 
 // A transaction that is rolled back unless committed.

@@ -188,9 +188,10 @@ Result<std::unique_ptr<Store>> Store::OpenForReading(const std::string& data_dir
   return Invalid("the ledger in " + data_dir + " cannot be read: " + e.what());
 }
 
-std::unique_ptr<Store> Store::InMemory() {
+std::unique_ptr<Store> Store::InMemory(const std::string& image) {
   std::unique_ptr<Store> store(new Store);
   store->db_ = std::make_unique<Database>(":memory:", false);
+  if (!image.empty()) store->db_->Load(image);
   if (auto status = store->Migrate(); !status) throw StorageError(status.error().message);
   return store;
 }

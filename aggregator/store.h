@@ -22,8 +22,8 @@ class Store {
   static Result<std::unique_ptr<Store>> OpenForWriting(const std::string& data_dir);
   // Opens it beside the writer. kInvalid when there is none.
   static Result<std::unique_ptr<Store>> OpenForReading(const std::string& data_dir);
-  // In memory, for simulations and tests.
-  static std::unique_ptr<Store> InMemory();
+  // In memory, for simulations and tests; a new one, or from the image of one.
+  static std::unique_ptr<Store> InMemory(const std::string& image = "");
   ~Store();
 
   Database& db() { return *db_; }

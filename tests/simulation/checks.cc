@@ -1,0 +1,299 @@
+#include "tests/simulation/checks.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/text.h"
+#include "common/wire.h"
+
+namespace paperboy::sim {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+// A shorter silence makes nobody believe a peer dead.
+constexpr seconds kUnheardLongEnough{5};
+
+std::string UnitName(const wire::Batch& batch, const wire::BatchPaper& paper) {
+  return batch.prompt().substr(0, batch.prompt().find('\n')) +
+         (batch.stage() == wire::STAGE_TITLE ? "/title/" : "/abstract/") + paper.id();
+}
+
+// A page without what tells of time and money.
+std::string Timeless(const std::string& page) {
+  std::istringstream lines(page);
+  std::string line, kept;
+  while (std::getline(lines, line)) {
+    if (!line.starts_with("|") && !line.starts_with("> Results generated")) kept += line + "\n";
+  }
+  return kept;
+}
+
+// What of a status file two runs must agree in.
+json Gist(const std::string& status) {
+  const json all = json::parse(status);
+  json gist = {{"state", all["state"]}, {"mendable", all["mendable"]}, {"funnel", all["funnel"]}};
+  for (const auto& row : all["rows"]) {
+    json& kept = gist["rows"][row["id"].get<std::string>()];
+    for (const char* name : {"state", "why", "relevance", "novelty", "position", "version"}) {
+      if (row.contains(name)) kept[name] = row[name];
+    }
+  }
+  return gist;
+}
+
+bool AddsUp(const json& f) {
+  const auto n = [&](const char* name) { return f[name].get<int>(); };
+  return n("arxiv") == n("refused") + n("not_wanted") + n("seen_before") + n("scanned") &&
+         n("scanned") == n("author_gated") + n("title_dropped") + n("below_cutoff") +
+                             n("selected") + n("unscored");
+}
+
+bool IsVerdict(const wire::PaperResult& paper) {
+  return paper.kind() != wire::PaperResult::MISSING && paper.kind() != wire::PaperResult::REFUSED;
+}
+
+}  // namespace
+
+// ---- while it runs ----------------------------------------------------------
+
+void Witness::OnFrame(const std::string& from, const std::string& to, const std::string& service,
+                      const std::string& frame) {
+  if (service == kScorerService) {
+    if (to.starts_with("scorer")) return OnScorerReply(to, frame);
+    wire::ScorerMessage message;
+    if (message.ParseFromString(frame) && message.has_result()) {
+      results_[from][message.result().lease()] = message.result();
+    }
+    return;
+  }
+  if (to.starts_with("fetcher")) return OnFetcherReply(to, frame);
+  wire::FetcherMessage message;
+  if (message.ParseFromString(frame) && message.has_rows()) {
+    rows_[from][message.request()] = message.rows();
+  }
+}
+
+void Witness::OnScorerReply(const std::string& scorer, const std::string& frame) {
+  wire::ScorerReply reply;
+  reply.ParseFromString(frame);
+  if (reply.has_batch()) {
+    if (disk_.store->db().InTransaction()) world_.Violate("a batch leaves before its commit");
+    for (const auto& paper : reply.batch().papers()) {
+      unit_of_[paper.key()] = UnitName(reply.batch(), paper);
+    }
+  }
+  if (!reply.has_ack()) return;
+  const auto& results = results_[scorer];
+  if (const auto result = results.find(reply.ack().lease()); result != results.end()) {
+    CheckAcknowledged(result->second);
+  }
+}
+
+void Witness::CheckAcknowledged(const wire::Result& result) const {
+  Database& db = disk_.store->db();
+  if (db.InTransaction()) {
+    return world_.Violate("lease " + std::to_string(result.lease()) +
+                          " is acknowledged before its commit");
+  }
+  for (const auto& paper : result.papers()) {
+    if (!IsVerdict(paper)) continue;
+    auto cursor = db.Query("SELECT state FROM work WHERE key = ?", Blob{paper.key()});
+    // Of a ledger that is gone, and nobody asked for it yet in the one that is there.
+    if (!cursor.Next() || !FindDigest(db, result.digest())) continue;
+    const auto unit = unit_of_.find(paper.key());
+    const std::string name = unit == unit_of_.end() ? "?" : unit->second;
+    if (cursor.Text(0) == "open") {
+      return world_.Violate("an answer about " + name + " is acknowledged and not in the ledger");
+    }
+    model_.Recorded(name);
+  }
+}
+
+void Witness::OnFetcherReply(const std::string& fetcher, const std::string& frame) {
+  wire::FetcherReply reply;
+  reply.ParseFromString(frame);
+  if (reply.request() == 0 || reply.has_refused()) return;
+  if (disk_.store->db().InTransaction()) {
+    return world_.Violate("a fetcher is answered before the commit");
+  }
+  if (!reply.has_want()) return;
+  const auto& sent = rows_[fetcher];
+  if (const auto rows = sent.find(reply.request()); rows != sent.end()) CheckRows(rows->second);
+}
+
+void Witness::CheckRows(const wire::Rows& rows) const {
+  for (const auto& row : rows.rows()) {
+    const bool stored =
+        disk_.store->db()
+            .Query("SELECT 1 FROM row WHERE digest = ? AND paper = ?", rows.digest(), row.id())
+            .Next();
+    if (!stored) return world_.Violate("row " + row.id() + " is acknowledged and not stored");
+  }
+}
+
+void Witness::OnRedisWrite(const std::vector<std::string>& args) {
+  if (args[0] == "SET" && args[1].starts_with("paperboy:score:")) {
+    wire::CachedScore cached;
+    cached.ParseFromString(args[2]);
+    if (const auto unit = unit_of_.find(cached.paper().key()); unit != unit_of_.end()) {
+      model_.Cached(unit->second);
+    }
+  }
+  if (args[0] != "SADD" || !args[1].starts_with("paperboy:seen:" + disk_.store->id())) return;
+  Database& db = disk_.store->db();
+  const std::string profile = args[1].substr(args[1].rfind(':') + 1);
+  for (size_t i = 2; i < args.size(); ++i) {
+    const bool recorded = db.Query(
+                                "SELECT 1 FROM row JOIN digest ON digest.id = row.digest "
+                                "WHERE row.paper = ? AND digest.profile = ?",
+                                args[i], profile)
+                              .Next();
+    if (!recorded) {
+      return world_.Violate("paper " + args[i] + " is marked as seen and not in the ledger");
+    }
+  }
+}
+
+void Witness::OnScorerGone(const std::string& scorer, uint64_t life, bool killed) {
+  deaths_[{scorer, life}] = world_.now();
+  any_death_ |= killed;
+}
+
+void Witness::OnUnheard(const std::string& node, MonotonicTime from, MonotonicTime to) {
+  if (node.starts_with("scorer")) spans_.push_back({node, from, to});
+}
+
+// The calls that are under way belong to leases that the ledger may not know.
+void Witness::OnLedgerReplaced() {
+  ++ledgers_replaced_;
+  for (const Model::Call& call : model_.calls()) {
+    spans_.push_back({call.scorer, world_.now(), world_.now() + kUnheardLongEnough});
+  }
+}
+
+// ---- at the end -------------------------------------------------------------
+
+bool Witness::Hit(const Model::Call& call, const Model::Unit& unit, const Span& span) const {
+  const auto of_this = std::count_if(spans_.begin(), spans_.end(),
+                                     [&](const Span& s) { return s.node == span.node; });
+  if (span.node != call.scorer || (of_this < 2 && span.to - span.from < kUnheardLongEnough)) {
+    return false;
+  }
+  std::optional<MonotonicTime> safe = unit.recorded;
+  if (!RedisUnsure() && unit.cached) safe = safe ? std::min(*safe, *unit.cached) : unit.cached;
+  return call.sent <= span.to && (!safe || span.from <= *safe);
+}
+
+// Once; once more for each answer that lacked it; and for each fault that hit a
+// call holding it.
+uint64_t Witness::Allowed(const std::string& name) const {
+  uint64_t allowed = 1 + (RedisUnsure() ? ledgers_replaced_ : 0);
+  for (const Model::Call& call : model_.calls()) {
+    for (const Model::Unit& unit : call.units) {
+      if (unit.name != name) continue;
+      if (unit.lacking) ++allowed;
+      if (unit.lacking) continue;
+      for (const Span& span : spans_) allowed += Hit(call, unit, span);
+      const auto death = deaths_.find({call.scorer, call.life});
+      if (death == deaths_.end()) continue;
+      std::optional<MonotonicTime> safe = unit.recorded;
+      if (!RedisUnsure() && unit.cached) safe = safe ? std::min(*safe, *unit.cached) : unit.cached;
+      if (!safe || death->second <= *safe) ++allowed;
+    }
+  }
+  return allowed;
+}
+
+size_t Witness::repeats() const {
+  std::map<std::string, size_t> sent;
+  for (const Model::Call& call : model_.calls()) {
+    for (const Model::Unit& unit : call.units) ++sent[unit.name];
+  }
+  size_t repeats = 0;
+  for (const auto& [unit, times] : sent) repeats += times - 1;
+  return repeats;
+}
+
+void Witness::CheckSends() const {
+  std::map<std::string, uint64_t> sent;
+  for (const Model::Call& call : model_.calls()) {
+    for (const Model::Unit& unit : call.units) ++sent[unit.name];
+  }
+  for (const auto& [unit, times] : sent) {
+    if (times == 1) continue;
+    if (const uint64_t allowed = Allowed(unit); times > allowed) {
+      return world_.Violate(unit + " was sent " + std::to_string(times) + " times, " +
+                            std::to_string(allowed) + " explained");
+    }
+  }
+  if (model_.rejected() > 0) {
+    world_.Violate(std::to_string(model_.rejected()) + " calls were beyond the model's quota");
+  }
+}
+
+int64_t Witness::Count(const char* sql) const {
+  auto cursor = disk_.store->db().Query(sql);
+  return cursor.Next() ? cursor.Int(0) : 0;
+}
+
+void Witness::CheckLedger(const Scenario& scenario) const {
+  Database& db = disk_.store->db();
+  if (Count("SELECT count(*) FROM work WHERE lease IS NOT NULL") > 0 ||
+      Count("SELECT count(*) FROM lease WHERE lost = 0") > 0) {
+    return world_.Violate("a lease is left");
+  }
+  if (Count("SELECT count(*) FROM pragma_foreign_key_check") > 0) {
+    return world_.Violate("the ledger points at what it does not have");
+  }
+  for (const Day& day : scenario.days) {
+    for (const auto& profile : scenario.profiles) {
+      std::set<std::string> rows;
+      auto cursor = db.Query(
+          "SELECT paper FROM row JOIN digest ON digest.id = row.digest "
+          "WHERE profile = ? AND date = ?",
+          profile.name(), day.date);
+      while (cursor.Next()) rows.insert(cursor.Text(0));
+      if (rows != IdsOf(day)) {
+        return world_.Violate(profile.name() + " " + day.date + " has " +
+                              std::to_string(rows.size()) + " rows of " +
+                              std::to_string(IdsOf(day).size()));
+      }
+    }
+  }
+  const auto booked = static_cast<uint64_t>(
+      Count("SELECT coalesce(sum(prompt_tokens + completion_tokens), 0) FROM call"));
+  if (booked > model_.tokens_answered()) {
+    return world_.Violate("more tokens are booked than were used");
+  }
+  if (booked < model_.tokens_answered() && deaths_.empty() && ledgers_replaced_ == 0) {
+    world_.Violate(std::to_string(model_.tokens_answered() - booked) +
+                   " tokens were used and not booked");
+  }
+}
+
+void Witness::CheckFiles(const Files& files, const Files& expected) const {
+  if (files.size() != expected.size()) {
+    return world_.Violate(std::to_string(files.size()) + " files were published instead of " +
+                          std::to_string(expected.size()));
+  }
+  for (const auto& [path, want] : expected) {
+    const auto have = files.find(path);
+    if (have == files.end()) return world_.Violate(path + " is missing");
+    bool same = have->second == want;
+    if (path.ends_with(".md")) same = Timeless(have->second) == Timeless(want);
+    if (path.ends_with("-digest.json")) {
+      const json gist = Gist(have->second);
+      same = gist == Gist(want);
+      if (!AddsUp(gist["funnel"])) return world_.Violate(path + ": the funnel does not add up");
+      if (!same) {
+        return world_.Violate(path +
+                              " differs: " + json::diff(Gist(want), gist).dump().substr(0, 400));
+      }
+    }
+    if (!same) return world_.Violate(path + " is not that of an undisturbed run");
+  }
+}
+
+}  // namespace paperboy::sim

@@ -1,0 +1,75 @@
+// The model's provider: enforces its quota on the world's time, fails as told, and
+// keeps an account of who sent what, from which the bound on repeats follows.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/simulation/sim_http.h"
+#include "tests/support/llm_answer.h"
+#include "tests/support/quota.h"
+
+namespace paperboy::sim {
+
+class Model : public WebHost {
+ public:
+  static constexpr char kName[] = "model";
+
+  struct Settings {
+    Microseconds least{200'000}, most{2'000'000};  // latency
+    Quota::Limits quota;
+    // Probabilities, each for a call.
+    double lacks = 0;    // the answer lacks a paper
+    double fails = 0;    // 500
+    double resets = 0;   // no answer, the connection is reset
+    double refuses = 0;  // 429 with Retry-After
+    double hangs = 0;    // no answer at all
+  };
+
+  Model(World& world, Settings settings)
+      : world_(world), settings_(settings), quota_(settings.quota) {}
+
+  Answer OnRequest(Node& client, const HttpRequest& request) override;
+  // From now on every call is answered well.
+  void Behave() {
+    settings_.lacks = settings_.fails = settings_.resets = settings_.refuses = settings_.hangs = 0;
+  }
+
+  // What the model was asked about one paper.
+  struct Unit {
+    std::string name;      // "question/stage/id"
+    bool lacking = false;  // the answer left it out, or there was none
+    // Since when its answer is in the ledger; in the cache, or there was none.
+    std::optional<MonotonicTime> recorded, cached;
+  };
+  // One call of a scorer in one of its lives.
+  struct Call {
+    std::string scorer;
+    uint64_t life = 0;
+    MonotonicTime sent;
+    std::vector<Unit> units;
+    bool answered = false;  // with 200
+  };
+  const std::vector<Call>& calls() const { return calls_; }
+  // An answer about the unit is in the ledger; in the cache.
+  void Recorded(const std::string& unit);
+  void Cached(const std::string& unit);
+  uint64_t rejected() const { return rejected_; }
+  uint64_t tokens_answered() const { return tokens_answered_; }
+
+ private:
+  void Mark(const std::string& unit, std::optional<MonotonicTime> Unit::*place);
+
+  World& world_;
+  Settings settings_;
+  Quota quota_;
+  LlmScores scores_;
+  std::map<std::string, int> lacked_;  // by paper
+  std::vector<Call> calls_;
+  uint64_t rejected_ = 0;
+  uint64_t tokens_answered_ = 0;
+};
+
+}  // namespace paperboy::sim

@@ -1,0 +1,260 @@
+#include "tests/simulation/simulation.h"
+
+#include <httplib.h>
+
+#include <fstream>
+
+#include "tests/support/arxiv_xml.h"
+
+namespace paperboy::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr minutes kLongestRun{120};
+constexpr int kMostAttempts = 60;  // of one command
+constexpr char kArxivName[] = "arxiv";
+
+// arXiv's API over the papers of all days.
+class ArxivApi : public WebHost {
+ public:
+  ArxivApi(World& world, const std::vector<Day>& days) : world_(world), days_(days) {}
+
+  Answer OnRequest(Node&, const HttpRequest& request) override {
+    httplib::Params parameters;
+    httplib::detail::parse_query_text(request.url.substr(request.url.find('?') + 1), parameters);
+    const auto parameter = [&](const char* name) { return parameters.find(name)->second; };
+    const auto matches = ParseArxivQuery(parameter("search_query"));
+    ArxivPapers found;
+    for (const Day& day : days_) {
+      for (const ArxivPaper& paper : day.papers) {
+        if (matches(paper)) found.push_back(&paper);
+      }
+    }
+    AtomPage page;
+    page.query = parameter("search_query");
+    page.total = found.size();
+    page.start = std::stoul(parameter("start"));
+    page.per_page = std::stoul(parameter("max_results"));
+    page.now = std::chrono::floor<seconds>(world_.wall());
+    found.erase(found.begin(),
+                found.begin() + static_cast<ptrdiff_t>(std::min(page.start, found.size())));
+    return {world_.Between(milliseconds(20), milliseconds(200)),
+            HttpResponse{200, {{"content-type", "application/atom+xml"}}, AtomFeed(page, found)}};
+  }
+
+ private:
+  World& world_;
+  const std::vector<Day>& days_;
+};
+
+}  // namespace
+
+struct Simulation::Fetch {
+  size_t day;
+  std::unique_ptr<Node> node;
+  std::optional<int> exit;
+  bool changed_at_start = false;  // started with the changed profile
+  bool done = false;
+  int attempts = 0;
+};
+
+Simulation::Simulation(World& world, const Scenario& scenario, const TempDir& dir)
+    : world_(world),
+      scenario_(scenario),
+      dir_(dir),
+      net_(world),
+      redis_(world),
+      model_(world, scenario.model),
+      arxiv_(std::make_unique<ArxivApi>(world, scenario.days)),
+      around_{world, net_, redis_, {{Model::kName, &model_}, {kArxivName, arxiv_.get()}}},
+      witness_(world, model_, redis_, disk_) {
+  for (size_t d = 0; d < scenario.days.size(); ++d) {
+    std::ofstream(dir_.File(scenario.days[d].date)) << ArxivPaperLines(scenario.days[d].papers);
+  }
+  net_.SetTap([this](const auto& from, const auto& to, const auto& service, const auto& frame) {
+    witness_.OnFrame(from, to, service, frame);
+  });
+  redis_.SetTap([this](const auto& args) { witness_.OnRedisWrite(args); });
+}
+
+Simulation::~Simulation() = default;
+
+std::vector<wire::Profile> Simulation::Profiles() const {
+  return profile_changed_ ? scenario_.last_profiles() : scenario_.profiles;
+}
+
+FetcherSettings Simulation::SettingsFor(size_t day) const {
+  FetcherSettings settings;
+  settings.from = settings.to = *ParseDate(scenario_.days[day].date);
+  settings.source = scenario_.from_api ? SourceKind::kApi : SourceKind::kFile;
+  settings.file = dir_.File(scenario_.days[day].date);
+  settings.api_url = std::string("http://") + kArxivName + "/api/query";
+  settings.arxiv_interval = std::chrono::duration<double>(0.3);
+  settings.deadline = minutes(30);
+  return settings;
+}
+
+void Simulation::StartAll() {
+  aggregator_ = std::make_unique<Node>(
+      world_, "aggregator",
+      [this](Node& node) {
+        // A turn that was killed in the middle left nothing behind.
+        return StartAggregator(around_, disk_, prices_, node);
+      },
+      [this](bool) {
+        world_.After(calm_ ? milliseconds(100) : world_.Between(milliseconds(50), seconds(3)),
+                     [this] { aggregator_->Boot(); });
+      });
+  disk_.SetNode(aggregator_.get());
+  aggregator_->Boot();
+  for (size_t i = 0; i < scenario_.scorers; ++i) {
+    ScorerSettings settings = scenario_.scorer;
+    settings.pod = "scorer-" + std::to_string(i);
+    scorers_.push_back(nullptr);
+    scorers_.back() = std::make_unique<Node>(
+        world_, settings.pod,
+        [this, settings](Node& node) { return StartScorer(around_, settings, node); },
+        [this, i](bool killed) {
+          witness_.OnScorerGone(scorers_[i]->name(), scorers_[i]->life(), killed);
+          world_.After(calm_ ? milliseconds(100) : world_.Between(milliseconds(50), seconds(4)),
+                       [this, i] { scorers_[i]->Boot(); });
+        });
+    scorers_.back()->Boot();
+  }
+}
+
+void Simulation::AddFetch(size_t day, Microseconds at) {
+  auto added = std::make_unique<Fetch>();
+  Fetch* fetch = added.get();
+  fetch->day = day;
+  fetch->node = std::make_unique<Node>(
+      world_, "fetcher-" + std::to_string(fetches_.size()),
+      [this, fetch](Node& node) {
+        fetch->exit.reset();
+        fetch->changed_at_start = profile_changed_;
+        ++fetch->attempts;
+        return StartFetcher(around_, SettingsFor(fetch->day), Profiles(), &fetch->exit, node);
+      },
+      [this, fetch](bool killed) { OnFetchEnd(fetch, killed); });
+  fetches_.push_back(std::move(added));
+  world_.After(at, [fetch] { fetch->node->Boot(); });
+}
+
+void Simulation::OnFetchEnd(Fetch* fetch, bool killed) {
+  // Of two revisions that run at once the one that opens last is the newer one.
+  const bool replaced =
+      fetch->exit == kExitReplaced &&
+      std::any_of(fetches_.begin(), fetches_.end(), [&](const auto& other) {
+        return other->day == fetch->day && other->changed_at_start != fetch->changed_at_start;
+      });
+  if (!killed && (fetch->exit == kExitOk || replaced)) {
+    fetch->done = true;
+    return;
+  }
+  const bool may_run_again = killed || fetch->exit == kExitUnreachable ||
+                             fetch->exit == kExitWithheld || *fetch->exit >= 128;
+  if (!may_run_again) {
+    return world_.Violate(fetch->node->name() + " ended with " + std::to_string(*fetch->exit));
+  }
+  if (fetch->attempts >= kMostAttempts) {
+    return world_.Violate(fetch->node->name() + " ran " + std::to_string(kMostAttempts) +
+                          " times and never ended with 0");
+  }
+  world_.After(world_.Between(milliseconds(100), seconds(2)), [fetch] { fetch->node->Boot(); });
+}
+
+bool Simulation::AllFetched() const {
+  return std::all_of(fetches_.begin(), fetches_.end(),
+                     [](const auto& fetch) { return fetch->done; });
+}
+
+// Nobody is stopped, no work is out, and nothing waits to be published.
+bool Simulation::Idle() const {
+  Database& db = disk_.store->db();
+  for (const auto& scorer : scorers_) {
+    if (!scorer->up() || scorer->stopped()) return false;
+  }
+  return !db.Query("SELECT 1 FROM lease WHERE lost = 0 LIMIT 1").Next() &&
+         !db.Query("SELECT 1 FROM digest WHERE state IN ('open', 'sealed', 'complete') LIMIT 1")
+              .Next();
+}
+
+void Simulation::Run(bool faults) {
+  end_ = world_.now() + kLongestRun;
+  StartAll();
+  for (const Command& command : scenario_.commands) AddFetch(command.day, command.at);
+  if (scenario_.changed) {
+    world_.After(scenario_.changed_at, [this] {
+      world_.Tell("the first profile is changed");
+      profile_changed_ = true;
+    });
+  }
+  std::vector<std::unique_ptr<Node>> strangers;
+  if (faults) {
+    calm_ = false;
+    const auto nodes = [](const auto& list, const auto& get) {
+      std::vector<Node*> found;
+      for (const auto& item : list) found.push_back(get(item));
+      return found;
+    };
+    const Targets targets{
+        world_,
+        net_,
+        redis_,
+        disk_,
+        witness_,
+        *aggregator_,
+        [=, this] { return nodes(scorers_, [](const auto& node) { return node.get(); }); },
+        [=, this] { return nodes(fetches_, [](const auto& fetch) { return fetch->node.get(); }); },
+        scenario_.scorer.limits.limited(),
+        strangers};
+    if (scenario_.harsh_net) {
+      net_.SetMood({.least = Microseconds(50),
+                    .most = milliseconds(300),
+                    .lose = 0.02,
+                    .twice = 0.05,
+                    .reorder = true});
+    }
+    ScheduleFaults(targets);
+    world_.Run([] { return false; }, world_.now() + kTrouble);
+    EndFaults(targets);
+    calm_ = true;
+    model_.Behave();
+  }
+  FinalPass();
+  for (auto& node : strangers) node->Kill();
+}
+
+// Every command comes to its end; then each day is asked for once more, as a
+// person would who wants to be sure.
+void Simulation::FinalPass() {
+  if (!world_.Run([this] { return AllFetched(); }, end_)) {
+    return world_.Violate("a fetcher does not come to its end");
+  }
+  for (size_t day = 0; day < scenario_.days.size(); ++day) {
+    AddFetch(day, milliseconds(1));
+    if (!world_.Run([this] { return AllFetched(); }, end_)) {
+      return world_.Violate("a last fetcher does not come to its end");
+    }
+  }
+  if (!world_.Run([this] { return Idle(); }, std::min(end_, world_.now() + minutes(5)))) {
+    return world_.Violate("the ledger does not come to rest");
+  }
+  // Results that wait for an acknowledgement are sent every 3 s.
+  world_.Run([] { return false; }, world_.now() + seconds(5));
+  DeleteOut();
+}
+
+// OUT is derived: it comes back, byte for byte, with the next start.
+void Simulation::DeleteOut() {
+  const auto before = files();
+  disk_.out.Clear();
+  aggregator_->Kill();
+  world_.Run([] { return false; }, world_.now() + seconds(2));
+  if (files() != before) world_.Violate("OUT does not come back as it was");
+}
+
+}  // namespace paperboy::sim
