@@ -14,6 +14,10 @@ using std::chrono::seconds;
 
 // A shorter silence makes nobody believe a peer dead.
 constexpr seconds kUnheardLongEnough{5};
+// A view of the limiter is 50 ms old at most, a request is 60 ms on its way, Redis
+// is reached and answers within 10 ms; and as much again.
+constexpr std::chrono::milliseconds kNewsOfAPause{250};
+constexpr std::chrono::milliseconds kLastCallsWithoutRedis{250};
 
 std::string UnitName(const wire::Batch& batch, const wire::BatchPaper& paper) {
   return batch.prompt().substr(0, batch.prompt().find('\n')) +
@@ -156,6 +160,14 @@ void Witness::OnRedisWrite(const std::vector<std::string>& args) {
   }
 }
 
+// Without Redis no call begins; what had its last look before may be under way.
+void Witness::OnCall(const std::string& scorer) {
+  const auto out = redis_.out_since();
+  if (out && world_.now() - *out > kLastCallsWithoutRedis) {
+    world_.Violate(scorer + " calls the model without Redis");
+  }
+}
+
 void Witness::OnScorerGone(const std::string& scorer, uint64_t life, bool killed) {
   deaths_[{scorer, life}] = world_.now();
   any_death_ |= killed;
@@ -230,6 +242,19 @@ void Witness::CheckSends() const {
   }
   if (model_.rejected() > 0) {
     world_.Violate(std::to_string(model_.rejected()) + " calls were beyond the model's quota");
+  }
+}
+
+// A 429 anywhere stops everybody's next call.
+void Witness::CheckPauses() const {
+  if (RedisUnsure() || !spans_.empty() || !deaths_.empty()) return;  // the news may be lost
+  for (const Model::Call& told : model_.calls()) {
+    if (!told.told_to_wait) continue;
+    for (const Model::Call& call : model_.calls()) {
+      if (call.sent > told.sent + kNewsOfAPause && call.sent < told.sent + Model::kRetryAfter) {
+        return world_.Violate(call.scorer + " calls the model while everybody waits");
+      }
+    }
   }
 }
 

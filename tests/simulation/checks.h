@@ -22,6 +22,7 @@ class Witness {
       : world_(world), model_(model), redis_(redis), disk_(disk) {}
 
   // ---- while it runs
+  void OnCall(const std::string& scorer);
   void OnFrame(const std::string& from, const std::string& to, const std::string& service,
                const std::string& frame);
   void OnRedisWrite(const std::vector<std::string>& args);
@@ -33,6 +34,7 @@ class Witness {
 
   // ---- at the end; `expected` is what an undisturbed run published
   void CheckSends() const;
+  void CheckPauses() const;
   void CheckLedger(const Scenario& scenario) const;
   void CheckFiles(const Files& files, const Files& expected) const;
 

@@ -33,6 +33,7 @@ std::string RunSeed(uint64_t seed, bool tell, Tally* tally) {
     simulation.witness().CheckFiles(simulation.files(), undisturbed.files());
     simulation.witness().CheckLedger(scenario);
     simulation.witness().CheckSends();
+    simulation.witness().CheckPauses();
   }
   tally->events += world.events();
   tally->seconds += world.seconds();

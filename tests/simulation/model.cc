@@ -25,6 +25,7 @@ HttpResponse ErrorResponse(int status, const std::string& code) {
 }  // namespace
 
 Model::Answer Model::OnRequest(Node& client, const HttpRequest& request) {
+  tap_(client.name());
   const Json body = Json::parse(request.body);
   const std::string prompt = body["messages"][0]["content"];
   const auto papers = PapersIn(prompt);
@@ -58,6 +59,17 @@ Model::Answer Model::OnRequest(Node& client, const HttpRequest& request) {
     answer.after = std::chrono::milliseconds(5);
     return answer;
   }
+  const bool kills = !titles && std::any_of(papers.begin(), papers.end(), [&](const auto& paper) {
+    return paper.id == settings_.poison;
+  });
+  if (kills) {
+    answer.never = true;
+    client.Post(world_.now() + answer.after, [this, &client] {
+      world_.Tell("the answer kills " + client.name());
+      client.Kill();
+    });
+    return answer;
+  }
   const double draw = static_cast<double>(world_.Below(1'000'000)) / 1e6;
   double bound = settings_.fails;
   if (draw < bound) {
@@ -77,7 +89,8 @@ Model::Answer Model::OnRequest(Node& client, const HttpRequest& request) {
   if (draw < (bound += settings_.refuses)) {
     failed("429 with Retry-After");
     HttpResponse response = ErrorResponse(429, "rate_limit_exceeded");
-    response.headers.emplace_back("retry-after", "2");
+    call.told_to_wait = true;
+    response.headers.emplace_back("retry-after", std::to_string(kRetryAfter.count()));
     answer.after = std::chrono::milliseconds(5);
     answer.response = response;
     return answer;

@@ -26,6 +26,7 @@ class Model : public WebHost {
     double resets = 0;   // no answer, the connection is reset
     double refuses = 0;  // 429 with Retry-After
     double hangs = 0;    // no answer at all
+    std::string poison;  // whoever gets an answer about this paper's abstract dies of it
   };
 
   Model(World& world, Settings settings)
@@ -50,12 +51,16 @@ class Model : public WebHost {
     uint64_t life = 0;
     MonotonicTime sent;
     std::vector<Unit> units;
-    bool answered = false;  // with 200
+    bool answered = false;      // with 200
+    bool told_to_wait = false;  // 429 with Retry-After
   };
   const std::vector<Call>& calls() const { return calls_; }
+  // Told of every call, by whom.
+  void SetTap(std::function<void(const std::string& scorer)> tap) { tap_ = std::move(tap); }
   // An answer about the unit is in the ledger; in the cache.
   void Recorded(const std::string& unit);
   void Cached(const std::string& unit);
+  static constexpr std::chrono::seconds kRetryAfter{2};
   uint64_t rejected() const { return rejected_; }
   uint64_t tokens_answered() const { return tokens_answered_; }
 
@@ -65,6 +70,7 @@ class Model : public WebHost {
   World& world_;
   Settings settings_;
   Quota quota_;
+  std::function<void(const std::string&)> tap_;
   LlmScores scores_;
   std::map<std::string, int> lacked_;  // by paper
   std::vector<Call> calls_;

@@ -9,6 +9,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr size_t kManyPapers = 10;
 const char* const kDates[] = {"2026-09-14", "2026-09-15", "2026-09-16"};
 
 void Revise(wire::Profile* profile) {
@@ -113,6 +114,13 @@ Scenario DrawScenario(World& world) {
   if (world.Chance(0.2)) s.model.refuses = 0.05;
   if (world.Chance(0.1)) s.model.hangs = 0.05;
   s.harsh_net = world.Chance(0.3);
+  // One paper of many, so that the page is published without it.
+  const auto& papers = s.days.front().papers;
+  const bool titles = std::any_of(s.profiles.begin(), s.profiles.end(),
+                                  [](const auto& profile) { return profile.title_stage(); });
+  if (world.Chance(0.05) && papers.size() >= kManyPapers && !titles) {
+    s.model.poison = papers[world.Below(papers.size())].id;
+  }
   return s;
 }
 
@@ -123,7 +131,7 @@ Scenario Undisturbed(Scenario s) {
   s.scorers = 2;
   s.scorer.concurrency = 8;
   s.scorer.limits = {};
-  s.model = {};
+  s.model = {.poison = s.model.poison};
   s.model.least = s.model.most = milliseconds(1);
   s.harsh_net = false;
   return s;

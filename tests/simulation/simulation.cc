@@ -77,6 +77,7 @@ Simulation::Simulation(World& world, const Scenario& scenario, const TempDir& di
   net_.SetTap([this](const auto& from, const auto& to, const auto& service, const auto& frame) {
     witness_.OnFrame(from, to, service, frame);
   });
+  model_.SetTap([this](const std::string& scorer) { witness_.OnCall(scorer); });
   redis_.SetTap([this](const auto& args) { witness_.OnRedisWrite(args); });
 }
 
