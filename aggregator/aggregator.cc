@@ -281,10 +281,24 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
         reconcile_due_ = true;
       }
       return;
+    case wire::FetcherMessage::kRetry:
+      return AnswerAmended(RetryDate(db_, planner_, message.retry().date()), reply, now);
+    case wire::FetcherMessage::kRedo:
+      return AnswerAmended(RedoDate(db_, planner_, message.redo().date()), reply, now);
+    case wire::FetcherMessage::kPrune:
+      return AnswerAmended(PruneTexts(db_, message.prune()), reply, now);
     default:
       CountBadFrame("fetcher");
       SetRefused(reply->mutable_refused(), Invalid("a message without a body that is known"));
   }
+}
+
+void Aggregator::AnswerAmended(const Result<Amended>& amended, wire::FetcherReply* reply,
+                               const Instant& now) {
+  if (!amended) return SetRefused(reply->mutable_refused(), amended.error());
+  *reply->mutable_done() = (*amended).done;
+  for (const DigestId id : (*amended).sealed) dispatch_.OnWork(id, now);
+  for (const auto& line : (*amended).done.lines()) spdlog::info("by command: {}", line);
 }
 
 void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& open,
