@@ -10,7 +10,9 @@
 #include <sstream>
 
 #include "aggregator/dispatch.h"
+#include "aggregator/publish.h"
 #include "aggregator/schema.h"
+#include "aggregator/verify.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy {
@@ -183,6 +185,11 @@ TEST_P(MigrationTest, BringsTheLedgerUpToDateAndItGoesOn) {
   EXPECT_EQ(SchemaVersionOf(db), SchemaVersion());
   EXPECT_FALSE(db.Query("PRAGMA foreign_key_check").Next());
   EXPECT_EQ((*opened)->id(), "c579ecc0bb6e8556");
+  Publisher publisher(db, dir_.File("out"));
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  const auto report = Verify(db, dir_.File("out"));
+  EXPECT_THAT(report.problems, testing::IsEmpty());
+  EXPECT_EQ(report.digests, 2u);
   // A scorer comes, and what was sealed is completed.
   const Prices prices = Prices::Bundled();
   Planner planner(db, 0.2);
@@ -217,7 +224,11 @@ TEST_P(MigrationTest, BringsTheLedgerUpToDateAndItGoesOn) {
   }
   dispatch.HandOut(now);
   EXPECT_EQ(papers, 6) << "batches that were out go out again";
-  EXPECT_EQ(FindDigest(db, "test", "2025-01-07")->state, "complete");
+  const Digest completed = *FindDigest(db, "test", "2025-01-07");
+  ASSERT_EQ(completed.state, "complete");
+  publisher.Publish(completed.id);
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  EXPECT_THAT(Verify(db, dir_.File("out")).problems, testing::IsEmpty());
 }
 
 INSTANTIATE_TEST_SUITE_P(Versions, MigrationTest, testing::Values(1));
