@@ -67,7 +67,7 @@ class Aggregator {
   void HandleOpen(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply,
                   const Instant& now);
   void OnScorerFrame(const Frame& frame, const Instant& now);
-  void CountBadFrame(const std::string& from);
+  void CountBadFrame(const std::string& what);
   void Follow(const std::string& peer, const Digest& digest);
   void TellPublished(const std::string& peer, DigestId digest);
   void TellProgress(const Instant& now);
