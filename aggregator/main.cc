@@ -1,4 +1,6 @@
 // paperboy-aggregator: parses, constructs, runs.
+#include <google/protobuf/stubs/logging.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -64,6 +66,8 @@ Result<Prices> ReadPrices(const std::string& path) {
 
 int Serve(const Options& options) {
   SetUpLogging("aggregator", options.String("log-level"), options.String("log-format"));
+  // It would log a line for each frame that is no message; those are counted.
+  google::protobuf::SetLogHandler(nullptr);
   auto redis_url = ParseRedisUrl(options.String("redis"));
   if (!redis_url) return Fail(redis_url.error().message);
   auto prices = ReadPrices(options.String("prices"));
