@@ -209,7 +209,8 @@ void Aggregator::CountBadFrame(const std::string& what) {
 
 void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
   wire::ScorerMessage message;
-  if (!message.ParseFromString(frame.body)) return CountBadFrame("a frame from a scorer that is no message");
+  if (!message.ParseFromString(frame.body))
+    return CountBadFrame("a frame from a scorer that is no message");
   if (message.wire_major() != kWireMajor) {
     CountBadFrame("a scorer of another version of the wire");
     wire::ScorerReply reply;
@@ -231,7 +232,8 @@ void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
 
 void Aggregator::OnFetcherFrame(const Frame& frame, const Instant& now) {
   wire::FetcherMessage message;
-  if (!message.ParseFromString(frame.body)) return CountBadFrame("a frame from a fetcher that is no message");
+  if (!message.ParseFromString(frame.body))
+    return CountBadFrame("a frame from a fetcher that is no message");
   wire::FetcherReply reply;
   reply.set_wire_major(kWireMajor);
   reply.set_request(message.request());
@@ -437,7 +439,7 @@ void Aggregator::UpdateMetrics() {
   refused_.Increment(static_cast<double>(dispatch_.refused_messages() - refused_counted_));
   refused_counted_ = dispatch_.refused_messages();
   auto cursor = db_.Query(
-      "SELECT count(DISTINCT row.work) FROM digest JOIN row ON row.digest = digest.id "
+      "SELECT count(DISTINCT row.work) FROM digest CROSS JOIN row ON row.digest = digest.id "
       "JOIN work ON work.key = row.work WHERE digest.state = 'sealed' AND row.state IS NULL "
       "AND work.state = 'open'");
   if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));

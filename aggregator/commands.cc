@@ -116,36 +116,41 @@ int RunRestore(const Options& options, const Words& words) {
   return kOk;
 }
 
-Result<wire::Done> Ask(const Options& options, const wire::FetcherMessage& message) {
+Result<std::unique_ptr<OperatorLink>> Connect(const Options& options) {
   auto endpoint = EndpointToConnect(options.String("bind-fetchers"));
   if (!endpoint) return endpoint.error();
-  return AskAggregator(*endpoint, message);
+  return OperatorLink::Connect(*endpoint);
 }
 
-int PrintDone(const Result<wire::Done>& done) {
+int AskAndPrint(const Options& options, const wire::FetcherMessage& message) {
+  auto link = Connect(options);
+  if (!link) return Fail(link.error());
+  const auto done = (*link)->Ask(message);
   if (!done) return Fail(done.error());
-  for (const auto& line : done.value().lines()) std::cout << line << "\n";
+  for (const auto& line : (*done).lines()) std::cout << line << "\n";
   return kOk;
 }
 
 int RunRetry(const Options& options, const Words& words) {
   wire::FetcherMessage message;
   message.mutable_retry()->set_date(words[0]);
-  return PrintDone(Ask(options, message));
+  return AskAndPrint(options, message);
 }
 
 int RunRedo(const Options& options, const Words& words) {
   wire::FetcherMessage message;
   message.mutable_redo()->set_date(words[0]);
-  return PrintDone(Ask(options, message));
+  return AskAndPrint(options, message);
 }
 
 int RunPrune(const Options& options, const Words& words) {
+  auto link = Connect(options);
+  if (!link) return Fail(link.error());
   wire::FetcherMessage message;
   message.mutable_prune()->set_before(words[0]);
   uint64_t papers = 0;
   for (;;) {
-    const auto done = Ask(options, message);
+    const auto done = (*link)->Ask(message);
     if (!done) return Fail(done.error());
     papers += (*done).papers();
     if ((*done).next().empty()) break;

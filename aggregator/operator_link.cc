@@ -2,7 +2,6 @@
 
 #include <array>
 #include <random>
-#include <zmq.hpp>
 
 #include "common/socket.h"
 #include "common/wire.h"
@@ -37,28 +36,33 @@ Result<std::string> EndpointToConnect(const std::string& bound) {
   return endpoint;
 }
 
-Result<wire::Done> AskAggregator(const std::string& endpoint, wire::FetcherMessage message,
-                                 std::chrono::milliseconds patience) {
-  zmq::context_t context;
-  auto socket = ConnectDealer(context, endpoint);
+Result<std::unique_ptr<OperatorLink>> OperatorLink::Connect(const std::string& endpoint) {
+  std::unique_ptr<OperatorLink> link(new OperatorLink(endpoint));
+  auto socket = ConnectDealer(link->context_, endpoint);
   if (!socket) return socket.error();
+  link->socket_ = std::move(socket).value();
+  return link;
+}
+
+Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
+                                     std::chrono::milliseconds patience) {
   message.set_wire_major(kWireMajor);
   message.set_request(std::random_device()() | 1U);
   const std::string frame = message.SerializeAsString();
   const auto deadline = Clock::now() + patience;
   for (auto send_at = Clock::now(); Clock::now() < deadline;) {
-    if (Clock::now() >= send_at && Send(*socket, frame)) send_at = Clock::now() + kReplyTimeout;
-    zmq::pollitem_t item{socket->handle(), 0, ZMQ_POLLIN, 0};
+    if (Clock::now() >= send_at && Send(socket_, frame)) send_at = Clock::now() + kReplyTimeout;
+    zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
     zmq::poll(&item, 1, kLook);
     std::string body;
     wire::FetcherReply reply;
-    if (!Receive(*socket, &body) || !reply.ParseFromString(body)) continue;
+    if (!Receive(socket_, &body) || !reply.ParseFromString(body)) continue;
     if (reply.request() != message.request() || Retryable(reply)) continue;
     if (reply.has_done()) return reply.done();
     return Invalid(reply.has_refused() ? reply.refused().message()
                                        : "the aggregator answered with something else");
   }
-  return Unavailable("nobody answered at " + endpoint + " within " +
+  return Unavailable("nobody answered at " + endpoint_ + " within " +
                      std::to_string(patience.count() / 1000) +
                      " s: this command goes to the running aggregator; start it (with the same "
                      "--bind-fetchers), or look at its log");

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
+#include <zmq.hpp>
 
 #include "common/result.h"
 #include "proto/paperboy.pb.h"
@@ -17,9 +19,22 @@ inline constexpr std::chrono::seconds kAnswerTime{10};
 // tcp://127.0.0.1:5555. kInvalid when the port is not fixed.
 Result<std::string> EndpointToConnect(const std::string& bound);
 
-// Sends `message` until it is answered; blocks. kUnavailable: nobody answered in
-// `patience`. kInvalid: refused.
-Result<wire::Done> AskAggregator(const std::string& endpoint, wire::FetcherMessage message,
-                                 std::chrono::milliseconds patience = kAnswerTime);
+class OperatorLink {
+ public:
+  // kInvalid: no endpoint. Whether anybody is there shows when it is asked.
+  static Result<std::unique_ptr<OperatorLink>> Connect(const std::string& endpoint);
+
+  // Sends `message` until it is answered; blocks. kUnavailable: nobody answered in
+  // `patience`. kInvalid: refused.
+  Result<wire::Done> Ask(wire::FetcherMessage message,
+                         std::chrono::milliseconds patience = kAnswerTime);
+
+ private:
+  explicit OperatorLink(std::string endpoint) : endpoint_(std::move(endpoint)) {}
+
+  const std::string endpoint_;
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+};
 
 }  // namespace paperboy

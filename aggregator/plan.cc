@@ -68,7 +68,7 @@ bool Planner::ListsAreIn(const Digest& digest, const wire::Profile& profile) {
 std::string Planner::OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
                                  bool replacement) {
   auto cursor = db_.Query(
-      "SELECT min(digest.date) FROM row JOIN digest ON digest.id = row.digest "
+      "SELECT min(digest.date) FROM row CROSS JOIN digest ON digest.id = row.digest "
       "WHERE row.paper = ? AND digest.profile = ? AND digest.date < ? AND digest.state <> 'open' "
       "AND row.state IS NOT 'refused' AND row.state IS NOT 'not_wanted' AND row.version >= ?",
       paper, digest.profile, digest.date, replacement ? version : 0);
@@ -132,12 +132,12 @@ void Planner::ReplanLater(const Digest& digest) {
   std::vector<DigestId> later;
   {
     auto cursor = db_.Query(
-        "SELECT d.id, d.date FROM row mine JOIN row theirs ON theirs.paper = mine.paper "
-        "JOIN digest d ON d.id = theirs.digest WHERE mine.digest = ?1 AND d.profile = ?2 "
+        "SELECT d.id, d.date FROM row mine CROSS JOIN row theirs ON theirs.paper = mine.paper "
+        "CROSS JOIN digest d ON d.id = theirs.digest WHERE mine.digest = ?1 AND d.profile = ?2 "
         "AND d.date > ?3 AND d.state <> 'open' AND mine.state NOT IN ('refused', 'not_wanted') "
         "AND (theirs.state IS NULL OR theirs.state NOT IN ('refused', 'not_wanted')) "
         "AND NOT (theirs.state IS 'seen_before' AND theirs.why <= ?3) "
-        "UNION SELECT d.id, d.date FROM row theirs JOIN digest d ON d.id = theirs.digest "
+        "UNION SELECT d.id, d.date FROM row theirs CROSS JOIN digest d ON d.id = theirs.digest "
         "WHERE theirs.state = 'seen_before' AND theirs.why = ?3 AND d.profile = ?2 "
         "AND d.date > ?3 AND d.state <> 'open' AND NOT EXISTS (SELECT 1 FROM row mine "
         "WHERE mine.digest = ?1 AND mine.paper = theirs.paper "

@@ -381,7 +381,8 @@ TEST_F(AggregatorTest, CommandsAreAnsweredAfterTheCommit) {
 
 TEST_F(AggregatorTest, ACommandThatNobodyAnswersSaysWhatToDo) {
   auto nobody = BindRouter(context_, "tcp://127.0.0.1:*");
-  const auto done = AskAggregator(nobody->get(zmq::sockopt::last_endpoint), {}, 300ms);
+  auto link = OperatorLink::Connect(nobody->get(zmq::sockopt::last_endpoint));
+  const auto done = (*link)->Ask({}, 300ms);
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().kind, ErrorKind::kUnavailable);
   EXPECT_THAT(done.error().message, testing::HasSubstr("start it"));
