@@ -185,10 +185,12 @@ void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const 
   db_.Exec("UPDATE row SET work = ? WHERE digest = ? AND paper = ?", Blob{key}, digest.id, id);
 }
 
+// What the provider failed on keeps one failure alone: the evidence that it fails on
+// this paper, so that it ends again also where nothing else is left to answer.
 bool Planner::Reopen(DigestId id) {
   if (!IsMendable(db_, id)) return false;
   db_.Exec(
-      "UPDATE work SET state = 'open', alone_failures = 0, mendable = 0 WHERE state = 'failed' "
+      "UPDATE work SET state = 'open', alone_failures = 1, mendable = 0 WHERE state = 'failed' "
       "AND mendable = 1 AND key IN (SELECT work FROM row WHERE digest = ? AND mendable = 1)",
       id);
   db_.Exec("UPDATE row SET state = NULL, why = '', mendable = 0 WHERE digest = ? AND mendable = 1",
@@ -201,7 +203,8 @@ int64_t Planner::Retry(DigestId id) {
   const Digest digest = *FindDigest(db_, id);
   db_.Exec(
       "UPDATE work SET state = 'open', misses = 0, alone_misses = 0, deaths = 0, alone_deaths = 0, "
-      "failures = 0, alone_failures = 0, mendable = 0, why = '' WHERE state = 'failed' "
+      "failures = 0, alone_failures = min(alone_failures, 1), mendable = 0, why = '' "
+      "WHERE state = 'failed' "
       "AND key IN (SELECT work FROM row WHERE digest = ? AND (state IS NULL OR "
       "state = 'unscored'))",
       id);

@@ -43,7 +43,7 @@ class Planner {
   // pruned is wanted for one. True when there was one.
   bool Reopen(DigestId digest);
   // The same for every unscored row, also those given up for good: their failed
-  // work begins anew, its counters at zero. Returns how many.
+  // work begins anew. Returns how many.
   int64_t Retry(DigestId digest);
   // Drops rows, lists and seals: the digest is open again. Scores and texts stay.
   void Empty(DigestId digest);

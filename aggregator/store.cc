@@ -120,6 +120,7 @@ Result<std::unique_ptr<Store>> Store::OpenForReading(const std::string& data_dir
   std::unique_ptr<Store> store(new Store);
   store->db_ = std::make_unique<Database>(path, Access::kRead);
   const int have = SchemaVersionOf(*store->db_);
+  if (have == 0) return Invalid(path + " holds no ledger; is --data right?");
   if (have != SchemaVersion()) {
     return Invalid(path + " has schema version " + std::to_string(have) + ", this program reads " +
                    std::to_string(SchemaVersion()) + "; use the program that writes it" +

@@ -25,10 +25,14 @@ class Verification {
       : db_(db), out_(out_dir), hooks_(hooks) {}
 
   VerifyReport Run() {
-    CheckDatabase();
-    CheckDigests();
-    CheckDays();
-    CheckFiles();
+    try {
+      CheckDatabase();
+      CheckDigests();
+      CheckDays();
+      CheckFiles();
+    } catch (const StorageError& e) {
+      Problem(std::string("the ledger cannot be read any further (") + e.what() + "): " + kRestore);
+    }
     return std::move(report_);
   }
 
@@ -86,7 +90,7 @@ void Verification::CheckDigests() {
     } catch (const StorageError& e) {
       Problem(fmt::format("digest {} cannot be read ({}): {}", ids[i], e.what(), kRestore));
     }
-    db_.Exec("COMMIT");
+    db_.Exec("COMMIT");  // nothing was written
   }
 }
 

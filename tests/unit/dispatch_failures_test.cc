@@ -85,6 +85,23 @@ TEST_F(DispatchFailuresTest, ALaterRunTriesItAgainAloneAndCanScoreIt) {
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 40u);
 }
 
+TEST_F(DispatchFailuresTest, ALaterRunOnWhichItFailsAgainEndsAlsoWhereNothingElseIsLeft) {
+  const Digest digest = Deliver("2025-01-03", Papers(40));
+  ScoreAllBut(digest);
+  Publish(digest);
+  dispatch.Reset(store->NextBoot(), now);  // what was answered is forgotten
+  PassAdoption();
+  Open("2025-01-03");
+  ASSERT_EQ(StateOf(digest), "sealed");
+  EXPECT_EQ(ScoreAllBut(digest).size(), kMaxAloneFailures - 1u);
+  EXPECT_THAT(States(digest), Contains(Pair(poison, end)));
+  Publish(digest);
+  EXPECT_EQ(planner.Retry(digest.id), 1);
+  dispatch.OnWork(digest.id, now);
+  EXPECT_EQ(ScoreAllBut(digest).size(), kMaxAloneFailures - 1u);
+  EXPECT_THAT(States(digest), Contains(Pair(poison, end)));
+}
+
 TEST_F(DispatchFailuresTest, OneCallAtATimeEndsTheSame) {
   const Digest digest = Deliver("2025-01-03", Papers(12));
   ScoreAllBut(digest, 1, 1);

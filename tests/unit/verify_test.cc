@@ -119,6 +119,18 @@ TEST_F(VerifyTest, ATextThatIsGoneIsFoundAndHarmsNoOne) {
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("2501.00004 stands on the page without its text")));
 }
 
+TEST_F(VerifyTest, ADamagedFileIsFoundAndSaid) {
+  const std::string path = out.File("copy.db");
+  store->db().Exec("VACUUM INTO ?", path);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(4 * 4096);
+    file << std::string(20 * 4096, 'x');
+  }
+  Database damaged(path, Access::kRead);
+  EXPECT_THAT(Verify(damaged, out.path()).problems, Contains(HasSubstr("the ledger is damaged")));
+}
+
 TEST_F(VerifyTest, AReferenceIntoNothingIsFound) {
   store->db().Exec("INSERT INTO category VALUES (99, 'cs.LG', 'rss')");
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("of table category refers to one of digest")));
