@@ -199,18 +199,22 @@ void Aggregator::NoteTrouble(const std::string& trouble) {
   trouble_ = trouble;
 }
 
-void Aggregator::CountBadFrame(const std::string& from) {
+// At the first, second, fourth, ... of them: a broken peer may repeat itself at any rate.
+void Aggregator::CountBadFrame(const std::string& what) {
   refused_.Increment();
-  if (bad_frames_++ == 0) spdlog::warn("a frame from a {} is not a Paperboy message", from);
+  ++bad_frames_;
+  if ((bad_frames_ & (bad_frames_ - 1)) != 0) return;
+  spdlog::warn("refused: {} ({} refusals so far)", what, bad_frames_);
 }
 
 // ---- scorers ----------------------------------------------------------------
 
 void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
   wire::ScorerMessage message;
-  if (!message.ParseFromString(frame.body)) return CountBadFrame("scorer");
+  if (!message.ParseFromString(frame.body))
+    return CountBadFrame("a frame from a scorer that is no message");
   if (message.wire_major() != kWireMajor) {
-    refused_.Increment();
+    CountBadFrame("a scorer of another version of the wire");
     wire::ScorerReply reply;
     reply.set_wire_major(kWireMajor);
     SetWrongVersion(reply.mutable_refused(), message.wire_major());
@@ -222,7 +226,7 @@ void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
   } else if (message.has_result()) {
     dispatch_.OnResult(frame.peer, message.result(), now);
   } else {
-    CountBadFrame("scorer");
+    CountBadFrame("a message from a scorer without a body");
   }
 }
 
@@ -230,12 +234,13 @@ void Aggregator::OnScorerFrame(const Frame& frame, const Instant& now) {
 
 void Aggregator::OnFetcherFrame(const Frame& frame, const Instant& now) {
   wire::FetcherMessage message;
-  if (!message.ParseFromString(frame.body)) return CountBadFrame("fetcher");
+  if (!message.ParseFromString(frame.body))
+    return CountBadFrame("a frame from a fetcher that is no message");
   wire::FetcherReply reply;
   reply.set_wire_major(kWireMajor);
   reply.set_request(message.request());
   if (message.wire_major() != kWireMajor) {
-    refused_.Increment();
+    CountBadFrame("a fetcher of another version of the wire");
     SetWrongVersion(reply.mutable_refused(), message.wire_major());
     fetcher_outbox_.push_back({frame.peer, std::move(reply)});
     return;
@@ -283,10 +288,24 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
         reconcile_due_ = true;
       }
       return;
+    case wire::FetcherMessage::kRetry:
+      return AnswerAmended(RetryDate(db_, planner_, message.retry().date()), reply, now);
+    case wire::FetcherMessage::kRedo:
+      return AnswerAmended(RedoDate(db_, planner_, message.redo().date()), reply, now);
+    case wire::FetcherMessage::kPrune:
+      return AnswerAmended(PruneTexts(db_, message.prune()), reply, now);
     default:
-      CountBadFrame("fetcher");
+      CountBadFrame("a message from a fetcher without a body");
       SetRefused(reply->mutable_refused(), Invalid("a message without a body that is known"));
   }
+}
+
+void Aggregator::AnswerAmended(const Result<Amended>& amended, wire::FetcherReply* reply,
+                               const Instant& now) {
+  if (!amended) return SetRefused(reply->mutable_refused(), amended.error());
+  *reply->mutable_done() = (*amended).done;
+  for (const DigestId id : (*amended).sealed) dispatch_.OnWork(id, now);
+  for (const auto& line : (*amended).done.lines()) spdlog::info("by command: {}", line);
 }
 
 void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& open,
@@ -432,7 +451,7 @@ void Aggregator::UpdateMetrics() {
   refused_.Increment(static_cast<double>(dispatch_.refused_messages() - refused_counted_));
   refused_counted_ = dispatch_.refused_messages();
   auto cursor = db_.Query(
-      "SELECT count(DISTINCT row.work) FROM digest JOIN row ON row.digest = digest.id "
+      "SELECT count(DISTINCT row.work) FROM digest CROSS JOIN row ON row.digest = digest.id "
       "JOIN work ON work.key = row.work WHERE digest.state = 'sealed' AND row.state IS NULL "
       "AND work.state = 'open'");
   if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));

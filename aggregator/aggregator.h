@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/amend.h"
 #include "aggregator/dispatch.h"
 #include "aggregator/intake.h"
 #include "aggregator/plan.h"
@@ -68,10 +69,11 @@ class Aggregator {
   void OnFetcherFrame(const Frame& frame, const Instant& now);
   void Handle(const std::string& peer, const wire::FetcherMessage& message,
               wire::FetcherReply* reply, const Instant& now);
+  void AnswerAmended(const Result<Amended>& amended, wire::FetcherReply* reply, const Instant& now);
   void HandleOpen(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply,
                   const Instant& now);
   void OnScorerFrame(const Frame& frame, const Instant& now);
-  void CountBadFrame(const std::string& from);
+  void CountBadFrame(const std::string& what);
   void Follow(const std::string& peer, const Digest& digest);
   void TellPublished(const std::string& peer, DigestId digest);
   void TellProgress(const Instant& now);

@@ -26,6 +26,26 @@ std::optional<Digest> Read(Cursor cursor) {
   return d;
 }
 
+#define PAPER_COLUMNS                                                                       \
+  "SELECT id, version, title, abstract, authors, categories, primary_category, published, " \
+  "updated FROM paper "
+#define TEXT_OF_VERSION "WHERE id = ?1 AND (?2 = 0 OR version IN (?2, 0)) AND pruned = 0 "
+
+std::optional<wire::Paper> ReadPaper(Cursor cursor) {
+  if (!cursor.Next()) return std::nullopt;
+  wire::Paper paper;
+  paper.set_id(cursor.Text(0));
+  paper.set_version(static_cast<uint32_t>(cursor.Int(1)));
+  paper.set_title(cursor.Text(2));
+  paper.set_abstract(cursor.Text(3));
+  for (const auto& name : nlohmann::json::parse(cursor.Text(4))) paper.add_authors(name);
+  for (const auto& name : nlohmann::json::parse(cursor.Text(5))) paper.add_categories(name);
+  paper.set_primary_category(cursor.Text(6));
+  paper.set_published(cursor.Text(7));
+  paper.set_updated(cursor.Text(8));
+  return paper;
+}
+
 nlohmann::json List(const auto& items) {
   auto list = nlohmann::json::array();
   for (const auto& item : items) list.push_back(item);
@@ -85,35 +105,28 @@ bool IsMendable(Database& db, DigestId digest) {
 }
 
 std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_t version) {
-  auto cursor = db.Query(
-      "SELECT id, version, title, abstract, authors, categories, primary_category, published, "
-      "updated FROM paper WHERE id = ? ORDER BY version = ? DESC, version DESC LIMIT 1",
-      id, version);
-  if (!cursor.Next()) return std::nullopt;
-  wire::Paper paper;
-  paper.set_id(cursor.Text(0));
-  paper.set_version(static_cast<uint32_t>(cursor.Int(1)));
-  paper.set_title(cursor.Text(2));
-  paper.set_abstract(cursor.Text(3));
-  for (const auto& name : nlohmann::json::parse(cursor.Text(4))) paper.add_authors(name);
-  for (const auto& name : nlohmann::json::parse(cursor.Text(5))) paper.add_categories(name);
-  paper.set_primary_category(cursor.Text(6));
-  paper.set_published(cursor.Text(7));
-  paper.set_updated(cursor.Text(8));
-  return paper;
+  return ReadPaper(db.Query(
+      PAPER_COLUMNS "WHERE id = ? ORDER BY version = ? DESC, version DESC LIMIT 1", id, version));
+}
+
+std::optional<wire::Paper> FindText(Database& db, const std::string& id, int64_t version) {
+  return ReadPaper(db.Query(PAPER_COLUMNS TEXT_OF_VERSION
+                            "ORDER BY version = ?2 DESC, version DESC LIMIT 1",
+                            id, version));
 }
 
 bool HasText(Database& db, const std::string& id, int64_t version) {
-  return db
-      .Query("SELECT 1 FROM paper WHERE id = ?1 AND (?2 = 0 OR version IN (?2, 0))", id, version)
-      .Next();
+  return db.Query("SELECT 1 FROM paper " TEXT_OF_VERSION, id, version).Next();
 }
 
 void StorePaper(Database& db, const wire::Paper& paper) {
-  db.Exec("INSERT OR IGNORE INTO paper VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", paper.id(),
-          paper.version(), paper.title(), paper.abstract(), List(paper.authors()).dump(),
-          List(paper.categories()).dump(), paper.primary_category(), paper.published(),
-          paper.updated());
+  db.Exec(
+      "INSERT INTO paper(id, version, title, abstract, authors, categories, primary_category, "
+      "published, updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id, version) "
+      "DO UPDATE SET abstract = excluded.abstract, pruned = 0 WHERE pruned = 1",
+      paper.id(), paper.version(), paper.title(), paper.abstract(), List(paper.authors()).dump(),
+      List(paper.categories()).dump(), paper.primary_category(), paper.published(),
+      paper.updated());
 }
 
 }  // namespace paperboy

@@ -39,10 +39,14 @@ wire::Funnel CountFunnel(Database& db, DigestId digest);
 // Whether a later run could score papers of it.
 bool IsMendable(Database& db, DigestId digest);
 
-// The text of a paper, preferably of that version; nullopt if the ledger has none.
+// What the ledger knows of a paper, for people: preferably of that version, and
+// with an empty abstract if that was pruned; nullopt if it knows nothing.
 std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_t version);
-// Whether the ledger has the text of that very version (0: of any).
+// The text of that very version (0: of any; stored under 0: of all), for the model
+// and the rules. A pruned text is none.
+std::optional<wire::Paper> FindText(Database& db, const std::string& id, int64_t version);
 bool HasText(Database& db, const std::string& id, int64_t version);
-void StorePaper(Database& db, const wire::Paper& paper);  // the first text of a version stays
+// The first text of a version stays; one that was pruned gets its abstract back.
+void StorePaper(Database& db, const wire::Paper& paper);
 
 }  // namespace paperboy

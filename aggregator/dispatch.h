@@ -10,6 +10,15 @@
 //     ^                    |  '--Result: refused, or missing three times alone--> failed
 //     |                    |
 //     '-- missing, provider failed, given back, worker dead (alone from then on)
+//
+// A provider's transient failure counts for no paper, unless there is evidence
+// that it is the paper: the scorer that reports it has had another call answered
+// by this provider since the paper failed before, or the paper has failed alone
+// with such evidence already. Then its batch comes back in smaller parts for good,
+// and after kMaxAloneFailures alone it is failed. In an outage nothing is answered,
+// so that it costs no paper anything, however long it lasts. So that there can be
+// evidence where nothing else is left to score, what fails without any comes back
+// in smaller parts too, until something is answered.
 #pragma once
 
 #include <chrono>
@@ -36,6 +45,9 @@ namespace paperboy {
 inline constexpr int kMaxAloneMisses = 3;
 // Workers that may die holding a paper alone before it is given up.
 inline constexpr int kMaxAloneDeaths = 10;
+// Counted failures of the provider (dispatch_results.cc) on a paper alone before it
+// is given up, for a later run to try again.
+inline constexpr int kMaxAloneFailures = 10;
 // Hard provider failures in a row (key refused, no quota left) after which its
 // digests are given up, and how often it is tried again after that.
 inline constexpr int kMaxHardFailures = 3;
@@ -110,6 +122,7 @@ class Dispatch {
     MonotonicTime heard;
     std::optional<MonotonicTime> unreachable_since;
     std::set<uint64_t> leases;
+    std::map<std::string, uint64_t> answered;  // ProviderKey → number of its last answer
   };
   struct Lease {
     uint64_t scorer;  // its boot
@@ -131,7 +144,8 @@ class Dispatch {
   // A unit of work that was open and free when the ledger was asked.
   struct Candidate {
     std::string key, paper;
-    int64_t version = 0, misses = 0;
+    int64_t version = 0;
+    int64_t setbacks = 0;  // misses, counted failures, splits: each halves the batch
     bool suspect = false;  // a worker died holding it
     wire::Stage stage = wire::STAGE_ABSTRACT;
   };
@@ -150,6 +164,9 @@ class Dispatch {
   void BookMiss(const wire::PaperResult& paper, bool alone);
   void NoteProvider(const wire::Result& result, const Lease& lease, bool new_call_answered,
                     const Instant& now);
+  void CountFailure(const Lease& lease, const std::string& message);
+  bool ProviderWorks(const Lease& lease, const std::string& key, int64_t alone_failures) const;
+  int64_t Splits(const std::string& key) const;
   void Refuse(const std::string& message);
   std::shared_ptr<const wire::Profile> ProfileOf(const Digest& digest);
 
@@ -183,7 +200,15 @@ class Dispatch {
   std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot
   std::map<uint64_t, Lease> leases_;
   std::set<uint64_t> orphans_;  // leases of earlier boots that nobody has claimed yet
-  std::map<std::string, Provider> providers_;  // by ProviderKey; those that failed
+  std::map<std::string, Provider> providers_;    // by ProviderKey; those that failed
+  uint64_t answers_ = 0;                         // calls that were answered, by any provider
+  std::map<std::string, uint64_t> last_answer_;  // ProviderKey → answers_ then
+  struct Failing {
+    uint64_t at;  // answers_ when it failed last
+    std::string provider;
+    int splits;  // failures since the provider's last answer
+  };
+  std::unordered_map<std::string, Failing> failing_;                      // by key
   std::map<std::string, std::shared_ptr<const wire::Profile>> profiles_;  // by revision
   struct Active {
     std::string profile, date;

@@ -6,6 +6,15 @@
 #include "spdlog/spdlog.h"
 
 namespace paperboy {
+namespace {
+
+// Papers that failed lately, some 200 bytes each. Beyond that all are forgotten,
+// which costs a failing paper one more call.
+constexpr size_t kFailingRemembered = 20'000;
+// Providers whose last answer is remembered.
+constexpr size_t kProvidersRemembered = 1'000;
+
+}  // namespace
 
 void Dispatch::Refuse(const std::string& message) {
   // At the first, second, fourth, ... refusal: a broken peer may repeat itself at any rate.
@@ -137,6 +146,50 @@ void Dispatch::BookMiss(const wire::PaperResult& paper, bool alone) {
       key, kMaxAloneMisses);
 }
 
+bool Dispatch::ProviderWorks(const Lease& lease, const std::string& key,
+                             int64_t alone_failures) const {
+  const auto before = failing_.find(key);
+  const auto scorer = scorers_.find(lease.scorer);
+  if (before != failing_.end() && scorer != scorers_.end()) {
+    const auto answered = scorer->second.answered.find(lease.provider);
+    if (answered != scorer->second.answered.end() && answered->second > before->second.at) {
+      return true;
+    }
+  }
+  return lease.keys.size() == 1 && alone_failures > 0;
+}
+
+int64_t Dispatch::Splits(const std::string& key) const {
+  const auto failing = failing_.find(key);
+  if (failing == failing_.end()) return 0;
+  const auto answer = last_answer_.find(failing->second.provider);
+  const bool answered = answer != last_answer_.end() && answer->second > failing->second.at;
+  return answered ? 0 : failing->second.splits;
+}
+
+void Dispatch::CountFailure(const Lease& lease, const std::string& message) {
+  if (failing_.size() > kFailingRemembered) failing_.clear();
+  const bool alone = lease.keys.size() == 1;
+  for (const auto& key : lease.keys) {
+    int64_t alone_failures = 0;
+    {
+      auto cursor =
+          db_.Query("SELECT alone_failures FROM work WHERE key = ? AND state = 'open'", Blob{key});
+      if (!cursor.Next()) continue;
+      alone_failures = cursor.Int(0);
+    }
+    const bool counts = ProviderWorks(lease, key, alone_failures);
+    const auto splits = static_cast<int>(counts ? 0 : Splits(key) + 1);
+    failing_[key] = {answers_, lease.provider, splits};
+    if (!counts) continue;
+    const bool last = alone && alone_failures + 1 >= kMaxAloneFailures;
+    db_.Exec(
+        "UPDATE work SET failures = failures + 1, alone_failures = alone_failures + ?2, "
+        "state = iif(?3, 'failed', state), mendable = ?3, why = ?4 WHERE key = ?1",
+        Blob{key}, alone, last, "the provider fails on it: " + message);
+  }
+}
+
 // Calls that were under way together fail together: of such a volley the first
 // failure counts.
 void Dispatch::NoteProvider(const wire::Result& result, const Lease& lease, bool new_call_answered,
@@ -144,10 +197,18 @@ void Dispatch::NoteProvider(const wire::Result& result, const Lease& lease, bool
   using Failure = wire::ProviderFailure;
   const auto& failure = result.failure();
   if (failure.kind() == Failure::NONE) {
-    if (new_call_answered) providers_.erase(lease.provider);
+    if (!new_call_answered) return;
+    providers_.erase(lease.provider);
+    if (last_answer_.size() > kProvidersRemembered) last_answer_.clear();
+    last_answer_[lease.provider] = ++answers_;
+    for (const auto& key : lease.keys) failing_.erase(key);
+    if (auto scorer = scorers_.find(lease.scorer); scorer != scorers_.end()) {
+      scorer->second.answered[lease.provider] = answers_;
+    }
     return;
   }
   if (failure.kind() == Failure::AGAIN) return;
+  if (failure.kind() == Failure::TRANSIENT) CountFailure(lease, failure.message());
   Provider& provider = providers_[lease.provider];
   if (lease.handed_out < provider.last_failure) return;
   provider.last_failure = now.mono;

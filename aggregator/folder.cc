@@ -1,49 +1,16 @@
 #include "aggregator/folder.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+
+#include "aggregator/files.h"
 
 namespace paperboy {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error FileError(const std::string& what, const fs::path& path) {
-  return {ErrorKind::kStorage, what + " " + path.string() + ": " + std::strerror(errno)};
-}
-
-Status SyncFolder(const fs::path& folder) {
-  const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return FileError("cannot open", folder);
-  const int code = fsync(fd);
-  close(fd);
-  if (code != 0) return FileError("cannot sync", folder);
-  return Ok();
-}
-
-Status WriteAndSync(const fs::path& path, const std::string& content) {
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return FileError("cannot write", path);
-  size_t written = 0;
-  while (written < content.size()) {
-    const ssize_t n = write(fd, content.data() + written, content.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) break;
-    written += static_cast<size_t>(n);
-  }
-  const bool ok = written == content.size() && fsync(fd) == 0;
-  const int saved = errno;
-  close(fd);
-  errno = saved;
-  if (!ok) return FileError("cannot write", path);
-  return Ok();
-}
 
 }  // namespace
 

@@ -78,9 +78,7 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
   if (planner_.ListsAreIn(now, profile)) {
     planner_.Plan(digest.id);
   } else {
-    db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest.id);
-    db_.Exec("DELETE FROM category WHERE digest = ?", digest.id);
-    db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", digest.id);
+    planner_.OpenAgain(digest.id);
   }
 }
 

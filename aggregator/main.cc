@@ -1,11 +1,13 @@
 // paperboy-aggregator: parses, constructs, runs.
+#include <google/protobuf/stubs/logging.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 
 #include "aggregator/aggregator.h"
-#include "aggregator/why.h"
+#include "aggregator/commands.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/redis_client.h"
@@ -22,9 +24,12 @@ constexpr char kAfter[] =
     "Examples:\n"
     "  paperboy-aggregator --data /var/lib/paperboy --out /srv/papers\n"
     "  paperboy-aggregator --data /var/lib/paperboy why 2504.08867\n"
+    "  paperboy-aggregator --data /var/lib/paperboy papers 2025-04-15 unscored\n"
+    "  paperboy-aggregator retry 2025-04-15\n"
     "\n"
-    "Exit codes: 0 stopped by a signal, or the question was answered; 1 bad usage or\n"
-    "configuration, or a ledger that cannot be used.";
+    "Exit codes: 0 stopped by a signal, or the command did what it says; 1 bad usage or\n"
+    "configuration, or a ledger that cannot be used; 2 verify found something that does not\n"
+    "match, or the running aggregator did not answer.";
 
 std::vector<Option> Table() {
   auto table = CommonOptions("127.0.0.1:8080");
@@ -61,17 +66,10 @@ Result<Prices> ReadPrices(const std::string& path) {
   return Prices::Parse(text.str(), path);
 }
 
-int AnswerWhy(const Options& options) {
-  auto store = Store::OpenForReading(options.String("data"));
-  if (!store) return Fail(store.error().message);
-  auto answer = Why((*store)->db(), options.words()[1]);
-  if (!answer) return Fail(answer.error().message);
-  std::cout << *answer;
-  return 0;
-}
-
 int Serve(const Options& options) {
   SetUpLogging("aggregator", options.String("log-level"), options.String("log-format"));
+  // It would log a line for each frame that is no message; those are counted.
+  google::protobuf::SetLogHandler(nullptr);
   auto redis_url = ParseRedisUrl(options.String("redis"));
   if (!redis_url) return Fail(redis_url.error().message);
   auto prices = ReadPrices(options.String("prices"));
@@ -127,19 +125,16 @@ int Serve(const Options& options) {
 }
 
 int Main(int argc, char** argv) try {
-  Options options("aggregator", kAbout, kAfter, Table());
-  options.AllowWords("why ID: where a paper ended in each digest, and why");
-  auto parsed = options.Parse(argc, argv);
+  Options options("aggregator", kAbout, CommandsHelp() + "\n" + kAfter, Table());
+  options.AllowWords("A command, see below; without one it serves.");
+  const auto arguments = WithoutBefore(argc, argv);
+  auto parsed = options.Parse(static_cast<int>(arguments.size()), arguments.data());
   if (!parsed) return Fail(parsed.error().message);
   if (parsed->done) {
     std::cout << parsed->output;
     return 0;
   }
-  const auto& words = options.words();
-  if (words.empty()) return Serve(options);
-  if (words.size() == 2 && words[0] == "why") return AnswerWhy(options);
-  if (words[0] == "why") return Fail("why takes one arXiv id, as in: why 2504.08867");
-  return Fail("unknown command \"" + words[0] + "\"; there is: why ID (see --help)");
+  return options.words().empty() ? Serve(options) : RunCommand(options);
 } catch (const std::exception& e) {
   return Fail(e.what());
 }

@@ -12,9 +12,11 @@ namespace {
 
 std::vector<PageRow> LoadRows(Database& db, DigestId id) {
   std::vector<PageRow> rows;
+  std::vector<std::optional<int64_t>> text_versions;
   auto cursor = db.Query(
       "SELECT r.paper, r.version, r.announce_type, r.state, r.why, r.position, "
-      "w.relevance, w.novelty, w.comment, w.call FROM row r LEFT JOIN work w ON w.key = r.work "
+      "w.relevance, w.novelty, w.comment, w.call, r.text_version FROM row r LEFT JOIN work w ON "
+      "w.key = r.work "
       "AND w.state = 'done' WHERE r.digest = ? ORDER BY r.paper",
       id);
   while (cursor.Next()) {
@@ -26,15 +28,19 @@ std::vector<PageRow> LoadRows(Database& db, DigestId id) {
     row.why = cursor.Text(4);
     if (auto n = cursor.OptInt(5)) row.position = static_cast<int>(*n);
     // A row that lost its own scores (seen before, not wanted) shows none.
-    if (row.state == "selected" || row.state == "below_cutoff") {
+    const bool scored = row.state == "selected" || row.state == "below_cutoff";
+    if (scored) {
       row.relevance = static_cast<int>(cursor.Int(6));
       row.novelty = static_cast<int>(cursor.Int(7));
       row.comment = cursor.Text(8);
     }
-    row.call = cursor.Text(9);
+    if (scored || row.state == "title_dropped") row.call = cursor.Text(9);
+    text_versions.push_back(cursor.OptInt(10));
     rows.push_back(std::move(row));
   }
-  for (auto& row : rows) row.paper = FindPaper(db, row.id, row.version);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (text_versions[i]) rows[i].paper = FindPaper(db, rows[i].id, *text_versions[i]);
+  }
   return rows;
 }
 

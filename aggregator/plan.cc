@@ -6,17 +6,25 @@
 
 namespace paperboy {
 
+namespace {
+
+constexpr char kPruned[] = "its text was pruned: the next run for this date delivers it again";
+
+}  // namespace
+
 struct Planner::RowFacts {
   std::string paper;
   int64_t version;
   ListedRow listed;
   std::string unreadable;
+  std::string state;  // as it is; "" while it is not known
 };
 
 std::vector<Planner::RowFacts> Planner::LoadRows(DigestId digest) {
   std::vector<RowFacts> rows;
   auto cursor = db_.Query(
-      "SELECT row.paper, version, announce_type, primary_category, unreadable, category FROM row "
+      "SELECT row.paper, version, announce_type, primary_category, unreadable, category, state "
+      "FROM row "
       "LEFT JOIN listing USING (digest, paper) WHERE row.digest = ? ORDER BY row.paper, category",
       digest);
   while (cursor.Next()) {
@@ -24,7 +32,7 @@ std::vector<Planner::RowFacts> Planner::LoadRows(DigestId digest) {
     if (rows.empty() || rows.back().paper != paper) {
       rows.push_back({std::move(paper), cursor.Int(1),
                       ListedRow{static_cast<wire::AnnounceType>(cursor.Int(2)), cursor.Text(3), {}},
-                      cursor.Text(4)});
+                      cursor.Text(4), cursor.Text(6)});
     }
     rows.back().listed.lists.push_back(cursor.Text(5));
   }
@@ -60,7 +68,7 @@ bool Planner::ListsAreIn(const Digest& digest, const wire::Profile& profile) {
 std::string Planner::OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
                                  bool replacement) {
   auto cursor = db_.Query(
-      "SELECT min(digest.date) FROM row JOIN digest ON digest.id = row.digest "
+      "SELECT min(digest.date) FROM row CROSS JOIN digest ON digest.id = row.digest "
       "WHERE row.paper = ? AND digest.profile = ? AND digest.date < ? AND digest.state <> 'open' "
       "AND row.state IS NOT 'refused' AND row.state IS NOT 'not_wanted' AND row.version >= ?",
       paper, digest.profile, digest.date, replacement ? version : 0);
@@ -85,8 +93,8 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
   if (auto date = OwnedBefore(digest, row.paper, row.version, replacement); !date.empty()) {
     return SetState(digest.id, row.paper, "seen_before", date);
   }
-  const auto paper = FindPaper(db_, row.paper, row.version);
-  if (!paper) throw StorageError("paper " + row.paper + " has no text");
+  const auto paper = FindText(db_, row.paper, row.version);
+  if (!paper) return KeepWithoutText(digest, row);
   if (auto why = UnwantedByText(profile, *paper)) {
     return SetState(digest.id, row.paper, "not_wanted", *why);
   }
@@ -95,6 +103,14 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
       "UPDATE row SET state = NULL, why = '', mendable = 0, position = NULL, work = NULL "
       "WHERE digest = ? AND paper = ?",
       digest.id, row.paper);
+}
+
+// Lists are sealed with every text, so that it was pruned since: what the row is
+// stays, and what another digest gives back to it waits for its text.
+void Planner::KeepWithoutText(const Digest& digest, const RowFacts& row) {
+  if (!row.state.empty() && row.state != "seen_before") return;
+  SetState(digest.id, row.paper, "unscored", kPruned);
+  db_.Exec("UPDATE row SET mendable = 1 WHERE digest = ? AND paper = ?", digest.id, row.paper);
 }
 
 void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
@@ -109,18 +125,26 @@ void Planner::Plan(DigestId id) {
   PlanRows(digest, LoadProfileRevision(db_, digest.revision));
 }
 
-// Papers that later digests took for their own belong to this one. They move when
-// its page is certain, so that none is ever on no page at all.
+// Papers that later digests took for their own belong to this one, and those that
+// they left to it while it does not own them (any more) go back. They move when its
+// page is certain, so that none is ever on no page at all.
 void Planner::ReplanLater(const Digest& digest) {
   std::vector<DigestId> later;
   {
     auto cursor = db_.Query(
-        "SELECT DISTINCT d.id FROM row mine JOIN row theirs ON theirs.paper = mine.paper "
-        "JOIN digest d ON d.id = theirs.digest WHERE mine.digest = ? AND d.profile = ? "
-        "AND d.date > ? AND d.state <> 'open' AND mine.state NOT IN ('refused', 'not_wanted') "
+        "SELECT d.id, d.date FROM row mine CROSS JOIN row theirs ON theirs.paper = mine.paper "
+        "CROSS JOIN digest d ON d.id = theirs.digest WHERE mine.digest = ?1 AND d.profile = ?2 "
+        "AND d.date > ?3 AND d.state <> 'open' AND mine.state NOT IN ('refused', 'not_wanted') "
         "AND (theirs.state IS NULL OR theirs.state NOT IN ('refused', 'not_wanted')) "
-        "AND NOT (theirs.state IS 'seen_before' AND theirs.why <= ?) ORDER BY d.date",
-        digest.id, digest.profile, digest.date, digest.date);
+        "AND NOT (theirs.state IS 'seen_before' AND theirs.why <= ?3) "
+        "UNION SELECT d.id, d.date FROM row theirs CROSS JOIN digest d ON d.id = theirs.digest "
+        "WHERE theirs.state = 'seen_before' AND theirs.why = ?3 AND d.profile = ?2 "
+        "AND d.date > ?3 AND d.state <> 'open' AND NOT EXISTS (SELECT 1 FROM row mine "
+        "WHERE mine.digest = ?1 AND mine.paper = theirs.paper "
+        "AND mine.state NOT IN ('refused', 'not_wanted') AND (mine.version >= theirs.version "
+        "OR theirs.announce_type NOT IN (?4, ?5))) ORDER BY d.date",
+        digest.id, digest.profile, digest.date, static_cast<int64_t>(wire::ANNOUNCE_TYPE_REPLACE),
+        static_cast<int64_t>(wire::ANNOUNCE_TYPE_REPLACE_CROSS));
     while (cursor.Next()) later.push_back(cursor.Int(0));
   }
   for (const DigestId other : later) {
@@ -153,7 +177,7 @@ void Planner::AssignWork(const Digest& digest, const wire::Profile& profile) {
 
 void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const std::string& id,
                       int64_t version, wire::Stage stage) {
-  const auto paper = FindPaper(db_, id, version);
+  const auto paper = FindText(db_, id, version);
   if (!paper) throw StorageError("paper " + id + " has no text");
   const std::string key = WorkKey(*digest.voice, profile, stage, ModelView(*paper, stage));
   db_.Exec("INSERT OR IGNORE INTO work(key, stage, paper, version) VALUES (?, ?, ?, ?)", Blob{key},
@@ -161,12 +185,54 @@ void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const 
   db_.Exec("UPDATE row SET work = ? WHERE digest = ? AND paper = ?", Blob{key}, digest.id, id);
 }
 
+// What the provider failed on keeps one failure alone: the evidence that it fails on
+// this paper, so that it ends again also where nothing else is left to answer.
 bool Planner::Reopen(DigestId id) {
-  const Digest digest = *FindDigest(db_, id);
   if (!IsMendable(db_, id)) return false;
+  db_.Exec(
+      "UPDATE work SET state = 'open', alone_failures = 1, mendable = 0 WHERE state = 'failed' "
+      "AND mendable = 1 AND key IN (SELECT work FROM row WHERE digest = ? AND mendable = 1)",
+      id);
   db_.Exec("UPDATE row SET state = NULL, why = '', mendable = 0 WHERE digest = ? AND mendable = 1",
            id);
+  Unseal(id);
+  return true;
+}
+
+int64_t Planner::Retry(DigestId id) {
+  const Digest digest = *FindDigest(db_, id);
+  db_.Exec(
+      "UPDATE work SET state = 'open', misses = 0, alone_misses = 0, deaths = 0, alone_deaths = 0, "
+      "failures = 0, alone_failures = min(alone_failures, 1), mendable = 0, why = '' "
+      "WHERE state = 'failed' "
+      "AND key IN (SELECT work FROM row WHERE digest = ? AND (state IS NULL OR "
+      "state = 'unscored'))",
+      id);
+  const int64_t failed = db_.Changes();
+  db_.Exec(
+      "UPDATE row SET state = NULL, why = '', mendable = 0 "
+      "WHERE digest = ? AND state = 'unscored'",
+      id);
+  const int64_t unscored = db_.Changes();
+  if (digest.state != "open" && unscored > 0) Unseal(id);
+  return std::max(failed, unscored);
+}
+
+void Planner::Empty(DigestId id) {
+  for (const char* sql :
+       {"DELETE FROM row WHERE digest = ?", "DELETE FROM listing WHERE digest = ?",
+        "DELETE FROM category WHERE digest = ?",
+        "UPDATE digest SET state = 'open', withhold = 0 WHERE id = ?"}) {
+    db_.Exec(sql, id);
+  }
+}
+
+// Back to sealed with rows that wait again; to open where a text is wanted for one.
+void Planner::Unseal(DigestId id) {
+  const Digest digest = *FindDigest(db_, id);
+  const wire::Profile profile = LoadProfileRevision(db_, digest.revision);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", id);
+  if (LacksText(id)) return OpenAgain(id);
   // Nothing answered yet: whoever comes next may score it, as after a mistyped model.
   const bool answered = db_.Query(
                                "SELECT 1 FROM row JOIN work ON work.key = row.work "
@@ -177,9 +243,22 @@ bool Planner::Reopen(DigestId id) {
     db_.Exec("UPDATE digest SET backend = NULL, model = NULL, temperature = NULL WHERE id = ?", id);
     db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", id);
   } else if (digest.voice) {
-    AssignWork(digest, LoadProfileRevision(db_, digest.revision));
+    AssignWork(digest, profile);
   }
-  return true;
+}
+
+bool Planner::LacksText(DigestId id) {
+  auto cursor = db_.Query("SELECT paper, version FROM row WHERE digest = ? AND state IS NULL", id);
+  while (cursor.Next()) {
+    if (!HasText(db_, cursor.Text(0), cursor.Int(1))) return true;
+  }
+  return false;
+}
+
+void Planner::OpenAgain(DigestId id) {
+  db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", id);
+  db_.Exec("DELETE FROM category WHERE digest = ?", id);
+  db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", id);
 }
 
 bool Planner::Advance(DigestId id, int64_t now) {
@@ -235,13 +314,14 @@ void Planner::Complete(const Digest& digest, const wire::Profile& profile,
       profile.relevance_cutoff(), profile.novelty_cutoff(),
       static_cast<int64_t>(wire::STAGE_ABSTRACT), id);
   db_.Exec(
-      "UPDATE row SET state = 'unscored', why = w.why, mendable = 0 FROM work w "
+      "UPDATE row SET state = 'unscored', why = w.why, mendable = w.mendable FROM work w "
       "WHERE w.key = row.work AND w.state = 'failed' AND row.digest = ? AND row.state IS NULL",
       id);
   db_.Exec(
       "UPDATE row SET state = 'unscored', why = ?, mendable = 1 WHERE digest = ? AND state IS NULL",
       give_up, id);
   Number(id);
+  FixTexts(id);
   const wire::Funnel funnel = CountFunnel(db_, id);
   const uint64_t meant = funnel.scanned() - funnel.author_gated();
   const bool withhold =
@@ -261,6 +341,16 @@ void Planner::Number(DigestId id) {
       "FROM row r JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state = 'selected') "
       "AS ranked WHERE row.digest = ? AND row.paper = ranked.paper",
       id, id);
+}
+
+// A text that comes later changes no page.
+void Planner::FixTexts(DigestId id) {
+  db_.Exec(
+      "UPDATE row SET text_version = coalesce("
+      "(SELECT w.version FROM work w WHERE w.key = row.work AND w.state = 'done'), "
+      "(SELECT p.version FROM paper p WHERE p.id = row.paper AND p.version = row.version), "
+      "(SELECT max(p.version) FROM paper p WHERE p.id = row.paper)) WHERE digest = ?",
+      id);
 }
 
 void Planner::FixFigures(DigestId id, bool withhold, int64_t now) {

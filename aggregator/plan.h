@@ -39,12 +39,20 @@ class Planner {
   // Fixes who scores the digest and makes its units of work.
   void Bind(DigestId digest, const Voice& voice);
 
-  // Mendable rows wait again. True when there was one.
+  // Mendable rows wait again; the digest is sealed, or open where a text that was
+  // pruned is wanted for one. True when there was one.
   bool Reopen(DigestId digest);
+  // The same for every unscored row, also those given up for good: their failed
+  // work begins anew. Returns how many.
+  int64_t Retry(DigestId digest);
+  // Drops rows, lists and seals: the digest is open again. Scores and texts stay.
+  void Empty(DigestId digest);
+  // Open again with its rows: the lists and the texts that lack are delivered anew.
+  void OpenAgain(DigestId digest);
 
   // Takes rows on from answered units of work. Completes the digest when every
   // row has its end state: returns true then. Later digests of the profile that
-  // had taken its papers are sealed again.
+  // had taken its papers, or left to it what it does not own, are sealed again.
   bool Advance(DigestId digest, int64_t now_unix_seconds);
 
   // Completes a sealed digest although papers are open: they end as
@@ -56,6 +64,9 @@ class Planner {
   void ReplanLater(const Digest& digest);
   void PlanRows(const Digest& digest, const wire::Profile& profile);
   void PlanRow(const Digest& digest, const wire::Profile& profile, const RowFacts& row);
+  void KeepWithoutText(const Digest& digest, const RowFacts& row);
+  void Unseal(DigestId digest);
+  bool LacksText(DigestId digest);
   std::vector<RowFacts> LoadRows(DigestId digest);
   std::string OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
                           bool replacement);
@@ -68,6 +79,7 @@ class Planner {
                 int64_t now);
   void FixFigures(DigestId digest, bool withhold, int64_t now);
   void Number(DigestId digest);
+  void FixTexts(DigestId digest);
 
   Database& db_;
   double max_unscored_share_;

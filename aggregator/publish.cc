@@ -23,30 +23,55 @@ std::string Publisher::PagePath(const Digest& digest) const {
   return out_.path() + "/" + PathBelowOut(digest.profile, "md", digest.date, "output.md");
 }
 
-void Publisher::Publish(DigestId id) {
-  const DigestPage page = LoadPage(db_, id);
+std::vector<RenderedFile> RenderFiles(const DigestPage& page) {
   const Digest& digest = page.digest;
-  Transaction transaction(db_);
   auto path = [&](const char* kind, const char* name) {
     return PathBelowOut(digest.profile, kind, digest.date, name);
   };
+  std::vector<RenderedFile> files;
   // A withheld digest has a status and no page; an older page stays.
   if (!digest.withhold) {
-    Record(path("md", "output.md"), id, RenderMarkdown(page));
-    Record(path("json", "output.json"), id, RenderPapersJson(page));
+    files.push_back({path("md", "output.md"), RenderMarkdown(page)});
+    files.push_back({path("json", "output.json"), RenderPapersJson(page)});
   }
-  Record(path("json", "digest.json"), id, RenderStatusJson(page));
-  db_.Exec("UPDATE digest SET state = ? WHERE id = ?", digest.withhold ? "withheld" : "published",
-           id);
+  files.push_back({path("json", "digest.json"), RenderStatusJson(page)});
+  return files;
+}
+
+std::optional<RenderedFile> RenderDay(Database& db, const std::string& profile,
+                                      const std::string& date) {
+  auto cursor =
+      db.Query("SELECT state, why FROM day WHERE profile = ? AND date = ?", profile, date);
+  if (!cursor.Next()) return std::nullopt;
+  return RenderedFile{PathBelowOut(profile, "json", date, "digest.json"),
+                      RenderDayJson(profile, date, cursor.Text(0), cursor.Text(1))};
+}
+
+std::vector<NewestPage> NewestPages(Database& db) {
+  std::vector<NewestPage> pages;
+  // The newest date, not the newest run.
+  auto cursor = db.Query(
+      "SELECT d.profile, f.path, f.sha256, max(d.date) FROM file f JOIN digest d "
+      "ON d.id = f.digest WHERE f.path LIKE '%/md/%' GROUP BY d.profile");
+  while (cursor.Next()) {
+    pages.push_back({cursor.Text(0) + "/output.md", cursor.Text(1), cursor.Text(2)});
+  }
+  return pages;
+}
+
+void Publisher::Publish(DigestId id) {
+  const DigestPage page = LoadPage(db_, id);
+  Transaction transaction(db_);
+  for (const auto& file : RenderFiles(page)) Record(file.path, id, file.content);
+  db_.Exec("UPDATE digest SET state = ? WHERE id = ?",
+           page.digest.withhold ? "withheld" : "published", id);
   transaction.Commit();
 }
 
 void Publisher::RecordDay(const std::string& profile, const std::string& date) {
-  auto cursor =
-      db_.Query("SELECT state, why FROM day WHERE profile = ? AND date = ?", profile, date);
-  if (!cursor.Next()) return;
-  Record(PathBelowOut(profile, "json", date, "digest.json"), std::nullopt,
-         RenderDayJson(profile, date, cursor.Text(0), cursor.Text(1)));
+  if (const auto file = RenderDay(db_, profile, date)) {
+    Record(file->path, std::nullopt, file->content);
+  }
 }
 
 Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
@@ -61,15 +86,7 @@ Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
         only);
     while (cursor.Next()) files.push_back({cursor.Text(0), cursor.Text(0), cursor.Text(1)});
   }
-  {
-    // The newest date, not the newest run.
-    auto cursor = db_.Query(
-        "SELECT d.profile, f.path, f.sha256, max(d.date) FROM file f JOIN digest d "
-        "ON d.id = f.digest WHERE f.path LIKE '%/md/%' GROUP BY d.profile");
-    while (cursor.Next()) {
-      files.push_back({cursor.Text(0) + "/output.md", cursor.Text(1), cursor.Text(2)});
-    }
-  }
+  for (const auto& page : NewestPages(db_)) files.push_back({page.path, page.source, page.sha256});
   int written = 0;
   for (const auto& file : files) {
     auto count = WriteIfStale(file.path, file.source, file.sha256);

@@ -14,9 +14,27 @@
 
 #include "aggregator/digests.h"
 #include "aggregator/folder.h"
+#include "aggregator/page.h"
 #include "common/result.h"
 
 namespace paperboy {
+
+struct RenderedFile {
+  std::string path;  // below OUT
+  std::string content;
+};
+// What is published of a digest: page, papers and status, or of a withheld one
+// the status alone. Pure.
+std::vector<RenderedFile> RenderFiles(const DigestPage& page);
+// The status of a date without an announcement; nullopt when table day has none.
+std::optional<RenderedFile> RenderDay(Database& db, const std::string& profile,
+                                      const std::string& date);
+
+// OUT/PROFILE/output.md of each profile: a copy of the recorded file `source`.
+struct NewestPage {
+  std::string path, source, sha256;
+};
+std::vector<NewestPage> NewestPages(Database& db);
 
 class Publisher {
  public:

@@ -61,10 +61,16 @@ class Cursor {
   sqlite3_stmt* statement_;
 };
 
+enum class Access {
+  kRead,    // beside a writer
+  kWrite,   // a file that is there
+  kCreate,  // as kWrite, and makes it
+};
+
 class Database {
  public:
-  // Opens `path`, creating it unless `read_only`. Throws StorageError.
-  Database(const std::string& path, bool read_only);
+  // Throws StorageError.
+  Database(const std::string& path, Access access);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;

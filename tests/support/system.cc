@@ -122,6 +122,23 @@ std::string System::aggregator_url() const {
   return url.str();
 }
 
+System::Run System::RunCommand(const Arguments& words, std::chrono::seconds timeout) {
+  Arguments argv = {std::string(kBin) + "/paperboy-aggregator",
+                    "--bind-fetchers",
+                    fetchers_endpoint(),
+                    "--data",
+                    data_dir(),
+                    "--out",
+                    out_dir()};
+  argv.insert(argv.end(), words.begin(), words.end());
+  Process command(std::move(argv));
+  const auto exit = command.Wait(timeout);
+  return {exit.value_or(Process::Exit{}), command.Stdout(), command.Stderr()};
+}
+
+std::string System::fetchers_endpoint() const { return Endpoint(fetcher_port_); }
+std::string System::scorers_endpoint() const { return Endpoint(scorer_port_); }
+
 void System::StartScorers(int n, const std::string& backend, const Arguments& more) {
   for (int i = 0; i < n; ++i) {
     const std::string name = "scorer-" + std::to_string(scorers_.size());

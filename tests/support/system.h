@@ -54,6 +54,10 @@ class System {
   // Kills it if it runs, and starts it on the same ports and data.
   void RestartAggregator();
   Process& aggregator() { return *aggregator_; }
+  // A command of the aggregator on this ledger, as {"redo", "2026-09-15"}.
+  Run RunCommand(const Arguments& words, std::chrono::seconds timeout = std::chrono::seconds(60));
+  std::string fetchers_endpoint() const;
+  std::string scorers_endpoint() const;
   // http://127.0.0.1:PORT of the running aggregator.
   std::string aggregator_url() const;
 

@@ -1,5 +1,5 @@
 // The aggregator's turns on real sockets: what happens when the ledger cannot be
-// written.
+// written, and what broken peers send.
 #include "aggregator/aggregator.h"
 
 #include <gmock/gmock.h>
@@ -7,6 +7,7 @@
 
 #include <optional>
 
+#include "aggregator/operator_link.h"
 #include "common/redis_client.h"
 #include "common/socket.h"
 #include "common/wire.h"
@@ -25,7 +26,8 @@ class AggregatorTest : public testing::Test {
     store_ = std::move(opened).value();
     auto fetchers = BindRouter(context_, "tcp://127.0.0.1:*");
     auto scorers = BindRouter(context_, "tcp://127.0.0.1:*");
-    const auto endpoint = fetchers->get(zmq::sockopt::last_endpoint);
+    fetchers_endpoint_ = fetchers->get(zmq::sockopt::last_endpoint);
+    scorers_endpoint_ = scorers->get(zmq::sockopt::last_endpoint);
     fetchers_.emplace(loop_, std::move(fetchers).value());
     scorers_.emplace(loop_, std::move(scorers).value());
     aggregator_.emplace(
@@ -39,9 +41,16 @@ class AggregatorTest : public testing::Test {
                           .metrics = metrics_,
                           .wall_clock = [] { return std::chrono::system_clock::now(); }},
         0.2);
-    fetcher_ = ConnectDealer(context_, endpoint).value();
+    fetcher_ = ConnectDealer(context_, fetchers_endpoint_).value();
   }
 
+  // Runs the loop until `done`; false after 10 s.
+  bool Until(const std::function<bool()>& done) {
+    const auto poll = loop_.Every(5ms, [] {});
+    const bool in_time = loop_.RunUntil(done, loop_.now() + 10s);
+    loop_.Cancel(poll);
+    return in_time;
+  }
   // Sends a request and returns its answer; nothing when there is none in time.
   std::optional<wire::FetcherReply> Ask(wire::FetcherMessage message, Milliseconds patience) {
     message.set_wire_major(kWireMajor);
@@ -99,7 +108,10 @@ class AggregatorTest : public testing::Test {
   }
   double Metric(const std::string& name) {
     for (const auto& family : metrics_.Collect()) {
-      if (family.name == name) return family.metric.at(0).counter.value;
+      if (family.name != name) continue;
+      const auto& metric = family.metric.at(0);
+      return family.type == prometheus::MetricType::Gauge ? metric.gauge.value
+                                                          : metric.counter.value;
     }
     return -1;
   }
@@ -119,6 +131,7 @@ class AggregatorTest : public testing::Test {
   DiskFolder out_{dir_.File("out")};
   std::optional<ZmqRouter> fetchers_, scorers_;
   std::optional<Aggregator> aggregator_;
+  std::string fetchers_endpoint_, scorers_endpoint_;
   zmq::socket_t fetcher_;
   uint64_t request_ = 0;
   int heard_ = 0;
@@ -177,6 +190,216 @@ TEST_F(AggregatorTest, AnotherVersionOfTheWireIsToldSo) {
   EXPECT_EQ(reply.request(), 77u);
   EXPECT_EQ(reply.refused().kind(), wire::REFUSAL_VERSION);
   EXPECT_EQ(Count("SELECT count(*) FROM digest"), 0);
+}
+
+// What a peer that is broken, of another version, or lying sends: refused, counted,
+// and harmless to the others.
+class MalformedTest : public AggregatorTest {
+ protected:
+  MalformedTest() { scorer_ = ConnectDealer(context_, scorers_endpoint_).value(); }
+
+  // Sends the frame as it is.
+  void SendRaw(zmq::socket_t& socket, const std::string& frame) {
+    ASSERT_TRUE(Until([&] { return Send(socket, frame); }));
+  }
+  void SendScorer(wire::ScorerMessage message) {
+    message.set_wire_major(kWireMajor);
+    SendRaw(scorer_, message.SerializeAsString());
+  }
+  // The next answer to the scorer that is no beat.
+  std::optional<wire::ScorerReply> Hear() {
+    std::optional<wire::ScorerReply> heard;
+    Until([&] {
+      std::string body;
+      while (!heard && Receive(scorer_, &body)) {
+        wire::ScorerReply reply;
+        EXPECT_TRUE(reply.ParseFromString(body));
+        if (!reply.has_beat()) heard = reply;
+      }
+      return heard.has_value();
+    });
+    return heard;
+  }
+  static wire::ScorerMessage ReadyOf(uint64_t boot, uint32_t free,
+                                     const std::vector<uint64_t>& holding = {}) {
+    wire::ScorerMessage message;
+    auto* ready = message.mutable_ready();
+    ready->set_pod("pod");
+    ready->set_boot(boot);
+    ready->set_backend("lexical");
+    ready->set_model("lexical");
+    ready->set_free_calls(free);
+    ready->set_seen(UINT64_MAX);
+    for (const uint64_t lease : holding) ready->add_holding(lease);
+    return message;
+  }
+  bool RefusedAtLeast(double n) {
+    return Until([&] { return Metric("paperboy_refused_messages_total") >= n; });
+  }
+  // A whole day goes through: delivered, scored, published.
+  void ExpectThatItGoesOn() {
+    const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+    ASSERT_TRUE(opened && opened->has_opened());
+    ASSERT_TRUE(Ask(RowsOf(opened->opened(), 3), 10s));
+    wire::FetcherMessage seal;
+    seal.mutable_seal()->set_digest(opened->opened().digest());
+    seal.mutable_seal()->set_edition(opened->opened().edition());
+    seal.mutable_seal()->set_category("cs.LG");
+    seal.mutable_seal()->set_rows(3);
+    ASSERT_TRUE(Ask(seal, 10s));
+    auto good = ConnectDealer(context_, scorers_endpoint_).value();
+    std::swap(good, scorer_);
+    SendScorer(ReadyOf(42, 1));
+    const auto batch = Hear();
+    ASSERT_TRUE(batch && batch->has_batch());
+    ASSERT_EQ(batch->batch().papers_size(), 3);
+    wire::ScorerMessage message;
+    auto* result = message.mutable_result();
+    result->set_lease(batch->batch().lease());
+    result->set_digest(batch->batch().digest());
+    for (const auto& paper : batch->batch().papers()) {
+      auto* score = result->add_papers();
+      score->set_key(paper.key());
+      score->set_kind(wire::PaperResult::SCORE);
+      score->set_relevance(9);
+      score->set_novelty(9);
+    }
+    SendScorer(message);
+    EXPECT_TRUE(
+        Until([&] { return Count("SELECT count(*) FROM digest WHERE state = 'published'") == 1; }));
+    EXPECT_EQ(Count("SELECT count(*) FROM row WHERE state = 'selected'"), 3);
+  }
+
+  zmq::socket_t scorer_;
+};
+
+TEST_F(MalformedTest, FramesThatAreNotProtobufAreCountedOnBothEndpointsAndLoggedOnce) {
+  testing::internal::CaptureStdout();
+  for (int i = 0; i < 50; ++i) {
+    SendRaw(fetcher_, "not protobuf \xff\xff\xff");
+    SendRaw(scorer_, std::string(1000, '\xff'));
+    SendRaw(scorer_, "");
+  }
+  EXPECT_TRUE(RefusedAtLeast(150));
+  const std::string logged = testing::internal::GetCapturedStdout();
+  const auto lines = std::count(logged.begin(), logged.end(), '\n');
+  EXPECT_GE(lines, 1);
+  EXPECT_LE(lines, 10) << logged;
+  ExpectThatItGoesOn();
+}
+
+TEST_F(MalformedTest, AnUnknownVersionOfTheWireIsToldSoOnBothEndpoints) {
+  wire::ScorerMessage ready = ReadyOf(1, 1);
+  ready.set_wire_major(kWireMajor + 1);
+  SendRaw(scorer_, ready.SerializeAsString());
+  const auto told = Hear();
+  ASSERT_TRUE(told && told->has_refused());
+  EXPECT_EQ(told->refused().kind(), wire::REFUSAL_VERSION);
+  EXPECT_THAT(told->refused().message(), testing::HasSubstr("the same version"));
+  EXPECT_EQ(Metric("paperboy_scorers"), 0);
+  wire::FetcherMessage open = OpenOf("2025-01-02");
+  open.set_wire_major(kWireMajor + 1);
+  SendRaw(fetcher_, open.SerializeAsString());
+  EXPECT_TRUE(RefusedAtLeast(2));
+  EXPECT_EQ(Count("SELECT count(*) FROM digest"), 0);
+  ExpectThatItGoesOn();
+}
+
+TEST_F(MalformedTest, AMessageWithoutABodyIsRefused) {
+  const auto told = Ask(wire::FetcherMessage(), 10s);
+  ASSERT_TRUE(told && told->has_refused());
+  SendScorer(wire::ScorerMessage());
+  EXPECT_TRUE(RefusedAtLeast(2));
+  ExpectThatItGoesOn();
+}
+
+TEST_F(MalformedTest, AnOversizedFrameDropsItsConnectionAndNothingElse) {
+  const std::string huge(kMaxFrameBytes + 1, 'x');
+  auto broken_fetcher = ConnectDealer(context_, fetchers_endpoint_).value();
+  auto broken_scorer = ConnectDealer(context_, scorers_endpoint_).value();
+  SendRaw(broken_fetcher, huge);
+  SendRaw(broken_scorer, huge);
+  ExpectThatItGoesOn();
+  EXPECT_EQ(Metric("paperboy_refused_messages_total"), 0) << "it never got in";
+}
+
+TEST_F(MalformedTest, ScoresThatNobodyAskedForAreRefusedAndAcknowledged) {
+  const auto opened = Ask(OpenOf("2025-01-02"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  wire::ScorerMessage message;
+  auto* result = message.mutable_result();
+  result->set_lease(7);
+  result->set_digest(opened->opened().digest());
+  auto* score = result->add_papers();
+  score->set_key("nobody asked");
+  score->set_kind(wire::PaperResult::SCORE);
+  score->set_relevance(9);
+  score->set_novelty(9);
+  SendScorer(message);
+  const auto acknowledged = Hear();
+  ASSERT_TRUE(acknowledged && acknowledged->has_ack()) << "else it would be sent for ever";
+  EXPECT_TRUE(RefusedAtLeast(1));
+  EXPECT_EQ(Count("SELECT count(*) FROM work"), 0);
+  ExpectThatItGoesOn();
+}
+
+TEST_F(MalformedTest, AResultForADigestThatDoesNotExistIsRefusedAndAcknowledged) {
+  wire::ScorerMessage message;
+  message.mutable_result()->set_lease(7);
+  message.mutable_result()->set_digest(12345);
+  message.mutable_result()->add_calls()->set_id("made-up");
+  SendScorer(message);
+  const auto acknowledged = Hear();
+  ASSERT_TRUE(acknowledged && acknowledged->has_ack());
+  EXPECT_EQ(acknowledged->ack().lease(), 7u);
+  EXPECT_TRUE(RefusedAtLeast(1));
+  EXPECT_EQ(Count("SELECT count(*) FROM call"), 0);
+  ExpectThatItGoesOn();
+}
+
+TEST_F(MalformedTest, MadeUpLeasesAreRefusedAndBlockNothing) {
+  SendScorer(ReadyOf(1, 1, {UINT64_MAX, UINT64_MAX - 1, uint64_t{1} << 62}));
+  EXPECT_TRUE(RefusedAtLeast(3));
+  SendScorer(ReadyOf(1, 0));
+  ExpectThatItGoesOn();
+}
+
+TEST_F(MalformedTest, RowsForADigestThatDoesNotExistAreRefused) {
+  wire::Opened made_up;
+  made_up.set_digest(777);
+  made_up.set_edition(1);
+  const auto told = Ask(RowsOf(made_up, 1), 10s);
+  ASSERT_TRUE(told && told->has_refused());
+  EXPECT_THAT(told->refused().message(), testing::HasSubstr("no digest 777"));
+  EXPECT_EQ(Count("SELECT count(*) FROM row"), 0);
+  ExpectThatItGoesOn();
+}
+
+TEST_F(AggregatorTest, CommandsAreAnsweredAfterTheCommit) {
+  ASSERT_TRUE(Ask(OpenOf("2025-01-03"), 10s)->has_opened());
+  wire::FetcherMessage redo;
+  redo.mutable_redo()->set_date("2025-01-03");
+  const auto done = Ask(redo, 10s);
+  ASSERT_TRUE(done && done->has_done());
+  EXPECT_THAT(done->done().lines(0), testing::HasSubstr("test 2025-01-03: open again"));
+  wire::FetcherMessage retry;
+  retry.mutable_retry()->set_date("2025-01-09");
+  const auto refused = Ask(retry, 10s);
+  ASSERT_TRUE(refused && refused->has_refused());
+  EXPECT_THAT(refused->refused().message(), testing::HasSubstr("no digest of 2025-01-09"));
+  FillDisk();
+  wire::FetcherMessage prune;
+  prune.mutable_prune()->set_before("2025-01-09");
+  EXPECT_TRUE(Ask(prune, 10s)) << "nothing to write";
+}
+
+TEST_F(AggregatorTest, ACommandThatNobodyAnswersSaysWhatToDo) {
+  auto nobody = BindRouter(context_, "tcp://127.0.0.1:*");
+  auto link = OperatorLink::Connect(nobody->get(zmq::sockopt::last_endpoint));
+  const auto done = (*link)->Ask({}, 300ms);
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().kind, ErrorKind::kUnavailable);
+  EXPECT_THAT(done.error().message, testing::HasSubstr("start it"));
 }
 
 }  // namespace

@@ -10,32 +10,7 @@ using testing::HasSubstr;
 using testing::Pair;
 using namespace std::chrono_literals;
 
-class DispatchTest : public LedgerTest {
- protected:
-  std::vector<TestPaper> Papers(int n) {
-    std::vector<TestPaper> papers;
-    for (int i = 0; i < n; ++i) papers.push_back({"2501.0" + std::to_string(1000 + i)});
-    return papers;
-  }
-  wire::Result Miss(const wire::Batch& batch) {
-    auto result = ResultOf(batch);
-    AddCall(&result);
-    for (const auto& paper : batch.papers()) {
-      auto* missing = result.add_papers();
-      missing->set_key(paper.key());
-      missing->set_kind(wire::PaperResult::MISSING);
-      missing->set_why("not in the answer");
-    }
-    return result;
-  }
-  wire::Result Failure(const wire::Batch& batch, wire::ProviderFailure::Kind kind,
-                       const std::string& message) {
-    auto result = ResultOf(batch);
-    result.mutable_failure()->set_kind(kind);
-    result.mutable_failure()->set_message(message);
-    return result;
-  }
-};
+class DispatchTest : public LedgerTest {};
 
 TEST_F(DispatchTest, NothingIsHandedOutUntilScorersCouldSayWhatTheyHold) {
   Deliver("2025-01-03", Papers(4));
@@ -193,8 +168,8 @@ TEST_F(DispatchTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
   }
   Ready(1, 2, {}, UINT64_MAX);
   EXPECT_THAT(dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now), HasSubstr("HTTP 503"));
-  EXPECT_EQ(ScoreEverything(), 2);
-  EXPECT_EQ(Count("SELECT max(misses + deaths) FROM work"), 0);
+  EXPECT_EQ(ScoreEverything(), 3) << "the probe is a small one";
+  EXPECT_EQ(Count("SELECT max(misses + deaths + failures) FROM work"), 0);
 }
 
 TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
@@ -345,6 +320,49 @@ TEST_F(DispatchTest, WhatNobodyAskedAboutIsRefusedAndHarmless) {
   Answer(forged);
   EXPECT_EQ(dispatch.refused_messages(), 2u);
   EXPECT_EQ(ScoreEverything(), 1);
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 4u);
+}
+
+TEST_F(DispatchTest, ALeaseThatAnotherScorerWasGivenCannotBeClaimed) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  Ready(2, 1, {batch.lease()}, batch.lease());
+  EXPECT_EQ(dispatch.refused_messages(), 1u);
+  Ready(2, 1, {batch.lease() + 1, (batch.lease() >> 32 << 33) + 1}, UINT64_MAX);
+  EXPECT_EQ(dispatch.refused_messages(), 3u) << "never handed out, of this start and a later one";
+  EXPECT_TRUE(HandOut().empty()) << "nothing changed hands";
+  // The liar's end frees nothing, and the true holder is heard.
+  Pass(kSilence / 2);
+  Ready(1, 0, {batch.lease()}, batch.lease());
+  Pass(kSilence / 2 + 1s);
+  EXPECT_EQ(dispatch.scorers(), 1u);
+  EXPECT_EQ(Count("SELECT max(deaths) FROM work"), 0);
+  EXPECT_EQ(dispatch.leases(), 1u);
+  Answer(Scores(batch));
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+}
+
+TEST_F(DispatchTest, AResultForALeaseThatDoesNotExistIsHarmless) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  auto made_up = Miss(batch);
+  made_up.set_lease(batch.lease() + 77);
+  Answer(made_up);
+  EXPECT_EQ(Count("SELECT max(misses) FROM work"), 0);
+  EXPECT_EQ(dispatch.leases(), 1u);
+  made_up.set_digest(99);
+  Answer(made_up);
+  EXPECT_EQ(Count("SELECT max(misses) FROM work"), 0) << "the papers are known, the lease is not";
+  made_up.clear_papers();
+  Answer(made_up);
+  EXPECT_EQ(dispatch.refused_messages(), 1u);
+  Answer(Scores(batch));
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 0u) << "not advanced yet";
+  HandOut();
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 4u);
 }
 

@@ -114,7 +114,7 @@ class LedgerTest : public testing::Test {
     }
     return batches;
   }
-  wire::Result ResultOf(const wire::Batch& batch) {
+  static wire::Result ResultOf(const wire::Batch& batch) {
     wire::Result result;
     result.set_lease(batch.lease());
     result.set_digest(batch.digest());
@@ -150,6 +150,29 @@ class LedgerTest : public testing::Test {
   }
   void Answer(const wire::Result& result, uint64_t boot = 1) {
     dispatch.OnResult("peer-" + std::to_string(boot), result, now);
+  }
+  static std::vector<TestPaper> Papers(int n) {
+    std::vector<TestPaper> papers;
+    for (int i = 0; i < n; ++i) papers.push_back({"2501.0" + std::to_string(1000 + i)});
+    return papers;
+  }
+  wire::Result Miss(const wire::Batch& batch) {
+    auto result = ResultOf(batch);
+    AddCall(&result);
+    for (const auto& paper : batch.papers()) {
+      auto* missing = result.add_papers();
+      missing->set_key(paper.key());
+      missing->set_kind(wire::PaperResult::MISSING);
+      missing->set_why("not in the answer");
+    }
+    return result;
+  }
+  static wire::Result Failure(const wire::Batch& batch, wire::ProviderFailure::Kind kind,
+                              const std::string& message) {
+    auto result = ResultOf(batch);
+    result.mutable_failure()->set_kind(kind);
+    result.mutable_failure()->set_message(message);
+    return result;
   }
   // Hands out and scores until nothing is left.
   int ScoreEverything(const std::string& model = "gpt-4o") {

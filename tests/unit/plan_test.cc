@@ -129,6 +129,65 @@ TEST_F(PlanTest, ThreeDaysAddedBackwardsEndAsThoughAddedForwards) {
   EXPECT_THAT(States(third), ElementsAre(Pair("2501.00001", "seen_before(2025-01-06)")));
 }
 
+TEST_F(PlanTest, WhatAnEarlierDayNoLongerWantsComesBackToTheLaterOne) {
+  const Digest earlier = Deliver("2025-01-03", {{"2501.00001"}, {"2501.00002"}});
+  ScoreEverything();
+  const Digest later = Deliver("2025-01-06", {{"2501.00001"}, {"2501.00003"}});
+  const Digest last = Deliver("2025-01-07", {{"2501.00001"}, {"2501.00002"}});
+  ScoreEverything();
+  ASSERT_THAT(States(later), Contains(Pair("2501.00001", "seen_before(2025-01-03)")));
+  for (const Digest& digest : {earlier, later, last}) Publish(digest);
+  const wire::Profile before = profile;
+  profile.add_exclude_keywords("2501.00001");
+  Open("2025-01-03");
+  ScoreEverything();
+  EXPECT_THAT(States(earlier),
+              Contains(Pair("2501.00001", "not_wanted(keyword: has \"2501.00001\")")));
+  EXPECT_THAT(States(later),
+              ElementsAre(Pair("2501.00001", "selected"), Pair("2501.00003", "selected")));
+  EXPECT_THAT(States(last), ElementsAre(Pair("2501.00001", "seen_before(2025-01-06)"),
+                                        Pair("2501.00002", "seen_before(2025-01-03)")));
+  EXPECT_EQ(StateOf(later), "complete") << "its page is written again";
+  // And it goes to the earlier day when that wants it again.
+  profile = before;
+  Open("2025-01-03");
+  EXPECT_EQ(ScoreEverything(), 0);
+  EXPECT_THAT(States(earlier), Contains(Pair("2501.00001", "selected")));
+  EXPECT_THAT(States(later), Contains(Pair("2501.00001", "seen_before(2025-01-03)")));
+}
+
+TEST_F(PlanTest, WhatACorrectedListNoLongerNamesComesBackToTheLaterDay) {
+  const Digest earlier = Deliver("2025-01-03", {{"2501.00001"}, {"2501.00002"}});
+  ScoreEverything();
+  const Digest later = Deliver("2025-01-06", {{"2501.00001"}, {"2501.00002"}});
+  ScoreEverything();
+  Publish(earlier);
+  Publish(later);
+  planner.Empty(earlier.id);
+  EXPECT_THAT(States(earlier), testing::IsEmpty());
+  EXPECT_EQ(StateOf(later), "published") << "until the earlier day's page is certain";
+  Deliver("2025-01-03", {{"2501.00002"}});
+  EXPECT_EQ(ScoreEverything(), 0) << "scores and texts stayed";
+  EXPECT_THAT(States(earlier), ElementsAre(Pair("2501.00002", "selected")));
+  EXPECT_THAT(States(later), ElementsAre(Pair("2501.00001", "selected"),
+                                         Pair("2501.00002", "seen_before(2025-01-03)")));
+  EXPECT_EQ(StateOf(later), "complete");
+}
+
+TEST_F(PlanTest, AReplacementThatAnEarlierDayHadComesBackWithItsVersion) {
+  profile.add_announce_types(wire::ANNOUNCE_TYPE_REPLACE);
+  const std::vector<TestPaper> second = {{"2501.00001", wire::ANNOUNCE_TYPE_REPLACE, 2}};
+  const Digest earlier = Deliver("2025-01-03", second);
+  ScoreEverything();
+  const Digest later = Deliver("2025-01-06", second);
+  ScoreEverything();
+  ASSERT_THAT(States(later), ElementsAre(Pair("2501.00001", "seen_before(2025-01-03)")));
+  planner.Empty(earlier.id);
+  Deliver("2025-01-03", {{"2501.00001", wire::ANNOUNCE_TYPE_NEW, 1}});
+  ScoreEverything();
+  EXPECT_THAT(States(later), ElementsAre(Pair("2501.00001", "selected")));
+}
+
 TEST_F(PlanTest, ADigestWhoseEntriesAreMostlyUnreadableIsWithheld) {
   const Digest digest = Open("2025-01-03");
   wire::Rows rows;
@@ -206,6 +265,14 @@ TEST_F(PlanTest, ANewVersionsTextIsAskedForAlthoughAnOlderOneIsThere) {
   auto wanted = intake.Rows(rows);
   ASSERT_TRUE(wanted.ok());
   EXPECT_THAT(*wanted, ElementsAre("2501.00001"));
+}
+
+TEST_F(PlanTest, ATextThatComesLaterChangesNoPage) {
+  const Digest digest = Deliver("2025-01-03", {{"2501.00001", wire::ANNOUNCE_TYPE_NEW, 0}});
+  ScoreEverything();
+  const std::string page = RenderMarkdown(LoadPage(store->db(), digest.id));
+  Deliver("2025-01-06", {{"2501.00001", wire::ANNOUNCE_TYPE_REPLACE, 2, "cs.LG", "New title"}});
+  EXPECT_EQ(RenderMarkdown(LoadPage(store->db(), digest.id)), page);
 }
 
 TEST_F(PlanTest, ADayMayNotNameAFolderOfItsOwn) {

@@ -1,0 +1,98 @@
+#include "aggregator/amend.h"
+
+#include "common/eastern.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace paperboy {
+namespace {
+
+Result<std::vector<Digest>> DigestsOf(Database& db, const std::string& date) {
+  if (auto parsed = ParseDate(date); !parsed) return parsed.error();
+  std::vector<DigestId> ids;
+  {
+    auto cursor = db.Query("SELECT id FROM digest WHERE date = ? ORDER BY profile", date);
+    while (cursor.Next()) ids.push_back(cursor.Int(0));
+  }
+  if (ids.empty()) {
+    return Invalid("the ledger has no digest of " + date +
+                   "; `paperboy-aggregator status` lists those that it has");
+  }
+  std::vector<Digest> digests;
+  for (const DigestId id : ids) digests.push_back(*FindDigest(db, id));
+  return digests;
+}
+
+std::string HowToDeliver(const Digest& digest) {
+  return "run paperboy-fetcher with this profile and --date " + digest.date;
+}
+
+}  // namespace
+
+Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& date) {
+  auto digests = DigestsOf(db, date);
+  if (!digests) return digests.error();
+  Amended amended;
+  for (const Digest& digest : *digests) {
+    const int64_t papers = planner.Retry(digest.id);
+    const std::string state = FindDigest(db, digest.id)->state;
+    if (state == "sealed") amended.sealed.push_back(digest.id);
+    amended.done.set_papers(amended.done.papers() + papers);
+    std::string line = digest.profile + " " + date + ": ";
+    if (papers == 0) {
+      line += "nothing is unscored";
+    } else if (state == "open") {
+      line += fmt::format("{} papers wait again, and texts of them that were pruned: {}", papers,
+                          HowToDeliver(digest));
+    } else {
+      line +=
+          fmt::format("{} papers are tried again; it is published when they are scored", papers);
+    }
+    amended.done.add_lines(line);
+  }
+  return amended;
+}
+
+Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date) {
+  auto digests = DigestsOf(db, date);
+  if (!digests) return digests.error();
+  Amended amended;
+  for (const Digest& digest : *digests) {
+    const uint64_t rows = CountFunnel(db, digest.id).arxiv();
+    planner.Empty(digest.id);
+    amended.done.set_papers(amended.done.papers() + rows);
+    amended.done.add_lines(fmt::format(
+        "{} {}: open again, {} rows were dropped, their scores stay. To deliver it anew, {}; what "
+        "was published stays until then",
+        digest.profile, date, rows, HowToDeliver(digest)));
+  }
+  return amended;
+}
+
+Result<Amended> PruneTexts(Database& db, const wire::Prune& prune) {
+  if (auto parsed = ParseDate(prune.before()); !parsed) return parsed.error();
+  Amended amended;
+  std::string last;
+  int looked_at = 0;
+  {
+    auto cursor = db.Query(
+        "SELECT max(id), count(*) FROM (SELECT DISTINCT id FROM paper WHERE id > ? ORDER BY id "
+        "LIMIT ?)",
+        prune.after(), kPruneChunk);
+    cursor.Next();
+    last = cursor.Text(0);
+    looked_at = static_cast<int>(cursor.Int(1));
+  }
+  db.Exec(
+      "UPDATE paper SET abstract = '', pruned = 1 WHERE pruned = 0 AND id > ?1 AND id <= ?2 "
+      "AND EXISTS (SELECT 1 FROM row WHERE row.paper = paper.id) "
+      "AND NOT EXISTS (SELECT 1 FROM row JOIN digest ON digest.id = row.digest "
+      "WHERE row.paper = paper.id AND (digest.date >= ?3 "
+      "OR digest.state NOT IN ('published', 'withheld') OR row.position IS NOT NULL "
+      "OR row.state = 'unscored'))",
+      prune.after(), last, prune.before());
+  amended.done.set_papers(db.Changes());
+  if (looked_at == kPruneChunk) amended.done.set_next(last);
+  return amended;
+}
+
+}  // namespace paperboy

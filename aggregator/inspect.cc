@@ -1,0 +1,219 @@
+#include "aggregator/inspect.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <vector>
+
+#include "aggregator/digests.h"
+#include "aggregator/prices.h"
+#include "aggregator/schema.h"
+#include "common/eastern.h"
+#include "common/text.h"
+#include "spdlog/fmt/fmt.h"
+
+namespace paperboy {
+namespace {
+
+// Longer texts are cut in a table; `why ID` has them in full.
+constexpr size_t kTitleChars = 70;
+constexpr size_t kWhyChars = 48;
+
+constexpr std::array<const char*, 9> kStates = {"refused",      "not_wanted",    "seen_before",
+                                                "author_gated", "title_dropped", "below_cutoff",
+                                                "selected",     "unscored",      "waiting"};
+
+size_t Chars(const std::string& text) {
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// Columns as wide as their widest cell. A heading that starts with '>' has its
+// column flush right.
+class Table {
+ public:
+  explicit Table(std::vector<std::string> headings) {
+    for (auto& heading : headings) {
+      right_.push_back(heading.starts_with('>'));
+      if (right_.back()) heading.erase(0, 1);
+    }
+    lines_.push_back(std::move(headings));
+  }
+  void Add(std::vector<std::string> cells) { lines_.push_back(std::move(cells)); }
+
+  std::string Text() const {
+    std::vector<size_t> widths(right_.size());
+    for (const auto& line : lines_) {
+      for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Chars(line[i]));
+    }
+    std::string text;
+    for (const auto& line : lines_) {
+      std::string row;
+      for (size_t i = 0; i < line.size(); ++i) {
+        const std::string padding(widths[i] - Chars(line[i]), ' ');
+        row += (i == 0 ? "" : "  ") + (right_[i] ? padding + line[i] : line[i] + padding);
+      }
+      row.erase(row.find_last_not_of(' ') + 1);
+      text += row + "\n";
+    }
+    return text;
+  }
+
+ private:
+  std::vector<bool> right_;
+  std::vector<std::vector<std::string>> lines_;
+};
+
+int64_t Number(Database& db, const char* sql) {
+  auto cursor = db.Query(sql);
+  return cursor.Next() ? cursor.Int(0) : 0;
+}
+
+std::string MegaBytes(int64_t bytes) {
+  return fmt::format("{:.1f} MB", static_cast<double>(bytes) / 1e6);
+}
+
+std::string HeadText(Database& db, const std::string& path) {
+  int64_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code none;
+    const auto size = std::filesystem::file_size(path + suffix, none);
+    if (!none) bytes += static_cast<int64_t>(size);
+  }
+  const int64_t free = Number(db, "PRAGMA freelist_count") * Number(db, "PRAGMA page_size");
+  const std::string id = [&] {
+    auto cursor = db.Query("SELECT value FROM meta WHERE key = 'ledger_id'");
+    return cursor.Next() ? cursor.Text(0) : "";
+  }();
+  return fmt::format("ledger  {}: {} ({} of it free), schema {}, id {}\n", path, MegaBytes(bytes),
+                     MegaBytes(free), SchemaVersionOf(db), id) +
+         fmt::format("papers  {} texts, {} of them pruned; {} units of work, {} done, {} failed\n",
+                     Number(db, "SELECT count(*) FROM paper"),
+                     Number(db, "SELECT count(*) FROM paper WHERE pruned = 1"),
+                     Number(db, "SELECT count(*) FROM work"),
+                     Number(db, "SELECT count(*) FROM work WHERE state = 'done'"),
+                     Number(db, "SELECT count(*) FROM work WHERE state = 'failed'")) +
+         fmt::format(
+             "leases  {} batches with {} papers are out; {} were lost lately, their "
+             "estimates stay spent\n",
+             Number(db, "SELECT count(*) FROM lease WHERE lost = 0"),
+             Number(db, "SELECT count(*) FROM work WHERE lease IS NOT NULL"),
+             Number(db, "SELECT count(*) FROM lease WHERE lost = 1"));
+}
+
+// Of all calls so far, also while the digest is not complete.
+std::string CostOf(Database& db, DigestId id) {
+  auto cursor = db.Query(
+      "SELECT count(*), count(prompt_picodollars + completion_picodollars), "
+      "coalesce(sum(prompt_picodollars + completion_picodollars), 0) FROM call WHERE digest = ?",
+      id);
+  cursor.Next();
+  return cursor.Int(0) == cursor.Int(1) ? FormatDollars(cursor.Int(2)) : "unknown";
+}
+
+void AddDigest(Database& db, DigestId id, Table* table) {
+  const Digest digest = *FindDigest(db, id);
+  const wire::Funnel funnel = CountFunnel(db, id);
+  auto cursor = db.Query(
+      "SELECT count(*) FILTER (WHERE row.state IS NULL), count(*) FILTER (WHERE row.state IS NULL "
+      "AND work.lease IS NOT NULL) FROM row LEFT JOIN work ON work.key = row.work "
+      "WHERE row.digest = ?",
+      id);
+  cursor.Next();
+  const int64_t leased = cursor.Int(1);
+  table->Add({digest.profile, digest.date, digest.state, std::to_string(digest.edition),
+              digest.voice ? digest.voice->model : "-", std::to_string(funnel.arxiv()),
+              std::to_string(funnel.not_wanted() + funnel.refused()),
+              std::to_string(funnel.seen_before()), std::to_string(funnel.scanned()),
+              std::to_string(funnel.selected()), std::to_string(funnel.unscored()),
+              std::to_string(cursor.Int(0) - leased), std::to_string(leased), CostOf(db, id)});
+}
+
+bool IsState(const std::string& word) {
+  return std::find(kStates.begin(), kStates.end(), word) != kStates.end();
+}
+
+std::string StatesText() { return fmt::format("{}", fmt::join(kStates, ", ")); }
+
+Error NoDigest(Database& db, const std::string& date) {
+  std::string message = "the ledger has no digest of " + date;
+  auto cursor = db.Query("SELECT profile, state, why FROM day WHERE date = ?", date);
+  while (cursor.Next()) {
+    message += fmt::format("; {}: {} ({})", cursor.Text(0), cursor.Text(1), cursor.Text(2));
+  }
+  return Invalid(message + "; `paperboy-aggregator status` lists those that it has");
+}
+
+}  // namespace
+
+std::string StatusText(Database& db, const std::string& path, int limit) {
+  Table table({"profile", "date", "state", ">edition", "model", ">arXiv", ">dropped", ">seen",
+               ">scanned", ">selected", ">unscored", ">waiting", ">leased", ">cost"});
+  struct Entry {
+    std::string profile, date, state, why;
+    std::optional<int64_t> digest;
+  };
+  std::vector<Entry> entries;
+  {
+    auto cursor = db.Query(
+        "SELECT profile, date, state, '', id FROM digest UNION ALL "
+        "SELECT profile, date, state, why, NULL FROM day ORDER BY date DESC, profile LIMIT ?",
+        limit);
+    while (cursor.Next()) {
+      entries.push_back(
+          {cursor.Text(0), cursor.Text(1), cursor.Text(2), cursor.Text(3), cursor.OptInt(4)});
+    }
+  }
+  std::string days;
+  for (const auto& entry : entries) {
+    if (entry.digest) {
+      AddDigest(db, *entry.digest, &table);
+    } else {
+      table.Add({entry.profile, entry.date, entry.state});
+      if (!entry.why.empty()) {
+        days += fmt::format("{} {}: {}\n", entry.profile, entry.date, entry.why);
+      }
+    }
+  }
+  std::string text = HeadText(db, path) + "\n" + table.Text();
+  const int64_t all =
+      Number(db, "SELECT (SELECT count(*) FROM digest) + (SELECT count(*) FROM day)");
+  if (all > limit) {
+    text += fmt::format("{} of {} are shown; `status {}` shows all\n", limit, all, all);
+  }
+  if (!days.empty()) text += "\n" + days;
+  return text;
+}
+
+Result<std::string> PapersText(Database& db, const std::string& date, const std::string& state) {
+  if (auto parsed = ParseDate(date); !parsed) return parsed.error();
+  if (!state.empty() && !IsState(state)) {
+    return Invalid("\"" + CutChars(state, 80) +
+                   "\" is no state of a paper; there are: " + StatesText());
+  }
+  if (!db.Query("SELECT 1 FROM digest WHERE date = ?", date).Next()) return NoDigest(db, date);
+  Table table({"profile", "id", "state", ">rel", ">nov", "why", "title"});
+  int rows = 0;
+  auto cursor = db.Query(
+      "SELECT d.profile, r.paper, coalesce(r.state, 'waiting') AS ended, r.why, r.position, "
+      "w.relevance, w.novelty, r.version FROM row r JOIN digest d ON d.id = r.digest "
+      "LEFT JOIN work w ON w.key = r.work AND w.state = 'done' WHERE d.date = ?1 "
+      "AND (?2 = '' OR ended = ?2) "
+      "ORDER BY d.profile, r.position IS NULL, r.position, ended, r.paper",
+      date, state);
+  while (cursor.Next()) {
+    ++rows;
+    const std::string ended = cursor.Text(2);
+    const bool scored = ended == "selected" || ended == "below_cutoff";
+    auto score = [&](int column) { return scored ? std::to_string(cursor.Int(column)) : "-"; };
+    const auto paper = FindPaper(db, cursor.Text(1), cursor.Int(7));
+    table.Add({cursor.Text(0), cursor.Text(1),
+               ended + (cursor.Null(4) ? "" : " #" + std::to_string(cursor.Int(4))), score(5),
+               score(6), CutChars(cursor.Text(3), kWhyChars),
+               paper ? CutChars(paper->title(), kTitleChars) : "-"});
+  }
+  if (rows == 0) return "no paper of " + date + (state.empty() ? "" : " is " + state) + "\n";
+  return table.Text();
+}
+
+}  // namespace paperboy

@@ -1,0 +1,40 @@
+// How a command of the operator reaches the running aggregator: a message on the
+// fetchers' endpoint.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <zmq.hpp>
+
+#include "common/result.h"
+#include "proto/paperboy.pb.h"
+
+namespace paperboy {
+
+// How long a command waits for an answer.
+inline constexpr std::chrono::seconds kAnswerTime{10};
+
+// Where to connect for an endpoint that is bound: tcp://*:5555 →
+// tcp://127.0.0.1:5555. kInvalid when the port is not fixed.
+Result<std::string> EndpointToConnect(const std::string& bound);
+
+class OperatorLink {
+ public:
+  // kInvalid: no endpoint. Whether anybody is there shows when it is asked.
+  static Result<std::unique_ptr<OperatorLink>> Connect(const std::string& endpoint);
+
+  // Sends `message` until it is answered; blocks. kUnavailable: nobody answered in
+  // `patience`. kInvalid: refused.
+  Result<wire::Done> Ask(wire::FetcherMessage message,
+                         std::chrono::milliseconds patience = kAnswerTime);
+
+ private:
+  explicit OperatorLink(std::string endpoint) : endpoint_(std::move(endpoint)) {}
+
+  const std::string endpoint_;
+  zmq::context_t context_;
+  zmq::socket_t socket_;
+};
+
+}  // namespace paperboy

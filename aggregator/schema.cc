@@ -1,0 +1,181 @@
+#include "aggregator/schema.h"
+
+#include <vector>
+
+namespace paperboy {
+namespace {
+
+// Migrations: element i takes a ledger of version i to i + 1. Never edited
+// after a release, only appended to.
+const std::vector<std::string>& Migrations() {
+  static const std::vector<std::string> migrations = {R"sql(
+-- ledger_id (random, hex), boot (of the aggregator)
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('ledger_id', lower(hex(randomblob(8)))), ('boot', '0');
+
+-- A profile as it was at one revision: wire.Profile, serialised.
+CREATE TABLE profile(revision TEXT PRIMARY KEY, name TEXT NOT NULL, content BLOB NOT NULL) WITHOUT ROWID;
+
+-- One profile's page for one announcement date.
+-- backend, model, temperature: who scores this edition; NULL until known.
+-- The figures from completed_at on are fixed at completion and printed.
+CREATE TABLE digest(
+  id INTEGER PRIMARY KEY,
+  profile TEXT NOT NULL,
+  date TEXT NOT NULL,
+  edition INTEGER NOT NULL,
+  revision TEXT NOT NULL REFERENCES profile,
+  source TEXT NOT NULL,
+  remedial_from TEXT NOT NULL,
+  remedial_to TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('open', 'sealed', 'complete', 'published', 'withheld')),
+  backend TEXT, model TEXT, temperature TEXT,
+  completed_at INTEGER,            -- Unix seconds
+  withhold INTEGER NOT NULL DEFAULT 0,
+  calls INTEGER NOT NULL DEFAULT 0,
+  prompt_tokens INTEGER NOT NULL DEFAULT 0,
+  completion_tokens INTEGER NOT NULL DEFAULT 0,
+  tokens_reported INTEGER NOT NULL DEFAULT 1,
+  prompt_picodollars INTEGER,      -- NULL: unknown
+  completion_picodollars INTEGER,
+  UNIQUE (profile, date));
+CREATE INDEX digest_by_state ON digest(state) WHERE state IN ('open', 'sealed', 'complete');
+
+-- A category whose list is in the ledger in full.
+CREATE TABLE category(
+  digest INTEGER NOT NULL REFERENCES digest, category TEXT NOT NULL, source TEXT NOT NULL,
+  PRIMARY KEY (digest, category)) WITHOUT ROWID;
+
+-- Which category lists named a paper.
+CREATE TABLE listing(
+  digest INTEGER NOT NULL REFERENCES digest, category TEXT NOT NULL, paper TEXT NOT NULL,
+  PRIMARY KEY (digest, category, paper)) WITHOUT ROWID;
+
+-- Every id that arXiv sent for a digest. state is NULL while it is not known.
+CREATE TABLE row(
+  digest INTEGER NOT NULL REFERENCES digest,
+  paper TEXT NOT NULL,
+  version INTEGER NOT NULL,        -- 0: unknown
+  announce_type INTEGER NOT NULL,  -- wire.AnnounceType
+  primary_category TEXT NOT NULL,
+  unreadable TEXT NOT NULL,        -- why the entry could not be read, or ''
+  state TEXT CHECK (state IN ('refused', 'not_wanted', 'seen_before', 'author_gated',
+                              'title_dropped', 'below_cutoff', 'selected', 'unscored')),
+  why TEXT NOT NULL DEFAULT '',
+  mendable INTEGER NOT NULL DEFAULT 0,  -- unscored, and a later run could score it
+  work BLOB,                       -- the unit of work that decides next, or decided
+  position INTEGER,                -- on the page, from 1
+  PRIMARY KEY (digest, paper)) WITHOUT ROWID;
+CREATE INDEX row_by_paper ON row(paper);
+CREATE INDEX row_by_work ON row(work) WHERE work IS NOT NULL;
+
+-- The text of one version of a paper; authors and categories are JSON lists.
+CREATE TABLE paper(
+  id TEXT NOT NULL, version INTEGER NOT NULL,
+  title TEXT NOT NULL, abstract TEXT NOT NULL, authors TEXT NOT NULL, categories TEXT NOT NULL,
+  primary_category TEXT NOT NULL, published TEXT NOT NULL, updated TEXT NOT NULL,
+  PRIMARY KEY (id, version)) WITHOUT ROWID;
+
+-- A unit of work: whatever decides the model's answer about one paper, hashed
+-- (work.h). Done once, whoever waits for it.
+CREATE TABLE work(
+  key BLOB PRIMARY KEY,
+  stage INTEGER NOT NULL,          -- wire.Stage
+  paper TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'done', 'failed')),
+  lease INTEGER,                   -- who has it; NULL: nobody
+  misses INTEGER NOT NULL DEFAULT 0,        -- answers that lacked it
+  alone_misses INTEGER NOT NULL DEFAULT 0,  -- of those, when it was asked for alone
+  deaths INTEGER NOT NULL DEFAULT 0,        -- workers that died holding it
+  alone_deaths INTEGER NOT NULL DEFAULT 0,
+  kept INTEGER,                    -- title stage
+  relevance INTEGER, novelty INTEGER, comment TEXT,
+  call TEXT,                       -- which answered; '' without a call
+  why TEXT NOT NULL DEFAULT '');
+CREATE INDEX work_by_lease ON work(lease) WHERE lease IS NOT NULL;
+
+-- Batches handed out and not settled. lost: its worker never reported; the
+-- estimate stays spent.
+CREATE TABLE lease(
+  id INTEGER PRIMARY KEY,
+  digest INTEGER NOT NULL REFERENCES digest,
+  day TEXT NOT NULL,               -- Eastern date on which it was handed out
+  estimate_picodollars INTEGER NOT NULL,
+  lost INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX lease_by_day ON lease(day);
+
+-- Every model call that was reported, once, whatever became of it.
+CREATE TABLE call(
+  id TEXT PRIMARY KEY,
+  digest INTEGER NOT NULL REFERENCES digest,
+  day TEXT NOT NULL,
+  at INTEGER NOT NULL,             -- Unix seconds, when it was booked
+  model TEXT NOT NULL, outcome TEXT NOT NULL, http_status INTEGER NOT NULL,
+  tokens_reported INTEGER NOT NULL,
+  prompt_tokens INTEGER NOT NULL, cached_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+  prompt_picodollars INTEGER, completion_picodollars INTEGER,  -- NULL: unknown
+  latency_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX call_by_digest ON call(digest);
+CREATE INDEX call_by_day ON call(day);
+
+-- What was published: the bytes of each file below OUT. digest is NULL for a
+-- date without an announcement.
+CREATE TABLE file(
+  path TEXT PRIMARY KEY, digest INTEGER REFERENCES digest,
+  sha256 TEXT NOT NULL, content BLOB NOT NULL);
+CREATE INDEX file_by_digest ON file(digest);
+
+-- Dates without an announcement, or not announced yet.
+CREATE TABLE day(
+  profile TEXT NOT NULL, date TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY (profile, date)) WITHOUT ROWID;
+)sql",
+                                                      R"sql(
+-- The abstract was dropped to save space; the rest stays. It counts as no text.
+ALTER TABLE paper ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;
+
+-- Calls that failed for it while the provider answered others, and of those the
+-- ones in which it was alone. mendable: failed, and a later run may try again.
+ALTER TABLE work ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE work ADD COLUMN alone_failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE work ADD COLUMN mendable INTEGER NOT NULL DEFAULT 0;
+
+-- The version whose text the page shows, fixed at completion, so that a text that
+-- comes later changes no page; NULL: the ledger had none.
+ALTER TABLE row ADD COLUMN text_version INTEGER;
+UPDATE row SET text_version = coalesce(
+  (SELECT p.version FROM paper p WHERE p.id = row.paper AND p.version = row.version),
+  (SELECT max(p.version) FROM paper p WHERE p.id = row.paper))
+WHERE digest IN (SELECT id FROM digest WHERE state IN ('complete', 'published', 'withheld'));
+
+CREATE INDEX row_by_owner ON row(why, digest) WHERE state = 'seen_before';
+)sql"};
+  return migrations;
+}
+
+}  // namespace
+
+int SchemaVersion() { return static_cast<int>(Migrations().size()); }
+
+int SchemaVersionOf(Database& db) {
+  auto cursor = db.Query("PRAGMA user_version");
+  cursor.Next();
+  return static_cast<int>(cursor.Int(0));
+}
+
+Status Migrate(Database& db) {
+  const int have = SchemaVersionOf(db);
+  if (have > SchemaVersion()) {
+    return Invalid("it was written by a newer version of Paperboy (schema " + std::to_string(have) +
+                   ", this program knows " + std::to_string(SchemaVersion()) +
+                   "); run that version");
+  }
+  for (int version = have; version < SchemaVersion(); ++version) {
+    db.Script("BEGIN IMMEDIATE;" + Migrations()[version] +
+              "PRAGMA user_version = " + std::to_string(version + 1) + "; COMMIT;");
+  }
+  return Ok();
+}
+
+}  // namespace paperboy
