@@ -24,7 +24,7 @@ inline std::string Limit(const std::string& quota_key) { return "paperboy:limit:
 inline constexpr std::chrono::hours kLimitTtl{1};
 
 // String: the owner of the one connection to arXiv; and the instant (Redis
-// TIME, microseconds) at which the last request ended.
+// TIME, microseconds) at which the last request ended, and when that was noted.
 inline std::string ArxivLock() { return "paperboy:arxiv:lock"; }
 inline std::string ArxivEnd() { return "paperboy:arxiv:end"; }
 

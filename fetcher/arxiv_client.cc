@@ -39,10 +39,12 @@ constexpr Milliseconds kRedisDeadline{2'000};
 // Connecting to Redis takes less; not worth a word.
 constexpr Milliseconds kQuiet{1'000};
 
-// KEYS: lock, end of the last request (microseconds). ARGV: owner, the lock's
-// time to live (ms), interval, hold-off and longest pause (microseconds), time
-// to live of the end (ms). Returns microseconds to wait before asking again;
-// 0: the lock is the owner's; below 0: another owner has it for that long.
+// KEYS: lock, end of the last request and when it was noted (two numbers,
+// microseconds). ARGV: owner, the lock's time to live (ms), interval and hold-off
+// (microseconds), time to live of the end (ms). Returns microseconds to wait before
+// asking again; 0: the lock is the owner's; below 0: another owner has it for that
+// long. An end that was noted later than now is of a clock that was set back since,
+// and says nothing.
 const RedisScript& AcquireScript() {
   static const RedisScript script(R"lua(
 local time = redis.call('TIME')
@@ -52,10 +54,10 @@ if held and held ~= ARGV[1] then
   return -math.max(redis.call('PTTL', KEYS[1]) * 1000, 1)
 end
 local interval = tonumber(ARGV[3])
-local ended = tonumber(redis.call('GET', KEYS[2]) or '')
-if not ended or ended > now + tonumber(ARGV[5]) then
+local ended, noted = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (%d+)$')
+if not ended or tonumber(noted) > now then
   ended = now + tonumber(ARGV[4]) - interval
-  redis.call('SET', KEYS[2], string.format('%.0f', ended), 'PX', ARGV[6])
+  redis.call('SET', KEYS[2], string.format('%.0f %.0f', ended, now), 'PX', ARGV[5])
 end
 local wait = ended + interval - now
 if wait > 0 then return math.ceil(wait) end
@@ -77,16 +79,18 @@ return 1
   return script;
 }
 
-// KEYS: lock, end of the last request (microseconds). ARGV: owner, pause
+// KEYS: lock, end of the last request (as above). ARGV: owner, pause
 // (microseconds), time to live of the end (ms). Notes the end of the owner's
 // request, put off by the pause, and frees the lock if it is the owner's.
 // Returns 1 if it was.
 const RedisScript& ReleaseScript() {
   static const RedisScript script(R"lua(
 local time = redis.call('TIME')
-local ended = time[1] * 1000000 + time[2] + tonumber(ARGV[2])
-local before = tonumber(redis.call('GET', KEYS[2]) or '0')
-redis.call('SET', KEYS[2], string.format('%.0f', math.max(ended, before)), 'PX', ARGV[3])
+local now = time[1] * 1000000 + time[2]
+local ended = now + tonumber(ARGV[2])
+local before, noted = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (%d+)$')
+if before and tonumber(noted) <= now then ended = math.max(ended, tonumber(before)) end
+redis.call('SET', KEYS[2], string.format('%.0f %.0f', ended, now), 'PX', ARGV[3])
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1])
 return 1
@@ -168,8 +172,7 @@ Status ArxivClient::Acquire(MonotonicTime deadline) {
     const Result<int64_t> wait =
         Eval(AcquireScript(), {redis_keys::ArxivLock(), redis_keys::ArxivEnd()},
              {config_.owner, Count(ttl), MicrosecondsOf(config_.interval),
-              MicrosecondsOf(Scaled(kHoldOff)), MicrosecondsOf(kMaxPause),
-              Count(Milliseconds(kEndTtl))});
+              MicrosecondsOf(Scaled(kHoldOff)), Count(Milliseconds(kEndTtl))});
     Milliseconds sleep = poll;
     if (!wait) {
       const std::string& why = redis_.ready() ? wait.error().message : redis_.trouble();

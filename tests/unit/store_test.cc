@@ -13,6 +13,7 @@
 #include "aggregator/publish.h"
 #include "aggregator/schema.h"
 #include "aggregator/verify.h"
+#include "common/wire.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy {
