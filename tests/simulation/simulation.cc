@@ -56,7 +56,7 @@ struct Simulation::Fetch {
   size_t day;
   std::unique_ptr<Node> node;
   std::optional<int> exit;
-  bool changed_at_start = false;  // started with the changed profile
+  std::set<bool> changed;  // whether the profile was, at each of its starts
   bool done = false;
   int attempts = 0;
 };
@@ -135,7 +135,7 @@ void Simulation::AddFetch(size_t day, Microseconds at) {
       world_, "fetcher-" + std::to_string(fetches_.size()),
       [this, fetch](Node& node) {
         fetch->exit.reset();
-        fetch->changed_at_start = profile_changed_;
+        fetch->changed.insert(profile_changed_);
         ++fetch->attempts;
         return StartFetcher(around_, SettingsFor(fetch->day), Profiles(), &fetch->exit, node);
       },
@@ -146,11 +146,11 @@ void Simulation::AddFetch(size_t day, Microseconds at) {
 
 void Simulation::OnFetchEnd(Fetch* fetch, bool killed) {
   // Of two revisions that run at once the one that opens last is the newer one.
-  const bool replaced =
-      fetch->exit == kExitReplaced &&
-      std::any_of(fetches_.begin(), fetches_.end(), [&](const auto& other) {
-        return other->day == fetch->day && other->changed_at_start != fetch->changed_at_start;
-      });
+  const bool replaced = fetch->exit == kExitReplaced &&
+                        std::any_of(fetches_.begin(), fetches_.end(), [&](const auto& other) {
+                          return other->day == fetch->day &&
+                                 (other->changed.size() > 1 || other->changed != fetch->changed);
+                        });
   if (!killed && (fetch->exit == kExitOk || replaced)) {
     fetch->done = true;
     return;
