@@ -91,17 +91,15 @@ void Publisher::RecordDay(const std::string& profile, const std::string& date) {
          RenderDayJson(profile, date, cursor.Text(0), cursor.Text(1)));
 }
 
-Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
-  struct File {
-    std::string path, source, sha256;
-  };
+Result<int> Publisher::Reconcile(std::optional<DigestId> changed) try {
   std::vector<File> files;
   {
     auto cursor = db_.Query(
-        "SELECT path, sha256 FROM file WHERE ?1 IS NULL OR digest = ?1 OR digest IS NULL "
-        "ORDER BY path",
-        only);
-    while (cursor.Next()) files.push_back({cursor.Text(0), cursor.Text(0), cursor.Text(1)});
+        "SELECT path, sha256, ?1 IS NULL OR digest = ?1 OR digest IS NULL FROM file ORDER BY path",
+        changed);
+    while (cursor.Next()) {
+      files.push_back({cursor.Text(0), cursor.Text(0), cursor.Text(1), cursor.Int(2) != 0});
+    }
   }
   {
     // The newest date, not the newest run.
@@ -109,12 +107,12 @@ Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
         "SELECT d.profile, f.path, f.sha256, max(d.date) FROM file f JOIN digest d "
         "ON d.id = f.digest WHERE f.path LIKE '%/md/%' GROUP BY d.profile");
     while (cursor.Next()) {
-      files.push_back({cursor.Text(0) + "/output.md", cursor.Text(1), cursor.Text(2)});
+      files.push_back({cursor.Text(0) + "/output.md", cursor.Text(1), cursor.Text(2), true});
     }
   }
   int written = 0;
   for (const auto& file : files) {
-    auto count = WriteIfStale(file.path, file.source, file.sha256);
+    auto count = WriteIfStale(file);
     if (!count) return count;
     written += *count;
   }
@@ -123,16 +121,16 @@ Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
   return Error{ErrorKind::kStorage, e.what()};
 }
 
-Result<int> Publisher::WriteIfStale(const std::string& path, const std::string& source,
-                                    const std::string& sha256) {
-  if (std::ifstream have(fs::path(out_) / path, std::ios::binary); have) {
+Result<int> Publisher::WriteIfStale(const File& file) {
+  if (std::ifstream have(fs::path(out_) / file.path, std::ios::binary); have) {
+    if (!file.compare) return 0;
     std::ostringstream bytes;
     bytes << have.rdbuf();
-    if (Sha256Hex(bytes.str()) == sha256) return 0;
+    if (Sha256Hex(bytes.str()) == file.sha256) return 0;
   }
-  auto cursor = db_.Query("SELECT content FROM file WHERE path = ?", source);
+  auto cursor = db_.Query("SELECT content FROM file WHERE path = ?", file.source);
   cursor.Next();
-  if (auto status = WriteAtomically(path, cursor.Text(0)); !status) return status.error();
+  if (auto status = WriteAtomically(file.path, cursor.Text(0)); !status) return status.error();
   return 1;
 }
 
