@@ -77,16 +77,21 @@ class Chaos {
 
   // ---- what runs --------------------------------------------------------------
 
-  void Start(int scorers, const Arguments& more = {"--concurrency", "2"}) {
-    scorer_arguments_ = more;
-    system.StartAggregator();
+  // `everybody` is added to what aggregator and fetcher are told.
+  void Start(int scorers, const Arguments& to_scorers = {"--concurrency", "2"},
+             const Arguments& everybody = {}) {
+    scorer_arguments_ = to_scorers;
+    everybody_ = everybody;
+    system.StartAggregator(everybody);
     AddScorers(scorers);
     StartFetcher();
   }
-  void AddScorers(int n) {
+  void AddScorers(int n, const Arguments& more = {}) {
+    Arguments arguments = scorer_arguments_;
+    arguments.insert(arguments.end(), more.begin(), more.end());
     for (int i = 0; i < n; ++i) {
       alive_.push_back(system.scorers());
-      system.StartScorers(1, "openai", scorer_arguments_);
+      system.StartScorers(1, "openai", arguments);
     }
   }
   // The one command of this digest.
@@ -99,6 +104,7 @@ class Chaos {
   Arguments Command() { return Command(system, day_, toml_); }
   void StartFetcher(const Arguments& more = {}) {
     Arguments arguments = Command();
+    arguments.insert(arguments.end(), everybody_.begin(), everybody_.end());
     arguments.insert(arguments.end(), more.begin(), more.end());
     fetcher_ = system.StartFetcher(arguments);
   }
@@ -247,7 +253,7 @@ class Chaos {
   const Day day_;
   const std::string toml_;
   std::mt19937_64 random_;
-  Arguments scorer_arguments_;
+  Arguments scorer_arguments_, everybody_;
   std::vector<size_t> alive_;
   std::unique_ptr<Process> fetcher_;
   std::set<size_t> hit_calls_;
