@@ -36,13 +36,14 @@ SmallDisk::~SmallDisk() {
   if (mounted_) ::umount2(folder_.c_str(), MNT_DETACH);
 }
 
-void SmallDisk::Fill(pid_t writer, const std::string& file) {
-  if (!mounted_) return LimitFiles(writer, std::filesystem::file_size(file));
+void SmallDisk::Fill(pid_t writer, const std::string& file, size_t spare) {
+  if (!mounted_) return LimitFiles(writer, std::filesystem::file_size(file) + spare);
   const int fd = ::open(filler().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const std::array<char, 4096> page{};
   while (::write(fd, page.data(), page.size()) > 0) {
   }
   ::close(fd);
+  std::filesystem::resize_file(filler(), std::filesystem::file_size(filler()) - spare);
 }
 
 void SmallDisk::Free(pid_t writer) {

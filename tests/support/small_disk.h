@@ -19,9 +19,9 @@ class SmallDisk {
   SmallDisk(const SmallDisk&) = delete;
   SmallDisk& operator=(const SmallDisk&) = delete;
 
-  // Takes all the space that is left. `writer` is the program that writes
-  // `file`; its limit is the size that the file has now.
-  void Fill(pid_t writer, const std::string& file);
+  // Takes the space that is left, but for `spare` bytes. `writer` is the program
+  // that writes `file`; its limit is the size that the file has now, and those.
+  void Fill(pid_t writer, const std::string& file, size_t spare = 0);
   // Gives the space back.
   void Free(pid_t writer);
 
