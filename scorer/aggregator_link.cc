@@ -70,8 +70,7 @@ void AggregatorLink::SayReady() {
 void AggregatorLink::Tick() {
   SayReady();
   Resend(/*all=*/false);
-  const bool silent = loop_.now() - std::max(heard_, started_) > kSilence;
-  if (silent && !std::exchange(announced_silence_, true)) {
+  if (silence() > kSilence && !std::exchange(announced_silence_, true)) {
     spdlog::warn("waiting for the aggregator at {}", endpoint_);
   }
 }

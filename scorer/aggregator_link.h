@@ -2,6 +2,7 @@
 // keeps every result until it is acknowledged. One thread.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -47,6 +48,8 @@ class AggregatorLink {
   // To be called at the end of every turn of the loop.
   void OnTurnEnd();
 
+  // For how long nothing was heard of it.
+  MonotonicTime::duration silence() const { return loop_.now() - std::max(heard_, started_); }
   // Results that wait to be acknowledged.
   size_t unacknowledged() const { return results_.size(); }
   // Why the aggregator cannot be worked for, for people; empty while it is

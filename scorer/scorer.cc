@@ -17,6 +17,7 @@ using wire::ProviderFailure;
 
 // Redis is asked again for a batch's cached scores after this long.
 constexpr Milliseconds kLookUpAgain{500};
+constexpr char kLeasesMayBeLost[] = "the lease may be lost after a silence";
 
 size_t CharsOf(const std::string& text) {
   return static_cast<size_t>(
@@ -45,6 +46,7 @@ void Scorer::Start() {
   world_.link.Start({.ready = [this] { return Ready(); },
                      .on_batch = [this](wire::Batch batch) { OnBatch(std::move(batch)); },
                      .on_all_acknowledged = [this] { StopWhenDone(); }});
+  last_tick_ = world_.loop.now();
   tick_timer_ = world_.loop.Every(kBeat, [this] { Tick(); });
 }
 
@@ -204,6 +206,7 @@ void Scorer::AskLimiter(Job* job) {
 // ---- the call ---------------------------------------------------------------
 
 void Scorer::Send(uint64_t lease) {
+  if (LeasesMayBeLost()) return GiveBackUnsent(kLeasesMayBeLost);
   Job& job = jobs_.at(lease);
   const MonotonicTime now = world_.loop.now();
   world_.metrics.OnLimiterWait(now - job.since);
@@ -282,6 +285,18 @@ void Scorer::GiveBack(uint64_t lease, ProviderFailure::Kind kind, const std::str
   Finish(lease);
 }
 
+void Scorer::GiveBackUnsent(const std::string& why) {
+  std::vector<uint64_t> unsent;
+  for (const auto& [lease, job] : jobs_) {
+    if (!job.in_flight) unsent.push_back(lease);
+  }
+  for (const uint64_t lease : unsent) GiveBack(lease, ProviderFailure::AGAIN, why);
+}
+
+bool Scorer::LeasesMayBeLost() const {
+  return world_.link.silence() > kLeaseTrust || world_.loop.now() - last_tick_ > kLeaseTrust;
+}
+
 void Scorer::Finish(uint64_t lease) {
   const auto place = jobs_.find(lease);
   Job& job = place->second;
@@ -300,15 +315,9 @@ void Scorer::Finish(uint64_t lease) {
 void Scorer::Leave() {
   leaving_ = true;
   world_.link.ReadyChanged();
-  std::vector<uint64_t> not_sent;
-  for (const auto& [lease, job] : jobs_) {
-    if (!job.in_flight) not_sent.push_back(lease);
-  }
   spdlog::info("stopping: {} batches go back, {} calls are in flight, {} results to deliver",
-               not_sent.size(), in_flight_, world_.link.unacknowledged());
-  for (const uint64_t lease : not_sent) {
-    GiveBack(lease, ProviderFailure::AGAIN, "the scorer is leaving");
-  }
+               jobs_.size() - in_flight_, in_flight_, world_.link.unacknowledged());
+  GiveBackUnsent("the scorer is leaving");
   world_.loop.After(settings_.server.timeout + kFlushTime, [this] {
     spdlog::warn("stopping with {} calls in flight and {} results not acknowledged", in_flight_,
                  world_.link.unacknowledged());
@@ -341,6 +350,8 @@ std::string Scorer::trouble() const {
 }
 
 void Scorer::Tick() {
+  if (LeasesMayBeLost()) GiveBackUnsent(kLeasesMayBeLost);
+  last_tick_ = world_.loop.now();
   const std::string trouble = RedisTrouble();
   if (trouble.empty() == !said_redis_trouble_) return;
   said_redis_trouble_ = !trouble.empty();

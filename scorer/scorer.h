@@ -25,6 +25,7 @@
 #include "common/http_client.h"
 #include "common/loop.h"
 #include "common/redis.h"
+#include "common/wire.h"
 #include "scorer/aggregator_link.h"
 #include "scorer/limiter.h"
 #include "scorer/metrics.h"
@@ -35,6 +36,10 @@
 
 namespace paperboy {
 
+// A batch that was not sent goes back when for so long nothing was heard of the
+// aggregator, or this process did not run: after kSilence its papers are somebody
+// else's, and a call for them would be paid twice.
+inline constexpr Milliseconds kLeaseTrust = kSilence / 2;
 // After a stop signal results are sent for at most this much longer than a call
 // may take.
 inline constexpr Milliseconds kFlushTime{5'000};
@@ -110,6 +115,9 @@ class Scorer {
   void Learn(const Job& job, const ChatOutcome& outcome);
   void Book(Job* job, const ChatOutcome& outcome, const wire::Call& call);
   void GiveBack(uint64_t lease, wire::ProviderFailure::Kind kind, const std::string& message);
+  // Everything that is not in flight.
+  void GiveBackUnsent(const std::string& why);
+  bool LeasesMayBeLost() const;
   void Finish(uint64_t lease);
 
   Model& ModelNamed(const std::string& name);
@@ -128,6 +136,7 @@ class Scorer {
   bool any_worked_ = false;
   uint64_t next_call_ = 1;
   Loop::TimerId tick_timer_ = 0;
+  MonotonicTime last_tick_;
   bool said_redis_trouble_ = false;
   bool leaving_ = false;
 };

@@ -70,6 +70,7 @@ class PlayedAggregator {
   }
 
   bool acknowledges = true;
+  bool beats = true;
   bool refuses_version = false;
   uint64_t boot = 1;
   std::optional<wire::Ready> ready;  // the last one
@@ -92,7 +93,7 @@ class PlayedAggregator {
   void OnReady(const wire::Ready& said) {
     ready = said;
     ++readies;
-    if (!refuses_version) return Beat();
+    if (!refuses_version) return beats ? Beat() : void();
     wire::ScorerReply reply;
     reply.mutable_refused()->set_kind(wire::REFUSAL_VERSION);
     reply.mutable_refused()->set_message("it speaks version 2");
@@ -364,6 +365,21 @@ TEST_F(ScorerTest, LeavesWithNothingLost) {
   loop_.RunUntil([] { return false; }, loop_.now() + kPatience);
   EXPECT_TRUE(loop_.stopped());
   EXPECT_EQ(link_->unacknowledged(), 0u);
+}
+
+// It cannot know any more whose they are.
+TEST_F(ScorerTest, GivesBackWhatIsNotSentWhenTheAggregatorIsSilent) {
+  StartProvider();
+  StartScorer();
+  redis_server_->Kill();
+  const uint64_t waiting = aggregator_.HandOut({"2504.00001"});
+  ASSERT_TRUE(Until([&] { return scorer_->batches() == 1; }));
+  aggregator_.beats = false;
+  const MonotonicTime since = loop_.now();
+  EXPECT_EQ(ResultOf(waiting).failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_GE(loop_.now() - since, kLeaseTrust - kBeat);
+  EXPECT_LT(loop_.now() - since, kSilence - kBeat);
+  EXPECT_EQ(scorer_->batches(), 0u);
 }
 
 TEST_F(ScorerTest, WithoutRedisNoNewCallsAndWhatIsInFlightIsDelivered) {
