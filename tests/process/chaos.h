@@ -70,7 +70,8 @@ struct DigestName {
   std::string profile = "day";
 };
 struct Ending {
-  // How an undisturbed run gets there, with a system of its own.
+  // How an undisturbed run gets there; what it is given has published nothing but
+  // what an earlier ending of the same case did.
   std::function<void(System&)> undisturbed;
   std::vector<DigestName> digests = {DigestName()};
   // How often a paper must be asked about: once for each prompt.
@@ -90,6 +91,7 @@ class Chaos {
       : day_(WithKeys(std::move(day), own_keys)),
         toml_(std::move(toml)),
         random_(ChaosSeed()),
+        calm_(Calm(day_).settings),
         system(day_.settings) {}
 
   const Day& day() const { return day_; }
@@ -104,6 +106,9 @@ class Chaos {
     everybody_ = everybody;
     system.StartAggregator(everybody);
     AddScorers(scorers);
+    // Now, so that it is ready when it is needed.
+    calm_.StartAggregator();
+    calm_.StartScorers(2);
   }
   void Start(int scorers, const Arguments& to_scorers = {"--concurrency", "2"},
              const Arguments& everybody = {}) {
@@ -146,10 +151,11 @@ class Chaos {
   uint64_t Below(uint64_t n) { return std::uniform_int_distribution<uint64_t>(0, n - 1)(random_); }
   std::mt19937_64& random() { return random_; }
 
-  // Waits for a random part of `most`.
+  // While something is disturbed.
+  static void Pass(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+  // Passes a random part of `most`.
   void Pause(std::chrono::milliseconds most) {
-    const auto part = Below(static_cast<uint64_t>(most.count()) + 1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(part));
+    Pass(std::chrono::milliseconds(Below(static_cast<uint64_t>(most.count()) + 1)));
   }
   size_t scored() { return system.llm().account().scored.size(); }
   // Waits until at least `share` of the papers are scored and then for a random
@@ -223,20 +229,17 @@ class Chaos {
   void ExpectRecovered(const Ending& ending = {}) {
     ASSERT_EQ(fetcher_->Wait(std::chrono::seconds(120)).value_or(Process::Exit{}).code, 0)
         << fetcher_->Stdout() << fetcher_->Stderr() << system.Logs();
-    System calm(Calm(day_).settings);
-    calm.StartAggregator();
-    calm.StartScorers(2);
     if (ending.undisturbed) {
-      ending.undisturbed(calm);
+      ending.undisturbed(calm_);
     } else {
-      EXPECT_EQ(calm.RunFetcher(Command(calm, day_, toml_)).exit.code, 0) << calm.Logs();
+      EXPECT_EQ(calm_.RunFetcher(Command(calm_, day_, toml_)).exit.code, 0) << calm_.Logs();
     }
     for (const auto& [date, profile] : ending.digests) {
       ExpectFunnelAddsUp(system.DigestJson(date, profile));
       ExpectUnscored(system.DigestJson(date, profile), ending.unscored);
-      const Published want = Published::Of(calm, date, profile, ending.unscored);
+      const Published want = Published::Of(calm_, date, profile, ending.unscored);
       const Published got = Published::Of(system, date, profile, ending.unscored);
-      EXPECT_FALSE(want.page.empty()) << calm.Logs();
+      EXPECT_FALSE(want.page.empty()) << calm_.Logs();
       EXPECT_EQ(got.page, want.page) << system.Logs();
       EXPECT_EQ(got.digest, want.digest);
     }
@@ -291,6 +294,7 @@ class Chaos {
   const Day day_;
   const std::string toml_;
   std::mt19937_64 random_;
+  System calm_;
   Arguments scorer_arguments_, everybody_;
   std::vector<size_t> alive_;
   std::unique_ptr<Process> fetcher_;

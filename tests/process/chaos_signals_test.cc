@@ -13,9 +13,8 @@ enum class Blow { kKill, kShortStop, kLongStop, kTerm };
 
 class Signals : public testing::Test {
  protected:
-  // All four in a random order, at random instants.
-  void Strike(const std::function<void(Blow)>& blow) {
-    std::vector<Blow> blows = {Blow::kKill, Blow::kShortStop, Blow::kLongStop, Blow::kTerm};
+  // In a random order, at random instants.
+  void Strike(std::vector<Blow> blows, const std::function<void(Blow)>& blow) {
     std::shuffle(blows.begin(), blows.end(), chaos.random());
     for (size_t i = 0; i < blows.size(); ++i) {
       ASSERT_NO_FATAL_FAILURE(chaos.AtRandomInstantAfter(static_cast<double>(i) / 6));
@@ -37,7 +36,7 @@ class Signals : public testing::Test {
 
 TEST_F(Signals, OfScorers) {
   chaos.Start(3);
-  Strike([&](Blow blow) {
+  Strike({Blow::kKill, Blow::kShortStop, Blow::kLongStop, Blow::kTerm}, [&](Blow blow) {
     const size_t i = chaos.Below(chaos.alive());
     const auto settled = chaos.Settled();
     if (blow == Blow::kKill) {
@@ -58,12 +57,12 @@ TEST_F(Signals, OfScorers) {
   chaos.ExpectRecovered();
 }
 
+// Stopped for longer: Crash.AStoppedAggregatorBlamesNobody.
 TEST_F(Signals, OfTheAggregator) {
   chaos.Start(3);
-  Strike([&](Blow blow) {
+  Strike({Blow::kKill, Blow::kShortStop, Blow::kTerm}, [&](Blow blow) {
     Process& aggregator = chaos.system.aggregator();
     if (blow == Blow::kShortStop) return StopFor(aggregator, kShortStop);
-    if (blow == Blow::kLongStop) return StopFor(aggregator, kLongStop);
     if (blow == Blow::kTerm) {
       aggregator.Kill(SIGTERM);
       EXPECT_EQ(aggregator.Wait(20s).value_or(Process::Exit{}).code, 0);
@@ -76,9 +75,8 @@ TEST_F(Signals, OfTheAggregator) {
 
 TEST_F(Signals, OfTheFetcher) {
   chaos.Start(3);
-  Strike([&](Blow blow) {
+  Strike({Blow::kKill, Blow::kShortStop, Blow::kTerm}, [&](Blow blow) {
     if (blow == Blow::kShortStop) return StopFor(chaos.fetcher(), kShortStop);
-    if (blow == Blow::kLongStop) return StopFor(chaos.fetcher(), kLongStop);
     std::printf("fetcher %s\n", blow == Blow::kTerm ? "told to stop" : "killed");
     chaos.fetcher().Kill(blow == Blow::kTerm ? SIGTERM : SIGKILL);
     ASSERT_TRUE(chaos.fetcher().Wait(20s));
