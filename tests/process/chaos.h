@@ -189,24 +189,16 @@ class Chaos {
   // call of it holds its papers from when the server takes it until the ledger has
   // their scores. Each call is hit once. Returns how many papers it held.
   size_t CountHit(size_t i, const std::set<std::string>& settled) {
-    const auto calls = system.llm().calls();
-    std::set<std::string> held;
-    for (size_t call = 0; call < calls.size(); ++call) {
-      if (calls[call].key != KeyOf(i) || hit_calls_.contains(call)) continue;
-      for (const std::string& paper : calls[call].papers) {
-        if (settled.contains(paper)) continue;
-        hit_calls_.insert(call);
-        ++hits_[paper];
-        held.insert(paper);
-      }
-    }
-    return held.size();
+    return CountHits(KeyOf(i), settled);
   }
 
-  // Stopped first, so that what it holds is what it held when it died.
+  // Stopped first, so that what it holds is what it held when it died. A request
+  // that was on its way to the server then is counted at the ending.
   size_t KillScorer(size_t i) {
     scorer(i).Kill(SIGSTOP);
-    const size_t held = CountHit(i, Settled());
+    const auto settled = Settled();
+    const size_t held = CountHit(i, settled);
+    dead_.emplace_back(KeyOf(i), settled);
     scorer(i).Kill(SIGKILL);
     scorer(i).Wait(std::chrono::seconds(10));
     return held;
@@ -257,6 +249,7 @@ class Chaos {
 
   // The model's account, paper by paper.
   void ExpectSends(uint64_t questions, uint64_t replaced) {
+    for (const auto& [key, settled] : dead_) CountHits(key, settled);
     const auto account = system.llm().account();
     uint64_t repeats = 0, allowed = 0;
     for (const ArxivPaper& paper : day_.settings.papers) {
@@ -273,10 +266,38 @@ class Chaos {
     EXPECT_EQ(account.rejected_429, 0u);
     std::printf("%zu papers, %lu repeats of at most %lu\n", account.sent.size(),
                 static_cast<unsigned long>(repeats), static_cast<unsigned long>(allowed));
+    if (testing::Test::HasFailure()) PrintRepeats(account.sent);
     if (testing::Test::HasFailure()) std::printf("%s", system.Logs().c_str());
   }
 
  private:
+  size_t CountHits(const std::string& key, const std::set<std::string>& settled) {
+    const auto calls = system.llm().calls();
+    std::set<std::string> held;
+    for (size_t call = 0; call < calls.size(); ++call) {
+      if (calls[call].key != key || hit_calls_.contains(call)) continue;
+      for (const std::string& paper : calls[call].papers) {
+        if (settled.contains(paper)) continue;
+        hit_calls_.insert(call);
+        ++hits_[paper];
+        held.insert(paper);
+      }
+    }
+    return held.size();
+  }
+
+  // Who was asked about each paper that was sent more than once.
+  void PrintRepeats(const std::map<std::string, uint64_t>& sent) {
+    const auto calls = system.llm().calls();
+    for (size_t call = 0; call < calls.size(); ++call) {
+      for (const std::string& paper : calls[call].papers) {
+        if (sent.at(paper) < 2) continue;
+        std::printf("%s: call %zu with %s%s\n", paper.c_str(), call, calls[call].key.c_str(),
+                    hit_calls_.contains(call) ? ", hit" : "");
+      }
+    }
+  }
+
   static Day WithKeys(Day day, bool own_keys) {
     day.settings.own_keys = own_keys;
     return day;
@@ -298,6 +319,8 @@ class Chaos {
   Arguments scorer_arguments_, everybody_;
   std::vector<size_t> alive_;
   std::unique_ptr<Process> fetcher_;
+  // Keys of killed scorers, and what was settled when they died.
+  std::vector<std::pair<std::string, std::set<std::string>>> dead_;
   std::set<size_t> hit_calls_;
   std::map<std::string, uint64_t> hits_;  // by paper
 
