@@ -413,7 +413,6 @@ void Aggregator::Publish(DigestId id) {
                  funnel.selected(), funnel.scanned());
     (digest.withhold ? withheld_ : published_).Increment();
     WriteHint(digest);
-    reconcile_due_ = true;
   }
   for (const auto& follower : std::vector<Follower>(followers_)) {
     if (follower.digest == id && follower.edition == digest.edition) {

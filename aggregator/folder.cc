@@ -14,6 +14,11 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
+bool DiskFolder::Has(const std::string& path) {
+  std::error_code unreadable;
+  return fs::is_regular_file(fs::path(path_) / path, unreadable);
+}
+
 std::optional<std::string> DiskFolder::Read(const std::string& path) {
   std::ifstream file(fs::path(path_) / path, std::ios::binary);
   if (!file) return std::nullopt;

@@ -13,6 +13,7 @@ class Folder {
  public:
   virtual ~Folder() = default;
   virtual const std::string& path() const = 0;  // the folder's own, for people
+  virtual bool Has(const std::string& path) = 0;
   // The whole file; nothing when it is not there or cannot be read.
   virtual std::optional<std::string> Read(const std::string& path) = 0;
   // Nobody ever sees a part of a file. kStorage names the file that could not be
@@ -25,6 +26,7 @@ class DiskFolder : public Folder {
  public:
   explicit DiskFolder(std::string path) : path_(std::move(path)) {}
   const std::string& path() const override { return path_; }
+  bool Has(const std::string& path) override;
   std::optional<std::string> Read(const std::string& path) override;
   Status Write(const std::string& path, const std::string& content) override;
 

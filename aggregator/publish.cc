@@ -74,22 +74,22 @@ void Publisher::RecordDay(const std::string& profile, const std::string& date) {
   }
 }
 
-Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
-  struct File {
-    std::string path, source, sha256;
-  };
+Result<int> Publisher::Reconcile(std::optional<DigestId> changed) try {
   std::vector<File> files;
   {
     auto cursor = db_.Query(
-        "SELECT path, sha256 FROM file WHERE ?1 IS NULL OR digest = ?1 OR digest IS NULL "
-        "ORDER BY path",
-        only);
-    while (cursor.Next()) files.push_back({cursor.Text(0), cursor.Text(0), cursor.Text(1)});
+        "SELECT path, sha256, ?1 IS NULL OR digest = ?1 OR digest IS NULL FROM file ORDER BY path",
+        changed);
+    while (cursor.Next()) {
+      files.push_back({cursor.Text(0), cursor.Text(0), cursor.Text(1), cursor.Int(2) != 0});
+    }
   }
-  for (const auto& page : NewestPages(db_)) files.push_back({page.path, page.source, page.sha256});
+  for (const auto& page : NewestPages(db_)) {
+    files.push_back({page.path, page.source, page.sha256, true});
+  }
   int written = 0;
   for (const auto& file : files) {
-    auto count = WriteIfStale(file.path, file.source, file.sha256);
+    auto count = WriteIfStale(file);
     if (!count) return count;
     written += *count;
   }
@@ -98,12 +98,12 @@ Result<int> Publisher::Reconcile(std::optional<DigestId> only) try {
   return Error{ErrorKind::kStorage, e.what()};
 }
 
-Result<int> Publisher::WriteIfStale(const std::string& path, const std::string& source,
-                                    const std::string& sha256) {
-  if (const auto have = out_.Read(path); have && Sha256Hex(*have) == sha256) return 0;
-  auto cursor = db_.Query("SELECT content FROM file WHERE path = ?", source);
+Result<int> Publisher::WriteIfStale(const File& file) {
+  if (!file.compare && out_.Has(file.path)) return 0;
+  if (const auto have = out_.Read(file.path); have && Sha256Hex(*have) == file.sha256) return 0;
+  auto cursor = db_.Query("SELECT content FROM file WHERE path = ?", file.source);
   cursor.Next();
-  if (auto status = out_.Write(path, cursor.Text(0)); !status) return status.error();
+  if (auto status = out_.Write(file.path, cursor.Text(0)); !status) return status.error();
   return 1;
 }
 

@@ -48,19 +48,24 @@ class Publisher {
   // Inside the caller's transaction.
   void RecordDay(const std::string& profile, const std::string& date);
 
-  // Writes every file that is missing from OUT or differs from the ledger (of
-  // one digest, or all), and each profile's newest page. Returns how many were
-  // written; kStorage names the file that could not be.
-  Result<int> Reconcile(std::optional<DigestId> only = std::nullopt);
+  // Writes every file that is missing from OUT or differs from the ledger, and
+  // each profile's newest page. After the publication of `changed` the bytes of
+  // other digests' files are not compared: reading all of them again would make a
+  // backfill take the square of its days. Returns how many were written; kStorage
+  // names the file that could not be.
+  Result<int> Reconcile(std::optional<DigestId> changed = std::nullopt);
 
   // Path of the page below OUT, whether or not it exists.
   std::string PagePath(const Digest& digest) const;
 
  private:
   void Record(const std::string& path, std::optional<DigestId> digest, const std::string& content);
+  struct File {
+    std::string path, source, sha256;
+    bool compare;  // its bytes; otherwise it is enough that it exists
+  };
   // Writes the content recorded for `source` to OUT/`path` unless it is there.
-  Result<int> WriteIfStale(const std::string& path, const std::string& source,
-                           const std::string& sha256);
+  Result<int> WriteIfStale(const File& file);
 
   Database& db_;
   Folder& out_;

@@ -26,6 +26,7 @@ class MemoryFolder : public Folder {
   explicit MemoryFolder(const bool& full) : full_(full) {}
   void SetNode(Node* node) { node_ = node; }
   const std::string& path() const override { return path_; }
+  bool Has(const std::string& path) override { return files_.contains(path); }
   std::optional<std::string> Read(const std::string& path) override;
   Status Write(const std::string& path, const std::string& content) override;
   const std::map<std::string, std::string>& files() const { return files_; }

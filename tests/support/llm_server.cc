@@ -3,6 +3,7 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <ctime>
 #include <mutex>
@@ -124,6 +125,12 @@ std::string Duration(double seconds) {
   return std::to_string(ms / 60'000) + "m" + std::to_string(ms % 60'000 / 1000) + "s";
 }
 
+std::string KeyOf(const httplib::Request& request) {
+  constexpr std::string_view kBearer = "Bearer ";
+  const std::string given = request.get_header_value("Authorization");
+  return given.starts_with(kBearer) ? given.substr(kBearer.size()) : given;
+}
+
 void SetRetryAfter(httplib::Response& response, double seconds) {
   response.set_header("retry-after", std::to_string(static_cast<int64_t>(std::ceil(seconds))));
   response.set_header("retry-after-ms",
@@ -187,6 +194,7 @@ struct LlmServer::Impl {
   explicit Impl(Options given)
       : options(std::move(given)),
         faults(options.faults, options.seed),
+        latency(options.latency),
         random(options.seed),
         quota(options.quota),
         host(kMaxConnections) {
@@ -197,6 +205,7 @@ struct LlmServer::Impl {
   void HandleAccount(const httplib::Request& request, httplib::Response& response);
   void HandleChat(const httplib::Request& request, httplib::Response& response);
   bool KeyAccepted(const httplib::Request& request);
+  std::optional<size_t> NoteCall(const std::string& key, const std::vector<LlmPaper>& papers);
   bool Admitted(const ChatRequest& chat, uint64_t tokens, httplib::Response& response);
   void Complete(const ChatRequest& chat, const std::vector<LlmPaper>& papers, const Fault& fault,
                 std::string content, httplib::Response& response);
@@ -207,10 +216,12 @@ struct LlmServer::Impl {
 
   const Options options;
   Faults faults;
+  std::atomic<std::chrono::milliseconds> latency;
   std::mutex mutex;  // guards what follows
   std::mt19937_64 random;
   Quota quota;
   Account account;
+  std::vector<Call> calls;
   std::optional<Clock::time_point> first_admitted, last_admitted;
   std::map<std::string, std::string> last_prompt;  // by model
   uint64_t next_id = 1;
@@ -259,10 +270,10 @@ void LlmServer::Impl::HandleAccount(const httplib::Request& request, httplib::Re
 
 bool LlmServer::Impl::KeyAccepted(const httplib::Request& request) {
   if (options.keys.empty()) return true;
-  const std::string given = request.get_header_value("Authorization");
+  const std::string given = KeyOf(request);
   std::lock_guard lock(mutex);
   for (size_t i = 0; i < options.keys.size(); ++i) {
-    if (given != "Bearer " + options.keys[i]) continue;
+    if (given != options.keys[i]) continue;
     account.keys_seen[i] = true;
     return true;
   }
@@ -341,19 +352,33 @@ void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Respo
                                      ? chat->max_tokens
                                      : Tokens(content.size());
   if (!Admitted(*chat, Tokens(chat->text.size()) + answer_tokens, response)) return;
-  if (StageOf(papers) == LlmStage::kAbstract) {
-    std::lock_guard lock(mutex);
-    for (const LlmPaper& paper : papers) ++account.sent[paper.id];
+  const std::optional<size_t> call = NoteCall(KeyOf(request), papers);
+  if (!AnswerFault(fault.kind, *chat, response)) {
+    Complete(*chat, papers, fault, std::move(content), response);
   }
-  if (AnswerFault(fault.kind, *chat, response)) return;
-  Complete(*chat, papers, fault, std::move(content), response);
+  std::lock_guard lock(mutex);
+  if (call) calls[*call].over = true;
+}
+
+// The place in `calls` of an abstract stage's call.
+std::optional<size_t> LlmServer::Impl::NoteCall(const std::string& key,
+                                                const std::vector<LlmPaper>& papers) {
+  if (StageOf(papers) != LlmStage::kAbstract) return {};
+  std::lock_guard lock(mutex);
+  Call call{key, {}, false};
+  for (const LlmPaper& paper : papers) {
+    ++account.sent[paper.id];
+    call.papers.push_back(paper.id);
+  }
+  calls.push_back(std::move(call));
+  return calls.size() - 1;
 }
 
 std::chrono::duration<double> LlmServer::Impl::DrawLatency(const std::string& fault) {
   if (fault == "hang") return kHang;
   std::lock_guard lock(mutex);
   const double factor = std::exp(options.jitter * std::normal_distribution<double>()(random));
-  return std::chrono::duration<double>(options.latency) * factor *
+  return std::chrono::duration<double>(latency.load()) * factor *
          (fault == "slow" ? kSlowFactor : 1);
 }
 
@@ -483,6 +508,11 @@ void LlmServer::Stop() { impl_->host.Stop(); }
 int LlmServer::port() const { return impl_->host.port(); }
 std::string LlmServer::url() const { return "http://127.0.0.1:" + std::to_string(port()) + "/v1"; }
 void LlmServer::SetFaults(const std::string& faults) { impl_->faults.Set(faults); }
+void LlmServer::SetLatency(std::chrono::milliseconds median) { impl_->latency = median; }
 LlmServer::Account LlmServer::account() const { return impl_->Snapshot(); }
+std::vector<LlmServer::Call> LlmServer::calls() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->calls;
+}
 
 }  // namespace paperboy

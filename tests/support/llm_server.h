@@ -81,6 +81,13 @@ class LlmServer {
     double span_seconds = 0;  // from the first to the last admitted call
   };
 
+  // A call of the abstract stage that key and quota admitted.
+  struct Call {
+    std::string key;                  // that came with it; "" for none
+    std::vector<std::string> papers;  // their ids
+    bool over = false;                // answered, or its client is gone
+  };
+
   explicit LlmServer(Options options);
   ~LlmServer();  // stops
   LlmServer(const LlmServer&) = delete;
@@ -94,7 +101,10 @@ class LlmServer {
   std::string url() const;  // http://127.0.0.1:PORT/v1
 
   void SetFaults(const std::string& faults);
+  void SetLatency(std::chrono::milliseconds median);  // of the calls to come
   Account account() const;
+  // All of them since the start, in the order in which they were admitted.
+  std::vector<Call> calls() const;
 
  private:
   struct Impl;

@@ -15,7 +15,7 @@ class RedisServer {
  public:
   // Starts the redis-server found in PATH and waits until it answers. Later
   // arguments win, e.g. {"--requirepass", "secret"} or {"--save", "1 1"}.
-  explicit RedisServer(std::vector<std::string> extra_args = {});
+  explicit RedisServer(std::vector<std::string> extra_args = {}, Process::Environment env = {});
 
   int port() const { return port_; }
   std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
@@ -25,14 +25,19 @@ class RedisServer {
   // SIGKILL, and waits for its end.
   void Kill();
   // Kills it if it runs, then starts it again on the same port; empty, unless
-  // it was told to save.
+  // it was told to save, or its directory has a dump.rdb.
   void Restart();
+  // Sends one command as redis-cli takes it ("CONFIG SET save 1") and returns the
+  // first line of the reply, as in "+OK". Throws std::runtime_error when none
+  // comes.
+  std::string Command(const std::string& command);
 
  private:
   bool Start();
 
   TempDir dir_;
   std::vector<std::string> extra_args_;
+  Process::Environment env_;
   int port_ = 0;
   std::unique_ptr<Process> process_;
 };

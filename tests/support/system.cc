@@ -61,7 +61,10 @@ int FreePort() {
 }
 
 System::System(Settings settings)
-    : arxiv_(ArxivOptions(settings)),
+    : own_keys_(settings.own_keys),
+      env_(settings.env),
+      redis_(settings.redis, settings.env),
+      arxiv_(ArxivOptions(settings)),
       llm_(std::move(settings.llm)),
       fetcher_port_(FreePort()),
       scorer_port_(FreePort()) {
@@ -71,11 +74,21 @@ System::System(Settings settings)
 
 System::~System() = default;
 
+Process::Environment System::With(const std::string& api_key) const {
+  Process::Environment env = env_;
+  env.emplace_back("OPENAI_API_KEY", api_key);
+  return env;
+}
+
+std::string System::ScorerKey(size_t i) const {
+  return own_keys_ ? "key-of-scorer-" + std::to_string(i) : "test-key";
+}
+
 std::unique_ptr<Process> System::Start(const std::string& name, Arguments argv,
-                                       const std::string& ready, const Process::Environment& env) {
+                                       const std::string& ready, const std::string& api_key) {
   const std::string log = dir_.File(std::to_string(logs_.size()) + "-" + name + ".log");
   logs_.push_back(log);
-  auto process = std::make_unique<Process>(std::move(argv), env, log);
+  auto process = std::make_unique<Process>(std::move(argv), With(api_key), log);
   if (!process->WaitForOutput(ready, kStartTimeout)) {
     throw std::runtime_error(name + " did not start:\n" + ReadFile(log));
   }
@@ -98,7 +111,7 @@ void System::StartAggregator(const Arguments& more) {
                     "--out",
                     out_dir()};
   argv.insert(argv.end(), more.begin(), more.end());
-  aggregator_ = Start("aggregator", std::move(argv), "fetchers at ", {{"OPENAI_API_KEY", ""}});
+  aggregator_ = Start("aggregator", std::move(argv), "fetchers at ", "");
   aggregator_log_ = logs_.back();
 }
 
@@ -156,8 +169,7 @@ void System::StartScorers(int n, const std::string& backend, const Arguments& mo
                       "--pod",
                       name};
     argv.insert(argv.end(), more.begin(), more.end());
-    scorers_.push_back(
-        Start(name, std::move(argv), "status at ", {{"OPENAI_API_KEY", "test-key"}}));
+    scorers_.push_back(Start(name, std::move(argv), "status at ", ScorerKey(scorers_.size())));
   }
 }
 
@@ -203,7 +215,7 @@ std::unique_ptr<Process> System::StartFetcher(const Arguments& more) {
     argv.push_back(value);
   }
   argv.insert(argv.end(), more.begin(), more.end());
-  return std::make_unique<Process>(std::move(argv), Process::Environment{{"OPENAI_API_KEY", ""}});
+  return std::make_unique<Process>(std::move(argv), With(""));
 }
 
 System::Run System::RunFetcher(const Arguments& more, std::chrono::seconds timeout) {

@@ -32,6 +32,10 @@ class System {
     std::vector<ArxivPaper> papers;   // what arXiv has
     LlmServer::Options llm;           // without keys: the scorers use "test-key"
     std::string arxiv_faults;
+    // Each scorer has an API key of its own, ScorerKey(i), and so a quota of its own.
+    bool own_keys = false;
+    Arguments redis;           // more arguments of redis-server
+    Process::Environment env;  // of every program
   };
 
   struct Run {
@@ -66,6 +70,11 @@ class System {
   // In the order of their start; a killed one keeps its place.
   Process& scorer(size_t i) { return *scorers_.at(i); }
   size_t scorers() const { return scorers_.size(); }
+  std::string ScorerKey(size_t i) const;
+
+  // Where the aggregator listens, for a gate in between.
+  int fetcher_port() const { return fetcher_port_; }
+  int scorer_port() const { return scorer_port_; }
 
   // A profile folder named after it: the bundled one's prompt and topics, and in
   // profile.toml its name, categories cs.LG, cs.AI and `toml`.
@@ -81,6 +90,8 @@ class System {
   std::string Page(const std::string& date, const std::string& profile = "default") const;
   nlohmann::json PapersJson(const std::string& date, const std::string& profile = "default") const;
   nlohmann::json DigestJson(const std::string& date, const std::string& profile = "default") const;
+  // A path of the system's own directory.
+  std::string File(const std::string& name) const { return dir_.File(name); }
   std::string data_dir() const { return dir_.File("data"); }
   std::string out_dir() const { return dir_.File("out"); }
 
@@ -89,10 +100,13 @@ class System {
 
  private:
   std::unique_ptr<Process> Start(const std::string& name, Arguments argv, const std::string& ready,
-                                 const Process::Environment& env);
+                                 const std::string& api_key);
+  Process::Environment With(const std::string& api_key) const;
   std::string Published(const std::string& kind, const std::string& date,
                         const std::string& profile, const std::string& file) const;
 
+  const bool own_keys_;
+  const Process::Environment env_;
   TempDir dir_;
   RedisServer redis_;
   ArxivServer arxiv_;

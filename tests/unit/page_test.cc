@@ -143,6 +143,15 @@ TEST_F(PageTest, OutComesBackByteForByte) {
   EXPECT_EQ(*publisher.Reconcile(), 0) << "nothing is stale any more";
 }
 
+TEST_F(PageTest, APublicationBringsBackWhatElseIsMissing) {
+  const Digest first = Published("2025-01-03", {{"2501.00001"}});
+  const std::string path = out() + "/test/md/2025-01/2025-01-03-output.md", page = Read(path);
+  const Digest second = Published("2025-01-06", {{"2501.00002"}});
+  fs::remove_all(out());
+  EXPECT_EQ(*publisher.Reconcile(second.id), 7);
+  EXPECT_EQ(Read(path), page);
+}
+
 TEST_F(PageTest, TheNewestPageIsThatOfTheNewestDateNotOfTheNewestRun) {
   Published("2025-01-06", {{"2501.00002"}});
   Published("2025-01-03", {{"2501.00001"}});

@@ -1,0 +1,79 @@
+// The machine's clock jumps by hours, forward and back, while everything runs. The
+// programs see it through libfaketime (Debian's faketime); time that is only
+// measured goes on as it is.
+#include <filesystem>
+#include <fstream>
+
+#include "tests/process/chaos.h"
+
+namespace paperboy {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+std::string FakeTimeLibrary() {
+  for (const auto& folder : fs::directory_iterator("/usr/lib")) {
+    const fs::path path = folder.path() / "faketime/libfaketimeMT.so.1";
+    if (fs::exists(path)) return path;
+  }
+  throw std::runtime_error("libfaketime is missing: install the Debian package faketime");
+}
+
+class Clock : public testing::Test {
+ protected:
+  Clock() { Jump("+0"); }
+  void Jump(const std::string& by) {
+    std::printf("the clock is %s\n", by.c_str());
+    std::ofstream(dir.File("new")) << by << "\n";
+    fs::rename(dir.File("new"), dir.File("time"));
+  }
+  Day Jumpy() const {
+    Day day = DayOf(100, 400ms);
+    // The C library comes second, so that redis-server takes its memory there:
+    // jemalloc asks for the time before libfaketime is ready.
+    day.settings.env = {{"LD_PRELOAD", FakeTimeLibrary() + " libc.so.6"},
+                        {"FAKETIME_TIMESTAMP_FILE", dir.File("time")},
+                        {"FAKETIME_NO_CACHE", "1"},
+                        {"FAKETIME_DONT_FAKE_MONOTONIC", "1"}};
+    return day;
+  }
+
+  TempDir dir;
+};
+
+TEST_F(Clock, JumpsForwardAndBack) {
+  Chaos chaos(Jumpy());
+  chaos.Start(2, {"--concurrency", "2", "--rpm", "6000"});
+  double share = 0.1;
+  for (const char* by : {"+2h", "-2h", "+0"}) {
+    ASSERT_NO_FATAL_FAILURE(chaos.AtRandomInstantAfter(share));
+    Jump(by);
+    share += 0.2;
+  }
+  chaos.ExpectRecovered();
+  // It was seen: the calls were booked at times hours apart.
+  Database ledger(chaos.system.data_dir() + "/ledger.db", Access::kRead);
+  auto cursor = ledger.Query("SELECT max(at) - min(at) FROM call");
+  ASSERT_TRUE(cursor.Next());
+  EXPECT_GT(cursor.Int(0), 3 * 3'600);
+}
+
+// Leases carry the aggregator's boot, which is made of the clock.
+TEST_F(Clock, IsBackWhenTheAggregatorStartsAgain) {
+  Chaos chaos(Jumpy());
+  Jump("+2h");
+  chaos.Start(2);
+  ASSERT_NO_FATAL_FAILURE(chaos.AtRandomInstantAfter(0.2));
+  Jump("-2h");
+  std::printf("and the aggregator is killed\n");
+  chaos.system.RestartAggregator();
+  ASSERT_NO_FATAL_FAILURE(chaos.AtRandomInstantAfter(0.6));
+  std::printf("a scorer is killed\n");
+  chaos.KillScorer(0);
+  chaos.ReplaceScorer(0);
+  chaos.ExpectRecovered();
+}
+
+}  // namespace
+}  // namespace paperboy
