@@ -8,9 +8,10 @@
 // and what a killed scorer held is asked about alone from then on; so of ten kills
 // six are scorers', two the aggregator's, one the fetcher's, one Redis's. They
 // follow each other at random, on average kMeanGap apart. Kills and papers keep
-// step: when the papers are ahead by a twentieth (towards the end by less) the next kill
-// comes at once, when the kills are ahead by a fifth of the papers it waits. So they
-// neither come too late nor stop all progress.
+// step, the last kill at nine tenths of the papers: when the papers are ahead by a
+// twentieth (towards the end by less) the next kill comes at once, when the kills are
+// ahead by a fifth of the papers it waits. So they neither come too late nor stop all
+// progress.
 #include <algorithm>
 #include <csignal>
 
@@ -60,7 +61,7 @@ class Kills : public testing::TestWithParam<bool> {
     // In every round, at a random moment of it.
     auto flush = flushes() ? begin + std::chrono::milliseconds(chaos.Below(gap.count() + 1))
                            : std::chrono::steady_clock::time_point::max();
-    const size_t enough = papers() * kill / kills;
+    const size_t enough = papers() * 9 / 10 * kill / kills;
     const size_t ahead = enough + papers() * (kills - kill) / kills / 20;
     const auto due = [&] {
       if (Now() >= flush) Flush(&flush);

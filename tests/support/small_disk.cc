@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <stdexcept>
@@ -17,7 +18,8 @@ constexpr char kSize[] = "size=16m";
 
 void LimitFiles(pid_t writer, rlim_t bytes) {
   const rlimit limit{bytes, RLIM_INFINITY};
-  if (::prlimit(writer, RLIMIT_FSIZE, &limit, nullptr) != 0) {
+  // One that has ended has no limit any more.
+  if (::prlimit(writer, RLIMIT_FSIZE, &limit, nullptr) != 0 && errno != ESRCH) {
     throw std::runtime_error("cannot limit the files of process " + std::to_string(writer));
   }
 }
