@@ -13,8 +13,6 @@ constexpr seconds kHeartbeatTimeout{6};
 constexpr milliseconds kLook{250};
 // A frame on a link that is cut waits in the kernel's buffers.
 constexpr milliseconds kStuck{20};
-// How soon a process gets round to what has arrived.
-constexpr Microseconds kLongestTurn{2'000};
 
 }  // namespace
 
@@ -118,16 +116,16 @@ void Net::Arrive(const std::shared_ptr<Pipe>& pipe, bool to_server, const std::s
     return;
   }
   if (to_server && pipe->router != nullptr) {
-    pipe->router->Deliver({pipe->id, frame});
+    pipe->router->inbox_.Put({pipe->id, frame});
   } else if (!to_server && pipe->dealer != nullptr) {
-    pipe->dealer->Deliver(frame);
+    pipe->dealer->inbox_.Put(frame);
   }
 }
 
 // ---- router -----------------------------------------------------------------
 
 SimRouter::SimRouter(Net& net, Node& node, const std::string& service)
-    : net_(net), node_(node), service_(service) {
+    : net_(net), node_(node), service_(service), inbox_(node) {
   net_.services_[service_] = this;
 }
 
@@ -147,31 +145,10 @@ bool SimRouter::SendTo(const std::string& peer, const std::string& frame) {
   return true;
 }
 
-void SimRouter::Deliver(Frame frame) {
-  inbox_.push_back(std::move(frame));
-  if (!std::exchange(waking_, true)) Wake();
-}
-
-void SimRouter::Wake() {
-  World& world = net_.world();
-  node_.Post(world.now() + world.Between(Microseconds(0), kLongestTurn), [this] {
-    waking_ = false;
-    if (readable_ && !inbox_.empty()) readable_();
-    if (!inbox_.empty() && !std::exchange(waking_, true)) Wake();
-  });
-}
-
-bool SimRouter::Receive(Frame* frame) {
-  if (inbox_.empty() || !node_.Act("receive")) return false;
-  *frame = std::move(inbox_.front());
-  inbox_.pop_front();
-  return true;
-}
-
 // ---- dealer -----------------------------------------------------------------
 
 SimDealer::SimDealer(Net& net, Node& node, const std::string& service)
-    : net_(net), node_(node), service_(service) {
+    : net_(net), node_(node), service_(service), inbox_(node) {
   Reconnect(net_.world().Between(milliseconds(1), milliseconds(20)));
 }
 
@@ -194,27 +171,6 @@ bool SimDealer::Send(const std::string& frame) {
   if (!node_.Act("send")) return true;
   if (!pipe_) return false;
   net_.Carry(pipe_, /*to_server=*/true, frame);
-  return true;
-}
-
-void SimDealer::Deliver(const std::string& frame) {
-  inbox_.push_back(frame);
-  if (!std::exchange(waking_, true)) Wake();
-}
-
-void SimDealer::Wake() {
-  World& world = net_.world();
-  node_.Post(world.now() + world.Between(Microseconds(0), kLongestTurn), [this] {
-    waking_ = false;
-    if (readable_ && !inbox_.empty()) readable_();
-    if (!inbox_.empty() && !std::exchange(waking_, true)) Wake();
-  });
-}
-
-bool SimDealer::Receive(std::string* body) {
-  if (inbox_.empty() || !node_.Act("receive")) return false;
-  *body = std::move(inbox_.front());
-  inbox_.pop_front();
   return true;
 }
 

@@ -19,6 +19,42 @@ namespace paperboy::sim {
 class SimRouter;
 class SimDealer;
 
+// What has arrived at a process and waits until it gets round to it.
+template <class Item>
+class Inbox {
+ public:
+  explicit Inbox(Node& node) : node_(node) {}
+  void OnReadable(std::function<void()> fn) { readable_ = std::move(fn); }
+  void Put(Item item) {
+    items_.push_back(std::move(item));
+    Wake();
+  }
+  bool Take(Item* item) {
+    if (items_.empty() || !node_.Act("receive")) return false;
+    *item = std::move(items_.front());
+    items_.pop_front();
+    return true;
+  }
+
+ private:
+  static constexpr Microseconds kLongestTurn{2'000};
+
+  void Wake() {
+    if (std::exchange(waking_, true)) return;
+    World& world = node_.world();
+    node_.Post(world.now() + world.Between(Microseconds(0), kLongestTurn), [this] {
+      waking_ = false;
+      if (readable_ && !items_.empty()) readable_();
+      if (!items_.empty()) Wake();
+    });
+  }
+
+  Node& node_;
+  std::function<void()> readable_;
+  std::deque<Item> items_;
+  bool waking_ = false;
+};
+
 class Net {
  public:
   struct Mood {
@@ -79,20 +115,16 @@ class SimRouter : public Router {
   SimRouter(Net& net, Node& node, const std::string& service);
   ~SimRouter() override;
   bool SendTo(const std::string& peer, const std::string& frame) override;
-  bool Receive(Frame* frame) override;
-  void OnReadable(std::function<void()> fn) override { readable_ = std::move(fn); }
+  bool Receive(Frame* frame) override { return inbox_.Take(frame); }
+  void OnReadable(std::function<void()> fn) override { inbox_.OnReadable(std::move(fn)); }
 
  private:
   friend class Net;
-  void Deliver(Frame frame);
-  void Wake();
 
   Net& net_;
   Node& node_;
   std::string service_;
-  std::function<void()> readable_;
-  std::deque<Frame> inbox_;
-  bool waking_ = false;
+  Inbox<Frame> inbox_;
   std::map<std::string, std::shared_ptr<Net::Pipe>> pipes_;  // by peer
 };
 
@@ -101,21 +133,17 @@ class SimDealer : public Dealer {
   SimDealer(Net& net, Node& node, const std::string& service);
   ~SimDealer() override;
   bool Send(const std::string& frame) override;
-  bool Receive(std::string* body) override;
-  void OnReadable(std::function<void()> fn) override { readable_ = std::move(fn); }
+  bool Receive(std::string* body) override { return inbox_.Take(body); }
+  void OnReadable(std::function<void()> fn) override { inbox_.OnReadable(std::move(fn)); }
 
  private:
   friend class Net;
   void Reconnect(Microseconds delay);
-  void Deliver(const std::string& frame);
-  void Wake();
 
   Net& net_;
   Node& node_;
   std::string service_;
-  std::function<void()> readable_;
-  std::deque<std::string> inbox_;
-  bool waking_ = false;
+  Inbox<std::string> inbox_;
   std::shared_ptr<Net::Pipe> pipe_;
 };
 
