@@ -139,12 +139,13 @@ void Gate::Serve() {
     if (polled[0].revents != 0 && ::read(wake_fd_, &ignored, sizeof ignored) < 0) continue;
     size_t at = 2;
     const bool cut = cut_.exchange(false);
+    // Whoever has shut the gate meanwhile finds it shut.
+    const bool there = to_target && to_target_, back = from_target && from_target_;
     for (auto link = links_.begin(); link != links_.end();) {
       const short client = polled[at].revents, target = polled[at + 1].revents;
       at += 2;
-      const bool goes_on = !cut &&
-                           (!to_target || Pass(&link->client, &link->target, client, target)) &&
-                           (!from_target || Pass(&link->target, &link->client, target, client));
+      const bool goes_on = !cut && (!there || Pass(&link->client, &link->target, client, target)) &&
+                           (!back || Pass(&link->target, &link->client, target, client));
       if (goes_on) {
         ++link;
         continue;

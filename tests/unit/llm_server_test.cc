@@ -118,6 +118,24 @@ TEST_F(LlmServerTest, RefusesAWrongKeyAndRemembersTheRightOnes) {
   EXPECT_THAT(server_->account().sent, Contains(Pair("2609.00001", 1)));
 }
 
+TEST_F(LlmServerTest, RemembersWhoAskedAboutWhat) {
+  Serve({.latency = milliseconds(200)});
+  std::thread caller([&] { Post(Request(), "one"); });
+  while (server_->calls().empty()) std::this_thread::yield();
+  EXPECT_FALSE(server_->calls()[0].over);
+  caller.join();
+  server_->SetLatency(milliseconds(0));
+  Post(Request(), "two");
+  const auto calls = server_->calls();
+  ASSERT_EQ(calls.size(), 2u);
+  EXPECT_EQ(calls[0].key, "one");
+  EXPECT_EQ(calls[1].key, "two");
+  for (const LlmServer::Call& call : calls) {
+    EXPECT_TRUE(call.over);
+    EXPECT_THAT(call.papers, ElementsAre("2609.00001", "hep-th/9901002"));
+  }
+}
+
 TEST_F(LlmServerTest, RefusesWhatOpenAiRefuses) {
   Serve({.models = {"other"}});
   EXPECT_EQ(Post(Request())->status, 404);
