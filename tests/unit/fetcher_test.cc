@@ -20,11 +20,8 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::SizeIs;
-using testing::UnorderedElementsAre;
+using testing::ElementsAre, testing::HasSubstr;
+using testing::IsEmpty, testing::SizeIs, testing::UnorderedElementsAre;
 
 // Polls of 300 ms, back-off from 60 ms.
 constexpr std::chrono::duration<double> kInterval(0.003);
