@@ -20,6 +20,8 @@ constexpr int kRefusalsShown = 10;
 // Ids per SADD.
 constexpr size_t kHintChunk = 500;
 constexpr Milliseconds kHintDeadline{5'000};
+// For Reconcile: of no digest the files are compared, of the dates without one they are.
+constexpr std::optional<DigestId> kNoDigest = 0;
 
 prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
@@ -159,7 +161,11 @@ bool Aggregator::Transact(const Instant& now) {
   const auto undelivered = std::exchange(undelivered_, {});
   const bool tick = std::exchange(tick_due_, false);
   const auto followers = followers_;
+  const auto lessons = dispatch_.SaveLessons();
   try {
+    if (const auto there = world_.store.StillThere(); !there) {
+      throw StorageError(there.error().message);
+    }
     Transaction transaction(db_);
     if (reset_needed_) dispatch_.Reset(world_.store.NextBoot(now.unix_seconds), now);
     for (const auto& frame : undelivered) dispatch_.OnUndelivered(frame, now);
@@ -173,6 +179,7 @@ bool Aggregator::Transact(const Instant& now) {
     dispatch_.TakeFrames();
     dispatch_.TakeCompleted();
     followers_ = followers;
+    dispatch_.Forget(*lessons);
     reset_needed_ = true;
     failed_commits_.Increment();
     NoteTrouble(std::string("the ledger cannot be written, nothing is acknowledged: ") + e.what());
@@ -376,10 +383,13 @@ void Aggregator::TellProgress(const Instant& now) {
 
 // ---- publication ------------------------------------------------------------
 
-// Compares all of OUT with the ledger; tried again every tick until it works.
+// Compares all of OUT with the ledger at the start; later, when the state of a date
+// was recorded, that, and looks whether the rest is there. Tried again every tick
+// until it works.
 void Aggregator::Reconcile() {
-  const auto written = publisher_.Reconcile();
+  const auto written = publisher_.Reconcile(compare_all_ ? std::nullopt : kNoDigest);
   reconcile_due_ = !written.ok();
+  compare_all_ = compare_all_ && reconcile_due_;
   if (!written) return NoteTrouble(written.error().message);
   if (*written > 0) spdlog::info("{} files below OUT were written", *written);
 }
@@ -449,11 +459,15 @@ void Aggregator::UpdateMetrics() {
   leases_gauge_.Set(static_cast<double>(dispatch_.leases()));
   refused_.Increment(static_cast<double>(dispatch_.refused_messages() - refused_counted_));
   refused_counted_ = dispatch_.refused_messages();
+  // Of a large backlog the count takes seconds: it may take a fiftieth of the time.
+  const MonotonicTime begin = world_.loop.now();
+  if (begin < count_waiting_at_) return;
   auto cursor = db_.Query(
       "SELECT count(DISTINCT row.work) FROM digest CROSS JOIN row ON row.digest = digest.id "
       "JOIN work ON work.key = row.work WHERE digest.state = 'sealed' AND row.state IS NULL "
       "AND work.state = 'open'");
   if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));
+  count_waiting_at_ = begin + 50 * (world_.loop.now() - begin);
 }
 
 }  // namespace paperboy

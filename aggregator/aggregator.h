@@ -97,6 +97,8 @@ class Aggregator {
   std::vector<Follower> followers_;
   std::set<DigestId> to_publish_;
   bool reconcile_due_ = true;  // files below OUT may be missing or stale
+  bool compare_all_ = true;    // no comparison of all of them has succeeded yet
+  MonotonicTime count_waiting_at_{};
   bool reset_needed_ = true;
   bool tick_due_ = true;
   uint64_t bad_frames_ = 0;

@@ -98,7 +98,10 @@ Result<std::string> KeepReplaced(const std::string& data_dir, WallTime now) {
     fs::create_directories(folder, error);
     if (error) return Error{ErrorKind::kStorage, "cannot make " + folder + ": " + error.message()};
     const std::string kept = folder + "/ledger.db" + suffix;
-    if (link((path + suffix).c_str(), kept.c_str()) != 0) return FileError("cannot make", kept);
+    fs::create_hard_link(path + suffix, kept, error);
+    if (error) fs::copy_file(path + suffix, kept, error);  // a file system without links
+    if (error) return Error{ErrorKind::kStorage, "cannot make " + kept + ": " + error.message()};
+    if (auto status = SyncFile(kept); !status) return status.error();
     any = true;
   }
   if (!any) return std::string();

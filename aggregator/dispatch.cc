@@ -10,6 +10,8 @@ namespace {
 
 // "No scorer is connected" is said after this long without one.
 constexpr std::chrono::seconds kLonely{10};
+// Scorers that were logged; of more, some are logged again.
+constexpr size_t kGreetedKept = 10'000;
 // Parsed profiles that are kept; more revisions than that are parsed again.
 constexpr size_t kProfilesKept = 64;
 
@@ -67,7 +69,10 @@ void Dispatch::OnWork(DigestId id, const Instant& now) {
 void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const Instant& now) {
   auto [it, fresh] = scorers_.try_emplace(ready.boot());
   Scorer& scorer = it->second;
-  if (fresh && !ready.leaving()) {
+  // Overtaken, as on a connection that was half open: what it said since holds.
+  if (!fresh && ready.number() <= scorer.last_ready) return;
+  if (greeted_.size() > kGreetedKept) greeted_.clear();
+  if (fresh && !ready.leaving() && greeted_.insert(ready.boot()).second) {
     spdlog::info("scorer {} is here: {} {}", ready.pod(), ready.backend(), ready.model());
   }
   const bool reconnected = !fresh && scorer.peer != peer;
@@ -76,7 +81,7 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.voice = {ready.backend(), ready.model(), ready.temperature()};
   scorer.quota_key = ready.quota_key();
   scorer.leaving = ready.leaving();
-  scorer.last_ready = std::max<uint64_t>(scorer.last_ready, ready.number());
+  scorer.last_ready = ready.number();
   scorer.heard = now.mono;
   scorer.unreachable_since.reset();
   Adopt(ready.boot(), ready, now);
@@ -85,7 +90,10 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   uint32_t unseen = 0;
   for (const uint64_t lease : scorer.leases) {
     if (holding.contains(lease)) continue;
-    const bool overdue = now.mono - leases_.at(lease).handed_out > kSilence;
+    // Not by our own clock alone: after a pause of ours old words come first.
+    const Lease& held = leases_.at(lease);
+    const bool overdue = now.mono - held.handed_out > kSilence &&
+                         ready.number() > held.last_ready + kSilence / kBeat;
     if (lease <= ready.seen() || reconnected || overdue) {
       lost.push_back(lease);  // it was sent, and the scorer does not have it
     } else {
@@ -110,6 +118,7 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
       if (held->second.scorer != boot) {
         Refuse(ready.pod() + " claims lease " + std::to_string(id) +
                ", which another scorer was given");
+        unknown.push_back(id);
       }
       continue;
     }
@@ -124,7 +133,7 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
       }
       continue;
     }
-    Lease lease{boot, 0, "", "", {}, now.mono};
+    Lease lease{boot, 0, "", "", {}, now.mono, ready.number()};
     {
       auto cursor = db_.Query("SELECT key FROM work WHERE lease = ?", static_cast<int64_t>(id));
       while (cursor.Next()) lease.keys.push_back(cursor.Text(0));
@@ -215,16 +224,17 @@ void Dispatch::Free(uint64_t id, Release how) {
   } else {
     db_.Exec("DELETE FROM lease WHERE id = ?", number);
   }
-  db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", number);
-  for (const auto& key : lease.keys) {
-    auto cursor = db_.Query("SELECT DISTINCT digest FROM row WHERE work = ?", Blob{key});
-    while (cursor.Next()) {
-      if (auto active = active_.find(cursor.Int(0)); active != active_.end()) {
-        active->second.idle = false;
-      }
-      dirty_.insert(cursor.Int(0));
-    }
-  }
+  TakeBack(number);
+}
+
+// The work of a lease can be handed out again, or has ended; whoever waits for it
+// is looked at.
+void Dispatch::TakeBack(int64_t lease) {
+  auto cursor = db_.Query(
+      "SELECT DISTINCT row.digest FROM work JOIN row ON row.work = work.key WHERE work.lease = ?",
+      lease);
+  while (cursor.Next()) dirty_.insert(cursor.Int(0));
+  db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", lease);
 }
 
 void Dispatch::FreeOrphans() {
@@ -233,10 +243,9 @@ void Dispatch::FreeOrphans() {
                orphans_.size());
   for (const uint64_t id : orphans_) {
     db_.Exec("UPDATE lease SET lost = 1 WHERE id = ?", static_cast<int64_t>(id));
-    db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", static_cast<int64_t>(id));
+    TakeBack(static_cast<int64_t>(id));
   }
   orphans_.clear();
-  for (auto& [id, active] : active_) active.idle = false;
 }
 
 // Whether a batch is out that has work of the digest, whichever digest it was
@@ -268,9 +277,8 @@ std::shared_ptr<const wire::Profile> Dispatch::ProfileOf(const Digest& digest) {
 // Digests that were sealed again by another's completion.
 void Dispatch::ActivateSealed() {
   for (const DigestId id : DigestsInState(db_, "sealed")) {
-    if (active_.contains(id)) continue;
-    Activate(id);
-    dirty_.insert(id);
+    if (!active_.contains(id)) Activate(id);
+    dirty_.insert(id);  // papers of it may have moved
   }
 }
 

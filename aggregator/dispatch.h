@@ -92,6 +92,10 @@ class Dispatch {
   // Declares silent scorers dead, frees what nobody adopted, gives up digests
   // whose provider is out. Call every kBeat.
   void OnTick(const Instant& now);
+  // What a turn learns of providers, to be put back when it never happened.
+  struct Lessons;
+  std::shared_ptr<const Lessons> SaveLessons() const;
+  void Forget(const Lessons& since);
   // The digest has new work, or is taken up again: a provider that is out is tried
   // once more.
   void OnWork(DigestId digest, const Instant& now);
@@ -131,6 +135,7 @@ class Dispatch {
     std::string provider;  // ProviderKey
     std::vector<std::string> keys;
     MonotonicTime handed_out;
+    uint64_t last_ready;  // its scorer's, then
   };
   // One model under one quota: what failed there lately. Gone with a success.
   struct Provider {
@@ -139,6 +144,11 @@ class Dispatch {
     MonotonicTime last_failure{};
     MonotonicTime not_before{};
     std::string message;
+  };
+  struct Failing {
+    uint64_t at;  // answers_ when it failed last
+    std::string provider;
+    int splits;  // failures since the provider's last answer
   };
   enum class Release { kGivenBack, kDied };
   // A unit of work that was open and free when the ledger was asked.
@@ -151,6 +161,7 @@ class Dispatch {
   };
 
   void Free(uint64_t lease, Release how);
+  void TakeBack(int64_t lease);
   void FreeOrphans();
   void Activate(DigestId digest);
   void AdvanceDirty(const Instant& now);
@@ -199,16 +210,12 @@ class Dispatch {
   std::optional<MonotonicTime> last_tick_;
   std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot
   std::map<uint64_t, Lease> leases_;
+  std::set<uint64_t> greeted_;  // their boots
   std::set<uint64_t> orphans_;  // leases of earlier boots that nobody has claimed yet
-  std::map<std::string, Provider> providers_;    // by ProviderKey; those that failed
-  uint64_t answers_ = 0;                         // calls that were answered, by any provider
-  std::map<std::string, uint64_t> last_answer_;  // ProviderKey → answers_ then
-  struct Failing {
-    uint64_t at;  // answers_ when it failed last
-    std::string provider;
-    int splits;  // failures since the provider's last answer
-  };
-  std::unordered_map<std::string, Failing> failing_;                      // by key
+  std::map<std::string, Provider> providers_;         // by ProviderKey; those that failed
+  uint64_t answers_ = 0;                              // calls that were answered, by any provider
+  std::map<std::string, uint64_t> last_answer_;       // ProviderKey → answers_ then
+  std::unordered_map<std::string, Failing> failing_;  // by key
   std::map<std::string, std::shared_ptr<const wire::Profile>> profiles_;  // by revision
   struct Active {
     std::string profile, date;

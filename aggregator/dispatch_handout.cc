@@ -181,7 +181,8 @@ bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, 
   message.set_lease(lease);
   db_.Exec("INSERT INTO lease(id, digest, day, estimate_picodollars) VALUES (?, ?, ?, ?)",
            static_cast<int64_t>(lease), id, now.eastern_day, estimate);
-  Lease held{boot, id, digest.voice->model, ProviderKey(scorer, digest.voice->model), {}, now.mono};
+  Lease held{boot, id,       digest.voice->model, ProviderKey(scorer, digest.voice->model),
+             {},   now.mono, scorer.last_ready};
   for (const auto& candidate : batch) {
     db_.Exec("UPDATE work SET lease = ? WHERE key = ?", static_cast<int64_t>(lease),
              Blob{candidate.key});

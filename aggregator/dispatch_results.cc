@@ -16,6 +16,24 @@ constexpr size_t kProvidersRemembered = 1'000;
 
 }  // namespace
 
+struct Dispatch::Lessons {
+  std::map<std::string, Provider> providers;
+  uint64_t answers;
+  std::map<std::string, uint64_t> last_answer;
+  std::unordered_map<std::string, Failing> failing;
+};
+
+std::shared_ptr<const Dispatch::Lessons> Dispatch::SaveLessons() const {
+  return std::make_shared<const Lessons>(Lessons{providers_, answers_, last_answer_, failing_});
+}
+
+void Dispatch::Forget(const Lessons& since) {
+  providers_ = since.providers;
+  answers_ = since.answers;
+  last_answer_ = since.last_answer;
+  failing_ = since.failing;
+}
+
 void Dispatch::Refuse(const std::string& message) {
   // At the first, second, fourth, ... refusal: a broken peer may repeat itself at any rate.
   ++refused_;
@@ -53,7 +71,7 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
     return Free(result.lease(), Release::kGivenBack);
   }
   orphans_.erase(result.lease());
-  db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", number);
+  TakeBack(number);
   db_.Exec(
       spent_unknown ? "UPDATE lease SET lost = 1 WHERE id = ?" : "DELETE FROM lease WHERE id = ?",
       number);

@@ -64,8 +64,9 @@ Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
   }
   return Unavailable("nobody answered at " + endpoint_ + " within " +
                      std::to_string(patience.count() / 1000) +
-                     " s: this command goes to the running aggregator; start it (with the same "
-                     "--bind-fetchers), or look at its log");
+                     " s: this command goes to the running aggregator. If none runs, start one "
+                     "(with the same --bind-fetchers); one that runs and cannot write its ledger "
+                     "answers nobody: /readyz and its log say why");
 }
 
 }  // namespace paperboy

@@ -347,8 +347,8 @@ void Planner::Number(DigestId id) {
 void Planner::FixTexts(DigestId id) {
   db_.Exec(
       "UPDATE row SET text_version = coalesce("
-      "(SELECT w.version FROM work w WHERE w.key = row.work AND w.state = 'done'), "
       "(SELECT p.version FROM paper p WHERE p.id = row.paper AND p.version = row.version), "
+      "(SELECT w.version FROM work w WHERE w.key = row.work AND w.state = 'done'), "
       "(SELECT max(p.version) FROM paper p WHERE p.id = row.paper)) WHERE digest = ?",
       id);
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -79,6 +80,12 @@ Error InLedger(const std::string& data_dir, const Error& error) {
   return {error.kind, "the ledger in " + data_dir + " cannot be used: " + error.message};
 }
 
+// 0 when there is no such file.
+uint64_t InodeOf(const std::string& path) {
+  struct stat found {};
+  return stat(path.c_str(), &found) == 0 ? found.st_ino : 0;
+}
+
 }  // namespace
 
 Result<int> LockLedger(const std::string& data_dir) {
@@ -108,6 +115,8 @@ Result<std::unique_ptr<Store>> Store::OpenForWriting(const std::string& data_dir
   db.Script("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;");
   if (auto status = Migrate(db); !status) return InLedger(data_dir, status.error());
   if (auto status = store->ReadId(); !status) return InLedger(data_dir, status.error());
+  store->data_dir_ = data_dir;
+  store->inode_ = InodeOf(data_dir + "/ledger.db");
   return store;
 } catch (const StorageError& e) {
   return Invalid("the ledger in " + data_dir + " cannot be used: " + e.what() +
@@ -140,6 +149,19 @@ std::unique_ptr<Store> Store::InMemory(const std::string& image) {
   if (status) status = store->ReadId();
   if (!status) throw StorageError(status.error().message);
   return store;
+}
+
+Status Store::StillThere() const {
+  if (data_dir_.empty()) return Ok();
+  struct stat lock {};
+  const bool same = fstat(lock_fd_, &lock) == 0 &&
+                    InodeOf(data_dir_ + "/ledger.lock") == lock.st_ino &&
+                    InodeOf(data_dir_ + "/ledger.db") == inode_;
+  if (same) return Ok();
+  return Error{ErrorKind::kStorage,
+               "ledger.db or ledger.lock in " + data_dir_ +
+                   " was removed or replaced under the running aggregator; stop it, put the "
+                   "folder in order (restore a backup), and start it again"};
 }
 
 Store::~Store() {

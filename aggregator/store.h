@@ -37,6 +37,10 @@ class Store {
   // Random, made with the ledger, new after a restore: names its hints in Redis.
   const std::string& id() const { return id_; }
 
+  // Whether the files that were opened are still those in DATA. Otherwise kStorage
+  // says so: what is written would be lost with this process.
+  Status StillThere() const;
+
   // The number of this start of the aggregator: larger than any before, and small
   // enough for 31 bits until 2091. In a transaction.
   int64_t NextBoot(int64_t unix_seconds);
@@ -46,6 +50,8 @@ class Store {
   Status ReadId();
 
   int lock_fd_ = -1;
+  std::string data_dir_;  // empty: in memory
+  uint64_t inode_ = 0;    // of ledger.db
   std::unique_ptr<Database> db_;
   std::string id_;
 };

@@ -12,6 +12,7 @@ constexpr size_t kMaxMessageBytes = 4 << 20;
 // How often a refused delivery begins again: the ledger may have been replaced,
 // or another fetcher may have completed the list meanwhile.
 constexpr int kAttempts = 3;
+constexpr int kOpenToldOften = 3;
 
 }  // namespace
 
@@ -151,6 +152,13 @@ void Delivery::OnPush(const wire::FetcherReply& reply, MonotonicTime now) {
   if (reply.has_progress() && reply.progress().digest() == digest()) {
     progress_ = reply.progress();
     heard_at_ = now;
+    // The digest was opened again (redo, or rows of a fetcher that died): what is
+    // silent is delivered again. One word may have crossed with the last seal.
+    const bool lacks = progress_.state() == "open" && Missing().empty();
+    told_open_ = lacks ? told_open_ + 1 : 0;
+    if (told_open_ < kOpenToldOften) return;
+    told_open_ = 0;
+    heard_at_ = MonotonicTime{};
   } else if (reply.has_published() && reply.published().digest() == digest()) {
     published_ = reply.published();
     heard_at_ = now;

@@ -73,6 +73,7 @@ class Delivery {
   wire::Progress progress_;
   std::optional<wire::Published> published_;
   MonotonicTime heard_at_{};
+  int told_open_ = 0;  // in a row, although every list was sealed
 };
 
 }  // namespace paperboy

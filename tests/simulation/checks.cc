@@ -169,8 +169,8 @@ void Witness::OnCall(const std::string& scorer) {
 }
 
 void Witness::OnScorerGone(const std::string& scorer, uint64_t life, bool killed) {
-  deaths_[{scorer, life}] = world_.now();
-  any_death_ |= killed;
+  // Who leaves by itself has delivered its results, or Redis has them.
+  if (killed || RedisUnsure()) deaths_[{scorer, life}] = world_.now();
 }
 
 void Witness::OnUnheard(const std::string& node, MonotonicTime from, MonotonicTime to) {
@@ -180,21 +180,33 @@ void Witness::OnUnheard(const std::string& node, MonotonicTime from, MonotonicTi
 // The calls that are under way belong to leases that the ledger may not know.
 void Witness::OnLedgerReplaced() {
   ++ledgers_replaced_;
-  for (const Model::Call& call : model_.calls()) {
-    spans_.push_back({call.scorer, world_.now(), world_.now() + kUnheardLongEnough});
+  std::set<std::string> scorers;
+  for (const Model::Call& call : model_.calls()) scorers.insert(call.scorer);
+  for (const auto& scorer : scorers) {
+    spans_.push_back({scorer, world_.now(), world_.now() + kUnheardLongEnough});
   }
 }
 
 // ---- at the end -------------------------------------------------------------
 
+// Since when nothing that happens to its scorer can lose the answer.
+std::optional<MonotonicTime> Witness::SafeSince(const Model::Unit& unit) const {
+  if (RedisUnsure() || !unit.cached) return unit.recorded;
+  return unit.recorded ? std::min(*unit.recorded, *unit.cached) : unit.cached;
+}
+
+// Long enough to be believed dead, alone or together with another one close by.
+bool Witness::LongEnough(const Span& span) const {
+  return span.to - span.from >= kUnheardLongEnough ||
+         std::any_of(spans_.begin(), spans_.end(), [&](const Span& other) {
+           return &other != &span && other.node == span.node && other.from <= span.to + kSilence &&
+                  span.from <= other.to + kSilence;
+         });
+}
+
 bool Witness::Hit(const Model::Call& call, const Model::Unit& unit, const Span& span) const {
-  const auto of_this = std::count_if(spans_.begin(), spans_.end(),
-                                     [&](const Span& s) { return s.node == span.node; });
-  if (span.node != call.scorer || (of_this < 2 && span.to - span.from < kUnheardLongEnough)) {
-    return false;
-  }
-  std::optional<MonotonicTime> safe = unit.recorded;
-  if (!RedisUnsure() && unit.cached) safe = safe ? std::min(*safe, *unit.cached) : unit.cached;
+  if (span.node != call.scorer || !LongEnough(span)) return false;
+  const auto safe = SafeSince(unit);
   return call.sent <= span.to && (!safe || span.from <= *safe);
 }
 
@@ -210,8 +222,7 @@ uint64_t Witness::Allowed(const std::string& name) const {
       for (const Span& span : spans_) allowed += Hit(call, unit, span);
       const auto death = deaths_.find({call.scorer, call.life});
       if (death == deaths_.end()) continue;
-      std::optional<MonotonicTime> safe = unit.recorded;
-      if (!RedisUnsure() && unit.cached) safe = safe ? std::min(*safe, *unit.cached) : unit.cached;
+      const auto safe = SafeSince(unit);
       if (!safe || death->second <= *safe) ++allowed;
     }
   }
@@ -247,10 +258,16 @@ void Witness::CheckSends() const {
 
 // A 429 anywhere stops everybody's next call.
 void Witness::CheckPauses() const {
-  if (RedisUnsure() || !spans_.empty() || !deaths_.empty()) return;  // the news may be lost
+  if (RedisUnsure()) return;  // the news may be lost
+  const auto troubled = [&](const Model::Call& call) {
+    return deaths_.contains({call.scorer, call.life}) ||
+           std::any_of(spans_.begin(), spans_.end(),
+                       [&](const Span& span) { return span.node == call.scorer; });
+  };
   for (const Model::Call& told : model_.calls()) {
-    if (!told.told_to_wait) continue;
+    if (!told.told_to_wait || troubled(told)) continue;
     for (const Model::Call& call : model_.calls()) {
+      if (troubled(call)) continue;
       if (call.sent > told.sent + kNewsOfAPause && call.sent < told.sent + Model::kRetryAfter) {
         return world_.Violate(call.scorer + " calls the model while everybody waits");
       }

@@ -50,6 +50,8 @@ class Witness {
   void CheckAcknowledged(const wire::Result& result) const;
   void CheckRows(const wire::Rows& rows) const;
   uint64_t Allowed(const std::string& unit) const;
+  std::optional<MonotonicTime> SafeSince(const Model::Unit& unit) const;
+  bool LongEnough(const Span& span) const;
   bool Hit(const Model::Call& call, const Model::Unit& unit, const Span& span) const;
   bool RedisUnsure() const { return redis_unsure_ || redis_.ever_lost(); }
   int64_t Count(const char* sql) const;
@@ -65,7 +67,6 @@ class Witness {
   std::map<std::pair<std::string, uint64_t>, MonotonicTime> deaths_;  // by scorer and life
   uint64_t ledgers_replaced_ = 0;
   bool redis_unsure_ = false;
-  bool any_death_ = false;
 };
 
 }  // namespace paperboy::sim

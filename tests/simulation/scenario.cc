@@ -108,6 +108,12 @@ Scenario DrawScenario(World& world) {
     s.model.quota.window = Quota::Seconds(10);
     s.model.quota.mode = Quota::Mode::kSliding;
   }
+  if (world.Chance(0.15)) {
+    // Calls that outlast a silence.
+    s.model.least = seconds(3);
+    s.model.most = seconds(14);
+    s.scorer.server.timeout = seconds(60);
+  }
   if (world.Chance(0.3)) s.model.lacks = 0.1;
   if (world.Chance(0.2)) s.model.fails = 0.1;
   if (world.Chance(0.2)) s.model.resets = 0.1;

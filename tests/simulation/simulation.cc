@@ -14,6 +14,9 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr minutes kLongestRun{120};
+// From the last fault to the last page: a provider is tried after a minute at most,
+// a lock on arXiv runs out after 7 s, a poisonous paper needs ten deaths.
+constexpr minutes kLongestRecovery{10};
 constexpr int kMostAttempts = 60;  // of one command
 constexpr char kArxivName[] = "arxiv";
 
@@ -56,7 +59,8 @@ struct Simulation::Fetch {
   size_t day;
   std::unique_ptr<Node> node;
   std::optional<int> exit;
-  std::set<bool> changed;  // whether the profile was, at each of its starts
+  std::set<bool> changed;     // whether the profile was, at each of its starts
+  bool started_calm = false;  // its last start: nothing went wrong any more
   bool done = false;
   int attempts = 0;
 };
@@ -137,6 +141,7 @@ void Simulation::AddFetch(size_t day, Microseconds at) {
         fetch->exit.reset();
         fetch->changed.insert(profile_changed_);
         ++fetch->attempts;
+        fetch->started_calm = calm_;
         return StartFetcher(around_, SettingsFor(fetch->day), Profiles(), &fetch->exit, node);
       },
       [this, fetch](bool killed) { OnFetchEnd(fetch, killed); });
@@ -155,7 +160,9 @@ void Simulation::OnFetchEnd(Fetch* fetch, bool killed) {
     fetch->done = true;
     return;
   }
-  const bool may_run_again = killed || fetch->exit == kExitUnreachable ||
+  // With everything working nothing may wait for ever.
+  const bool waited_for_nothing = fetch->exit == kExitUnreachable && fetch->started_calm;
+  const bool may_run_again = killed || (fetch->exit == kExitUnreachable && !waited_for_nothing) ||
                              fetch->exit == kExitWithheld || *fetch->exit >= 128;
   if (!may_run_again) {
     return world_.Violate(fetch->node->name() + " ended with " + std::to_string(*fetch->exit));
@@ -229,10 +236,25 @@ void Simulation::Run(bool faults) {
   for (auto& node : strangers) node->Kill();
 }
 
+// What is left to do, for a person who looks at a seed that went wrong.
+void Simulation::TellLedger() const {
+  auto digests = disk_.store->db().Query(
+      "SELECT profile, date, digest.state, edition, count(*) FILTER (WHERE row.state IS NULL), "
+      "count(*) FILTER (WHERE work.state = 'open'), count(work.lease) FROM digest "
+      "LEFT JOIN row ON row.digest = digest.id LEFT JOIN work ON work.key = row.work "
+      "GROUP BY digest.id");
+  while (digests.Next()) {
+    world_.Tell(digests.Text(0) + " " + digests.Text(1) + " " + digests.Text(2) + ", edition " +
+                digests.Text(3) + ": " + digests.Text(4) + " rows without an end, " +
+                digests.Text(5) + " units open, " + digests.Text(6) + " of them leased");
+  }
+}
+
 // Every command comes to its end; then each day is asked for once more, as a
 // person would who wants to be sure.
 void Simulation::FinalPass() {
-  if (!world_.Run([this] { return AllFetched(); }, end_)) {
+  if (!world_.Run([this] { return AllFetched(); }, world_.now() + kLongestRecovery)) {
+    TellLedger();
     return world_.Violate("a fetcher does not come to its end");
   }
   for (size_t day = 0; day < scenario_.days.size(); ++day) {

@@ -38,6 +38,7 @@ class Simulation {
   bool AllFetched() const;
   bool Idle() const;
   void FinalPass();
+  void TellLedger() const;
   void DeleteOut();
 
   World& world_;

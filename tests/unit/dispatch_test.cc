@@ -247,6 +247,71 @@ TEST_F(DispatchTest, ALeaseWhoseCostNobodyKnowsIsSettledAlsoAfterARestart) {
   EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 1"), 1) << "the estimate stays spent";
 }
 
+TEST_F(DispatchTest, WhatAnEarlierStartHandedOutAndGetsBackGoesOutAgain) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  dispatch.Reset(store->NextBoot(now.unix_seconds), now);
+  PassAdoption();
+  Ready(2, 1);
+  ASSERT_TRUE(HandOut().empty());
+  // Its result comes before its scorer has said that it is there.
+  Answer(Failure(batch, wire::ProviderFailure::AGAIN, "not heard of lately"));
+  Ready(2, 1);
+  EXPECT_EQ(HandOut().size(), 1u);
+}
+
+TEST_F(DispatchTest, WordsOfBeforeAPauseTakeNoLeaseAway) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  Sleep(kSilence + 2s);
+  Ready(1, 1, {}, batch.lease() - 1);  // said before the batch came
+  Ready(2, 1, {}, batch.lease() - 1);
+  EXPECT_TRUE(HandOut().empty()) << "its holder may be calling";
+}
+
+TEST_F(DispatchTest, AReadyThatWasOvertakenSaysNothing) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  Ready(1, 0, {batch.lease()}, batch.lease());
+  wire::Ready old;
+  old.set_boot(1);
+  old.set_backend("openai");
+  old.set_free_calls(1);
+  old.set_number(1);
+  dispatch.OnReady("an-earlier-connection", old, now);
+  Ready(2, 1);
+  EXPECT_TRUE(HandOut().empty());
+}
+
+TEST_F(DispatchTest, ATurnThatNeverHappenedTeachesNothingAboutTheProvider) {
+  PassAdoption();
+  const Digest digest = Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  const auto batch = HandOut().at(0);
+  for (int turn = 0; turn < kMaxHardFailures; ++turn) {
+    const auto lessons = dispatch.SaveLessons();
+    const Transaction rolled_back(store->db());
+    dispatch.Reset(store->NextBoot(now.unix_seconds), now);
+    Ready(1, 0, {batch.lease()});
+    Answer(Failure(batch, wire::ProviderFailure::HARD, "401"));
+    now.mono += 3s;
+    dispatch.Forget(*lessons);
+  }
+  dispatch.Reset(store->NextBoot(now.unix_seconds), now);
+  Ready(1, 1);
+  Answer(Failure(batch, wire::ProviderFailure::AGAIN, "given back"));
+  Pass(kSilence + 2s);
+  Ready(1, 1);
+  dispatch.OnTick(now);
+  EXPECT_EQ(StateOf(digest), "sealed");
+}
+
 TEST_F(DispatchTest, ADigestsNumberIsNeverGivenTwice) {
   const Digest before = Open("2025-01-03");
   // The ledger is deleted, and a new one starts a second later.
@@ -491,6 +556,7 @@ TEST_F(DispatchTest, AScorerThatLeavesIsNotBlamedForWhatIsOnItsWay) {
   leaving.set_boot(1);
   leaving.set_backend("openai");
   leaving.set_leaving(true);
+  leaving.set_number(++readies);
   dispatch.OnReady("peer-1", leaving, now);
   Pass(kSilence + 1s);
   EXPECT_EQ(Count("SELECT max(deaths) FROM work"), 0);

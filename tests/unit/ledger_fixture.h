@@ -104,6 +104,7 @@ class LedgerTest : public testing::Test {
     ready.set_free_calls(free);
     for (const uint64_t lease : holding) ready.add_holding(lease);
     ready.set_seen(seen);
+    ready.set_number(++readies);
     dispatch.OnReady("peer-" + std::to_string(boot), ready, now);
   }
   std::vector<wire::Batch> HandOut() {
@@ -246,6 +247,7 @@ class LedgerTest : public testing::Test {
   Instant now{MonotonicTime{} + std::chrono::hours(1), 1'750'000'000, "2025-06-15"};
   std::map<std::string, std::pair<int, int>> scores;
   int calls = 0;
+  uint64_t readies = 0;
 };
 
 }  // namespace paperboy

@@ -367,5 +367,22 @@ TEST_F(PlanTest, ATitleStageThatFailsDropsNothing) {
   EXPECT_THAT(States(digest), ElementsAre(Pair("2501.00001", "selected")));
 }
 
+TEST_F(PlanTest, ADayShowsTheTextOfItsOwnVersionInWhateverOrderDaysAreRead) {
+  profile.add_announce_types(wire::ANNOUNCE_TYPE_REPLACE);
+  PassAdoption();
+  // The model sees the same of both versions, so that they share their score.
+  const Digest later = Deliver("2025-01-10", {{"2501.01000", wire::ANNOUNCE_TYPE_REPLACE, 2}});
+  ScoreEverything();
+  Publish(later);
+  Deliver("2025-01-03", {{"2501.01000", wire::ANNOUNCE_TYPE_NEW, 1}});
+  ScoreEverything();
+  EXPECT_EQ(Count("SELECT text_version FROM row JOIN digest ON digest.id = row.digest "
+                  "WHERE date = '2025-01-03'"),
+            1);
+  EXPECT_EQ(Count("SELECT text_version FROM row JOIN digest ON digest.id = row.digest "
+                  "WHERE date = '2025-01-10'"),
+            2);
+}
+
 }  // namespace
 }  // namespace paperboy

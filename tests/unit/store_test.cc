@@ -161,6 +161,22 @@ TEST_F(StoreTest, ATruncatedFileIsRefused) {
   EXPECT_THAT(Refusal(), HasSubstr("restore it from a backup"));
 }
 
+TEST_F(StoreTest, ALedgerThatIsRemovedOrReplacedUnderItsWriterIsNoticed) {
+  for (const char* file : {"/ledger.db", "/ledger.lock"}) {
+    auto store = Store::OpenForWriting(data_);
+    ASSERT_TRUE(store.ok()) << store.error().message;
+    EXPECT_TRUE((*store)->StillThere().ok());
+    fs::rename(data_ + file, data_ + "/away");
+    const auto gone = (*store)->StillThere();
+    ASSERT_FALSE(gone.ok()) << file;
+    EXPECT_THAT(gone.error().message, HasSubstr("under the running aggregator"));
+    fs::copy_file(data_ + "/away", data_ + file);
+    EXPECT_FALSE((*store)->StillThere().ok()) << "a copy is another file";
+    fs::rename(data_ + "/away", data_ + file);
+    EXPECT_TRUE((*store)->StillThere().ok());
+  }
+}
+
 TEST_F(StoreTest, ABootIsLargerThanAnyBefore) {
   auto store = Store::OpenForWriting(data_);
   const int64_t first = (*store)->NextBoot(1'800'000'000);
