@@ -134,6 +134,7 @@ class AggregatorTest : public testing::Test {
   std::string fetchers_endpoint_, scorers_endpoint_;
   zmq::socket_t fetcher_;
   uint64_t request_ = 0;
+  uint64_t readies_ = 0;
   int heard_ = 0;
 };
 
@@ -220,8 +221,8 @@ class MalformedTest : public AggregatorTest {
     });
     return heard;
   }
-  static wire::ScorerMessage ReadyOf(uint64_t boot, uint32_t free,
-                                     const std::vector<uint64_t>& holding = {}) {
+  wire::ScorerMessage ReadyOf(uint64_t boot, uint32_t free,
+                              const std::vector<uint64_t>& holding = {}) {
     wire::ScorerMessage message;
     auto* ready = message.mutable_ready();
     ready->set_pod("pod");
@@ -230,6 +231,7 @@ class MalformedTest : public AggregatorTest {
     ready->set_model("lexical");
     ready->set_free_calls(free);
     ready->set_seen(UINT64_MAX);
+    ready->set_number(++readies_);
     for (const uint64_t lease : holding) ready->add_holding(lease);
     return message;
   }
@@ -399,7 +401,7 @@ TEST_F(AggregatorTest, ACommandThatNobodyAnswersSaysWhatToDo) {
   const auto done = (*link)->Ask({}, 300ms);
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().kind, ErrorKind::kUnavailable);
-  EXPECT_THAT(done.error().message, testing::HasSubstr("start it"));
+  EXPECT_THAT(done.error().message, testing::HasSubstr("If none runs, start one"));
 }
 
 }  // namespace
