@@ -92,7 +92,8 @@ class Dispatch {
   // Declares silent scorers dead, frees what nobody adopted, gives up digests
   // whose provider is out. Call every kBeat.
   void OnTick(const Instant& now);
-  // What a turn learns of providers, to be put back when it never happened.
+  // What a turn learns of providers, to be put back when it never happened; the
+  // rest Reset forgets.
   struct Lessons;
   std::shared_ptr<const Lessons> SaveLessons() const;
   void Forget(const Lessons& since);

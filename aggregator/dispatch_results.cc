@@ -20,18 +20,16 @@ struct Dispatch::Lessons {
   std::map<std::string, Provider> providers;
   uint64_t answers;
   std::map<std::string, uint64_t> last_answer;
-  std::unordered_map<std::string, Failing> failing;
 };
 
 std::shared_ptr<const Dispatch::Lessons> Dispatch::SaveLessons() const {
-  return std::make_shared<const Lessons>(Lessons{providers_, answers_, last_answer_, failing_});
+  return std::make_shared<const Lessons>(Lessons{providers_, answers_, last_answer_});
 }
 
 void Dispatch::Forget(const Lessons& since) {
   providers_ = since.providers;
   answers_ = since.answers;
   last_answer_ = since.last_answer;
-  failing_ = since.failing;
 }
 
 void Dispatch::Refuse(const std::string& message) {

@@ -1,8 +1,6 @@
 #include "aggregator/verify.h"
 
-#include <fstream>
 #include <map>
-#include <sstream>
 
 #include "aggregator/publish.h"
 #include "common/text.h"
@@ -52,7 +50,7 @@ class Verification {
   std::vector<std::string> Texts(const char* sql);
 
   Database& db_;
-  const std::string out_;
+  DiskFolder out_;
   const VerifyHooks& hooks_;
   VerifyReport report_;
 };
@@ -185,11 +183,7 @@ std::optional<std::string> Verification::Recorded(const std::string& path) {
 // Whether OUT/`path` has the bytes recorded for `source`.
 bool Verification::IsAsRecorded(const std::string& path, const std::string& source) {
   const auto recorded = Recorded(source);
-  std::ifstream file(out_ + "/" + path, std::ios::binary);
-  if (!file || !recorded) return false;
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  return bytes.str() == *recorded;
+  return recorded && out_.Read(path) == recorded;
 }
 
 void Verification::CheckFiles() {
@@ -205,7 +199,7 @@ void Verification::CheckFiles() {
   for (const auto& page : NewestPages(db_)) sources[page.path] = page.source;
   for (const auto& path : stale) {
     if (IsAsRecorded(path, sources[path])) continue;
-    Problem(out_ + "/" + path +
+    Problem(out_.path() + "/" + path +
             " is missing or is not what was published: the aggregator writes it again when it "
             "starts");
   }
