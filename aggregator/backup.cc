@@ -15,11 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool Exists(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(fs::symlink_status(path, error));
-}
-
 void Remove(const std::string& path) {
   std::error_code none;
   for (const char* suffix : {"", "-journal", "-wal", "-shm"}) fs::remove(path + suffix, none);

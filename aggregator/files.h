@@ -14,6 +14,9 @@ Status SyncFile(const std::filesystem::path& path);
 Status SyncFolder(const std::filesystem::path& folder);
 Status WriteAndSync(const std::filesystem::path& path, const std::string& content);
 
+// Whether something of that name is there, be it a link that leads nowhere.
+bool Exists(const std::filesystem::path& path);
+
 // "what PATH: the system's reason" of errno.
 Error FileError(const std::string& what, const std::filesystem::path& path);
 

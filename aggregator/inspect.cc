@@ -212,8 +212,10 @@ Result<std::string> PapersText(Database& db, const std::string& date, const std:
                score(6), CutChars(cursor.Text(3), kWhyChars),
                paper ? CutChars(paper->title(), kTitleChars) : "-"});
   }
-  if (rows == 0) return "no paper of " + date + (state.empty() ? "" : " is " + state) + "\n";
-  return table.Text();
+  if (rows > 0) return table.Text();
+  const bool open = db.Query("SELECT 1 FROM digest WHERE date = ? AND state = 'open'", date).Next();
+  return "no paper of " + date + (state.empty() ? " is here" : " is " + state) +
+         (open ? "; it waits for papers: run paperboy-fetcher with --date " + date : "") + "\n";
 }
 
 }  // namespace paperboy

@@ -11,6 +11,7 @@
 
 #include "aggregator/files.h"
 #include "aggregator/schema.h"
+#include "spdlog/spdlog.h"
 
 namespace paperboy {
 namespace {
@@ -20,11 +21,6 @@ namespace fs = std::filesystem;
 constexpr char kRestore[] =
     "restore it from a backup (paperboy-aggregator restore FILE), or move the data folder away to "
     "begin a new ledger";
-
-bool Exists(const std::string& path) {
-  std::error_code error;
-  return fs::exists(fs::symlink_status(path, error));
-}
 
 // Made aside and renamed when whole: a kill leaves the ledger or nothing.
 Status MakeLedger(const std::string& data_dir) {
@@ -38,6 +34,7 @@ Status MakeLedger(const std::string& data_dir) {
   if (auto status = SyncFile(aside); !status) return status;
   const std::string path = data_dir + "/ledger.db";
   if (rename(aside.c_str(), path.c_str()) != 0) return FileError("cannot rename", aside);
+  spdlog::info("a new ledger begins at {}", path);
   return SyncFolder(data_dir);
 }
 

@@ -1,6 +1,7 @@
 #include "aggregator/verify.h"
 
 #include <map>
+#include <set>
 
 #include "aggregator/publish.h"
 #include "common/text.h"
@@ -42,6 +43,7 @@ class Verification {
   bool CheckSelected(const DigestPage& page);
   void CheckRendered(const DigestPage& page);
   void CheckDays();
+  std::set<std::string> CheckRecords();
   void CheckFiles();
   bool IsAsRecorded(const std::string& path, const std::string& source);
   // What the ledger recorded for a path; nullopt if nothing.
@@ -186,7 +188,20 @@ bool Verification::IsAsRecorded(const std::string& path, const std::string& sour
   return recorded && out_.Read(path) == recorded;
 }
 
+// Paths whose recorded bytes are damaged: nothing can be compared with them.
+std::set<std::string> Verification::CheckRecords() {
+  std::set<std::string> damaged;
+  auto cursor = db_.Query("SELECT path, content, sha256 FROM file");
+  while (cursor.Next()) {
+    if (Sha256Hex(cursor.Text(1)) == cursor.Text(2)) continue;
+    damaged.insert(cursor.Text(0));
+    Problem("what was recorded of " + cursor.Text(0) + " does not match its hash: " + kRestore);
+  }
+  return damaged;
+}
+
 void Verification::CheckFiles() {
+  const std::set<std::string> damaged = CheckRecords();
   std::map<std::string, std::string> sources;  // path below OUT → path recorded
   for (const auto& path : Texts("SELECT path FROM file")) sources[path] = path;
   for (const auto& page : NewestPages(db_)) sources[page.path] = page.source;
@@ -198,15 +213,10 @@ void Verification::CheckFiles() {
   if (!stale.empty()) hooks_.settle();
   for (const auto& page : NewestPages(db_)) sources[page.path] = page.source;
   for (const auto& path : stale) {
-    if (IsAsRecorded(path, sources[path])) continue;
+    if (IsAsRecorded(path, sources[path]) || damaged.contains(sources[path])) continue;
     Problem(out_.path() + "/" + path +
             " is missing or is not what was published: the aggregator writes it again when it "
             "starts");
-  }
-  auto cursor = db_.Query("SELECT path, content, sha256 FROM file");
-  while (cursor.Next()) {
-    if (Sha256Hex(cursor.Text(1)) == cursor.Text(2)) continue;
-    Problem("what was recorded of " + cursor.Text(0) + " does not match its hash: " + kRestore);
   }
 }
 

@@ -14,6 +14,7 @@ using std::chrono::seconds;
 
 // A shorter silence makes nobody believe a peer dead.
 constexpr seconds kUnheardLongEnough{5};
+constexpr const char* kEveryScorer = "";
 // A view of the limiter is 50 ms old at most, a request is 60 ms on its way, Redis
 // is reached and answers within 10 ms; and as much again.
 constexpr std::chrono::milliseconds kNewsOfAPause{250};
@@ -177,14 +178,11 @@ void Witness::OnUnheard(const std::string& node, MonotonicTime from, MonotonicTi
   if (node.starts_with("scorer")) spans_.push_back({node, from, to});
 }
 
-// The calls that are under way belong to leases that the ledger may not know.
+// The calls that are under way, or begin while their scorers believe that they are
+// heard, belong to leases that the ledger may not know.
 void Witness::OnLedgerReplaced() {
   ++ledgers_replaced_;
-  std::set<std::string> scorers;
-  for (const Model::Call& call : model_.calls()) scorers.insert(call.scorer);
-  for (const auto& scorer : scorers) {
-    spans_.push_back({scorer, world_.now(), world_.now() + kUnheardLongEnough});
-  }
+  spans_.push_back({kEveryScorer, world_.now(), world_.now() + kHeardLately});
 }
 
 // ---- at the end -------------------------------------------------------------
@@ -205,7 +203,8 @@ bool Witness::LongEnough(const Span& span) const {
 }
 
 bool Witness::Hit(const Model::Call& call, const Model::Unit& unit, const Span& span) const {
-  if (span.node != call.scorer || !LongEnough(span)) return false;
+  const bool concerned = span.node == kEveryScorer || span.node == call.scorer;
+  if (!concerned || !LongEnough(span)) return false;
   const auto safe = SafeSince(unit);
   return call.sent <= span.to && (!safe || span.from <= *safe);
 }

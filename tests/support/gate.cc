@@ -1,6 +1,5 @@
 #include "tests/support/gate.h"
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -12,16 +11,10 @@
 #include <stdexcept>
 #include <vector>
 
+#include "tests/support/loopback.h"
+
 namespace paperboy {
 namespace {
-
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
 
 bool Would(ssize_t n) { return n < 0 && (errno == EAGAIN || errno == EINTR); }
 

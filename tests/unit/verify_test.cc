@@ -102,7 +102,8 @@ TEST_F(VerifyTest, RecordedBytesThatWereChangedAreFound) {
   const auto problems = Problems();
   EXPECT_THAT(problems, Contains(HasSubstr("is not what the ledger gives today")));
   EXPECT_THAT(problems, Contains(HasSubstr("does not match its hash")));
-  EXPECT_THAT(problems, Contains(HasSubstr("is missing or is not what was published")));
+  // Writing it again would spread the damage.
+  EXPECT_THAT(problems, Not(Contains(HasSubstr("is missing or is not what was published"))));
 }
 
 TEST_F(VerifyTest, AFunnelThatDoesNotAddUpIsFound) {
