@@ -83,6 +83,13 @@ TEST_F(InspectTest, PapersOfOneStateOnly) {
   EXPECT_THAT(Papers("2025-01-06", "waiting"), HasSubstr("2501.00009  waiting"));
 }
 
+TEST_F(InspectTest, AnEmptiedDayWaitsForPapers) {
+  planner.Empty(first.id);
+  EXPECT_EQ(Papers("2025-01-03"),
+            "no paper of 2025-01-03 is here; it waits for papers: run paperboy-fetcher with --date "
+            "2025-01-03\n");
+}
+
 TEST_F(InspectTest, AWrongDateOrStateIsSaidWithWhatThereIs) {
   auto error = [&](const std::string& date, const std::string& state) {
     return PapersText(store->db(), date, state).error().message;
