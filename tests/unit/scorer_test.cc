@@ -159,7 +159,10 @@ class ScorerTest : public ::testing::Test {
   }
 
   bool Until(const std::function<bool()>& done) {
-    return loop_.RunUntil(done, loop_.now() + kPatience);
+    const auto poll = loop_.Every(5ms, [] {});
+    const bool in_time = loop_.RunUntil(done, loop_.now() + kPatience);
+    loop_.Cancel(poll);
+    return in_time;
   }
   const wire::Result& ResultOf(uint64_t lease) {
     EXPECT_TRUE(Until([&] { return aggregator_.results.contains(lease); })) << "lease " << lease;
