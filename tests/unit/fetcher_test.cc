@@ -206,7 +206,7 @@ TEST_F(FetcherTest, DeliversAFileAndItsRefusals) {
 
 TEST_F(FetcherTest, CutsALongListIntoMessages) {
   std::string lines;
-  for (int i = 0; i < 601; ++i) {
+  for (int i = 0; i < 1'001; ++i) {
     lines += R"({"id": "2609.)" + std::to_string(10'000 + i) + R"(", "title": "T", "abstract": ")" +
              std::string(30'000, 'x') + R"(", "authors": []})" + "\n";
   }
@@ -214,7 +214,7 @@ TEST_F(FetcherTest, CutsALongListIntoMessages) {
 
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
 
-  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-14").papers, SizeIs(601));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-14").papers, SizeIs(1'001));
 }
 
 TEST_F(FetcherTest, AFileThatIsNotThereIsAnError) {
