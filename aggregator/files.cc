@@ -28,12 +28,12 @@ Error FileError(const std::string& what, const fs::path& path) {
   return {ErrorKind::kStorage, what + " " + path.string() + ": " + std::strerror(errno)};
 }
 
-Status SyncFile(const fs::path& path) { return Sync(path, O_RDONLY); }
 bool Exists(const fs::path& path) {
   std::error_code error;
   return fs::exists(fs::symlink_status(path, error));
 }
 
+Status SyncFile(const fs::path& path) { return Sync(path, O_RDONLY); }
 Status SyncFolder(const fs::path& folder) { return Sync(folder, O_RDONLY | O_DIRECTORY); }
 
 Status WriteAndSync(const fs::path& path, const std::string& content) {

@@ -18,14 +18,6 @@ namespace {
 constexpr std::chrono::seconds kStartTimeout{20};
 constexpr int kStartAttempts = 5;
 
-bool CanBind(int port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = Loopback(port);
-  const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  ::close(fd);
-  return bound;
-}
-
 // A free port below the range that the kernel gives to outgoing connections
 // (32768 up): while the server is down nobody takes its port, and a client that
 // tries again does not end up connected to itself.

@@ -1,8 +1,5 @@
 #include "tests/support/system.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -49,11 +46,7 @@ int FreePort() {
   std::random_device random;
   for (int attempt = 0; attempt < 100; ++attempt) {
     const int port = std::uniform_int_distribution<int>(20'000, 32'000)(random);
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const sockaddr_in address = Loopback(port);
-    const bool bound = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    ::close(fd);
-    if (bound) return port;
+    if (CanBind(port)) return port;
   }
   throw std::runtime_error("no free port");
 }

@@ -12,6 +12,7 @@
 #include "common/socket.h"
 #include "common/wire.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 namespace {
@@ -45,12 +46,7 @@ class AggregatorTest : public testing::Test {
   }
 
   // Runs the loop until `done`; false after 10 s.
-  bool Until(const std::function<bool()>& done) {
-    const auto poll = loop_.Every(5ms, [] {});
-    const bool in_time = loop_.RunUntil(done, loop_.now() + 10s);
-    loop_.Cancel(poll);
-    return in_time;
-  }
+  bool Until(const std::function<bool()>& done) { return RunUntil(loop_, done, 10s); }
   // Sends a request and returns its answer; nothing when there is none in time.
   std::optional<wire::FetcherReply> Ask(wire::FetcherMessage message, Milliseconds patience) {
     message.set_wire_major(kWireMajor);
@@ -68,9 +64,7 @@ class AggregatorTest : public testing::Test {
       }
       return answer.has_value();
     };
-    const auto poll = loop_.Every(5ms, [] {});
-    loop_.RunUntil(try_once, loop_.now() + patience);
-    loop_.Cancel(poll);
+    RunUntil(loop_, try_once, patience);
     return answer;
   }
   static wire::FetcherMessage OpenOf(const std::string& date) {
@@ -178,14 +172,10 @@ TEST_F(AggregatorTest, AnotherVersionOfTheWireIsToldSo) {
   message.set_request(77);
   std::string body;
   bool sent = false;
-  const auto poll = loop_.Every(5ms, [] {});
-  ASSERT_TRUE(loop_.RunUntil(
-      [&] {
-        if (!sent) sent = Send(fetcher_, message.SerializeAsString());
-        return Receive(fetcher_, &body);
-      },
-      loop_.now() + 10s));
-  loop_.Cancel(poll);
+  ASSERT_TRUE(Until([&] {
+    if (!sent) sent = Send(fetcher_, message.SerializeAsString());
+    return Receive(fetcher_, &body);
+  }));
   wire::FetcherReply reply;
   ASSERT_TRUE(reply.ParseFromString(body));
   EXPECT_EQ(reply.request(), 77u);

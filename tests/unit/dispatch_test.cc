@@ -10,7 +10,16 @@ using testing::HasSubstr;
 using testing::Pair;
 using namespace std::chrono_literals;
 
-class DispatchTest : public LedgerTest {};
+class DispatchTest : public LedgerTest {
+ protected:
+  // All four papers of a day, held by scorer 1.
+  wire::Batch FourHandedOut() {
+    PassAdoption();
+    Deliver("2025-01-03", Papers(4));
+    Ready(1, 1);
+    return HandOut().at(0);
+  }
+};
 
 TEST_F(DispatchTest, NothingIsHandedOutUntilScorersCouldSayWhatTheyHold) {
   Deliver("2025-01-03", Papers(4));
@@ -121,10 +130,7 @@ TEST_F(DispatchTest, MissingPapersComeBackInSmallerBatchesAndAreGivenUpAlone) {
 }
 
 TEST_F(DispatchTest, AResultSentTwiceCountsOnce) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   const auto miss = Miss(batch);
   Answer(miss);
   Answer(miss);
@@ -208,10 +214,7 @@ TEST_F(DispatchTest, ABatchThatNeverArrivesGoesBackAlthoughItsScorerLives) {
 }
 
 TEST_F(DispatchTest, AScorerIsToldOfLeasesThatTheLedgerDoesNotKnow) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   Pass(kSilence + 1s);  // it fell silent, and its papers went back
   Ready(1, 0, {batch.lease()}, batch.lease());
   std::vector<uint64_t> told;
@@ -222,10 +225,7 @@ TEST_F(DispatchTest, AScorerIsToldOfLeasesThatTheLedgerDoesNotKnow) {
 }
 
 TEST_F(DispatchTest, AfterTheLedgerWasReplacedAPaidAnswerIsWelcomeByItsKey) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  auto result = Scores(HandOut().at(0));
+  auto result = Scores(FourHandedOut());
   result.set_digest(result.digest() + 1'000);  // as another ledger numbered it
   result.set_lease(result.lease() - (uint64_t{1} << 32));
   Answer(result);
@@ -235,10 +235,7 @@ TEST_F(DispatchTest, AfterTheLedgerWasReplacedAPaidAnswerIsWelcomeByItsKey) {
 }
 
 TEST_F(DispatchTest, ALeaseWhoseCostNobodyKnowsIsSettledAlsoAfterARestart) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   dispatch.Reset(store->NextBoot(now.unix_seconds), now);
   auto failed = Failure(batch, wire::ProviderFailure::TRANSIENT, "connection reset");
   failed.add_calls()->set_id("call-1");  // no status: it may have been paid for
@@ -248,10 +245,7 @@ TEST_F(DispatchTest, ALeaseWhoseCostNobodyKnowsIsSettledAlsoAfterARestart) {
 }
 
 TEST_F(DispatchTest, WhatAnEarlierStartHandedOutAndGetsBackGoesOutAgain) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   dispatch.Reset(store->NextBoot(now.unix_seconds), now);
   PassAdoption();
   Ready(2, 1);
@@ -263,10 +257,7 @@ TEST_F(DispatchTest, WhatAnEarlierStartHandedOutAndGetsBackGoesOutAgain) {
 }
 
 TEST_F(DispatchTest, WordsOfBeforeAPauseTakeNoLeaseAway) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   Sleep(kSilence + 2s);
   Ready(1, 1, {}, batch.lease() - 1);  // said before the batch came
   Ready(2, 1, {}, batch.lease() - 1);
@@ -274,10 +265,7 @@ TEST_F(DispatchTest, WordsOfBeforeAPauseTakeNoLeaseAway) {
 }
 
 TEST_F(DispatchTest, AReadyThatWasOvertakenSaysNothing) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   Ready(1, 0, {batch.lease()}, batch.lease());
   wire::Ready old;
   old.set_boot(1);
@@ -389,10 +377,7 @@ TEST_F(DispatchTest, WhatNobodyAskedAboutIsRefusedAndHarmless) {
 }
 
 TEST_F(DispatchTest, ALeaseThatAnotherScorerWasGivenCannotBeClaimed) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   Ready(2, 1, {batch.lease()}, batch.lease());
   EXPECT_EQ(dispatch.refused_messages(), 1u);
   Ready(2, 1, {batch.lease() + 1, (batch.lease() >> 32 << 33) + 1}, UINT64_MAX);
@@ -432,10 +417,7 @@ TEST_F(DispatchTest, AResultForALeaseThatDoesNotExistIsHarmless) {
 }
 
 TEST_F(DispatchTest, AfterAPauseOfItsOwnTheAggregatorBlamesNobody) {
-  PassAdoption();
-  Deliver("2025-01-03", Papers(4));
-  Ready(1, 1);
-  const auto batch = HandOut().at(0);
+  const wire::Batch batch = FourHandedOut();
   dispatch.OnTick(now);
   Sleep(10 * kSilence);
   dispatch.OnTick(now);

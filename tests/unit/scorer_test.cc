@@ -15,6 +15,7 @@
 #include "common/wire.h"
 #include "tests/support/llm_server.h"
 #include "tests/support/redis_server.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 namespace {
@@ -158,12 +159,7 @@ class ScorerTest : public ::testing::Test {
     scorer_->Start();
   }
 
-  bool Until(const std::function<bool()>& done) {
-    const auto poll = loop_.Every(5ms, [] {});
-    const bool in_time = loop_.RunUntil(done, loop_.now() + kPatience);
-    loop_.Cancel(poll);
-    return in_time;
-  }
+  bool Until(const std::function<bool()>& done) { return RunUntil(loop_, done, kPatience); }
   const wire::Result& ResultOf(uint64_t lease) {
     EXPECT_TRUE(Until([&] { return aggregator_.results.contains(lease); })) << "lease " << lease;
     return aggregator_.results[lease];
