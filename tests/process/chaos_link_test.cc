@@ -35,7 +35,7 @@ class HalfOpen : public testing::Test {
     chaos.system.llm().SetLatency(chaos.day().settings.llm.latency);
   }
 
-  Chaos chaos{DayOf(120, 500ms)};
+  Chaos chaos{DayOf(200, 500ms)};
   std::vector<std::unique_ptr<Gate>> gates;
 };
 

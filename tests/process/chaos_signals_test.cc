@@ -21,17 +21,18 @@ class Signals : public testing::Test {
       blow(blows[i]);
     }
   }
-  // The others go on slowly meanwhile, so that there is something left to do.
+  // The others get through a call meanwhile, not through the day: there must be
+  // something left to strike.
   void StopFor(Process& process, std::chrono::milliseconds time) {
     std::printf("stopped for %ld ms\n", static_cast<long>(time.count()));
-    chaos.system.llm().SetLatency(time / 2);
+    chaos.system.llm().SetLatency(time);
     process.Kill(SIGSTOP);
     EXPECT_TRUE(StaysTrue([&] { return process.running(); }, time));
     process.Kill(SIGCONT);
     chaos.system.llm().SetLatency(chaos.day().settings.llm.latency);
   }
 
-  Chaos chaos{DayOf(120, 600ms)};
+  Chaos chaos{DayOf(200, 600ms)};
 };
 
 TEST_F(Signals, OfScorers) {
@@ -109,7 +110,7 @@ TEST(FetcherKilled, WhileItDelivers) {
 }
 
 TEST(FetcherKilled, WhileAnotherFollows) {
-  Chaos chaos(DayOf(60, 300ms));
+  Chaos chaos(DayOf(60, 600ms));
   chaos.Start(2);
   auto follower = chaos.system.StartFetcher(chaos.Command());
   for (int kill = 0; kill < 3; ++kill) {
