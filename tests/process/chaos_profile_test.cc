@@ -24,8 +24,11 @@ class Profile : public testing::Test {
   }
   // Replaces the running fetcher by one with the changed profile.
   void RunChanged(const std::string& toml, const std::string& prompt_end = "") {
+    // On a slow machine it comes when all is scored, but for this.
+    chaos.system.llm().SetLatency(3s);
     const auto older = chaos.Follow(Changed(chaos.system, chaos.day(), toml, prompt_end));
     EXPECT_EQ(older->Wait(60s).value_or(Process::Exit{}).code, kReplaced) << older->Stderr();
+    chaos.system.llm().SetLatency(chaos.day().settings.llm.latency);
   }
   Ending AsIfRunWith(const std::string& toml, const std::string& prompt_end = "") {
     return {.undisturbed = [this, toml, prompt_end](System& calm) {
@@ -33,7 +36,7 @@ class Profile : public testing::Test {
     }};
   }
 
-  Chaos chaos{DayOf(60, 200ms)};
+  Chaos chaos{DayOf(100, 200ms)};
 };
 
 TEST_F(Profile, CutOffsChangedInTheMiddleCostNoCall) {
