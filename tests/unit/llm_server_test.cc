@@ -48,6 +48,9 @@ class LlmServerTest : public testing::Test {
 
   httplib::Result Post(const Json& body, const std::string& key = "") {
     httplib::Client client("127.0.0.1", server_->port());
+    // A hundred at once take more than the library's five seconds under a sanitizer.
+    client.set_connection_timeout(60);
+    client.set_read_timeout(60);
     httplib::Headers headers;
     if (!key.empty()) headers.emplace("Authorization", "Bearer " + key);
     return client.Post("/v1/chat/completions", headers, body.dump(), "application/json");
