@@ -437,7 +437,7 @@ TEST_F(ScorerTest, WithoutRedisNoNewCallsAndWhatIsInFlightIsDelivered) {
 
 TEST_F(ScorerTest, AsksForNoMoreWorkWhileACallWaitsBeyondTheHorizon) {
   StartProvider();
-  settings_.limits = {.rpm = 60, .window = 1s, .horizon = 200ms};
+  settings_.limits = {.rpm = 20, .window = 1s, .horizon = 200ms};
   StartScorer();
   Score({"2504.00001"});  // after the hold-off
   ASSERT_TRUE(UntilFree(8));
