@@ -184,7 +184,7 @@ TEST_F(PageTest, APageWithUnscoredPapersSaysSoAtItsTop) {
   publisher.Publish(digest.id);
   ASSERT_TRUE(publisher.Reconcile().ok());
   EXPECT_THAT(Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
-              StartsWith("> 2 of 10 papers could not be scored and are missing from this page: 2 "
+              StartsWith("> 3 of 10 papers could not be scored and are missing from this page: 3 "
                          "(the provider is away). A later run can score them.\n\n# Personalized"));
 }
 
@@ -238,7 +238,13 @@ TEST_F(PageTest, UnreportedTokensAreNotReportedAndNeverZero) {
   HandOut();
   const std::string page = RenderMarkdown(LoadPage(store->db(), digest.id));
   EXPECT_THAT(page, HasSubstr("not reported"));
-  EXPECT_THAT(page, Not(HasSubstr("$0")));
+  EXPECT_THAT(page, HasSubstr("| **Cost**              | unknown "));
+  EXPECT_THAT(page,
+              HasSubstr("| **Cost not known of** | 1 call       | estimated    | at most $0.00"));
+  EXPECT_THAT(page, Not(HasSubstr("$0.0 ")));
+  const std::string status = RenderStatusJson(LoadPage(store->db(), digest.id));
+  EXPECT_THAT(status, HasSubstr("\"prompt_tokens\": null"));
+  EXPECT_THAT(status, HasSubstr("\"prompt_dollars\": null"));
 }
 
 TEST_F(PageTest, WhyTellsWhereAPaperEnded) {
