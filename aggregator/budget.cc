@@ -8,6 +8,7 @@ namespace paperboy {
 namespace {
 
 constexpr char kUsedUp[] = " is used up";
+constexpr char kTooSmall[] = " is too small for a single call";
 
 Picodollars Sum(Cursor cursor) { return cursor.Next() ? cursor.Int(0) : 0; }
 
@@ -47,6 +48,16 @@ std::vector<Budget> BudgetsOf(Database& db, const Digest& digest, const wire::Pr
     budgets.push_back({"digest", limit, limit - CommittedFor(db, digest.id)});
   }
   return budgets;
+}
+
+bool HoldsReservations(Database& db, const Budget& budget, const Digest& digest,
+                       const std::string& day) {
+  return db
+      .Query(
+          "SELECT 1 FROM lease JOIN digest ON digest.id = lease.digest WHERE lost = 0 AND "
+          "iif(?, day = ? AND profile = ?, digest.id = ?) LIMIT 1",
+          budget.what == "day", day, digest.profile, digest.id)
+      .Next();
 }
 
 Status CheckPrices(const wire::Profile& profile, const Prices& prices) {
@@ -92,12 +103,14 @@ std::optional<Economy> Economize(Database& db, const Forecaster& forecaster, con
 }
 
 std::string UsedUpText(const Budget& budget) {
-  const std::string text =
-      "the " + budget.what + "'s budget of " + BudgetText(budget.limit) + kUsedUp;
+  const std::string text = "the " + budget.what + "'s budget of " + BudgetText(budget.limit) +
+                           (budget.left < budget.limit ? kUsedUp : kTooSmall);
   return budget.what == "day" ? text : text + ": raise budget_dollars_per_digest";
 }
 
-bool SaysUsedUp(const std::string& why) { return why.find(kUsedUp) != std::string::npos; }
+bool SaysUsedUp(const std::string& why) {
+  return why.find(kUsedUp) != std::string::npos || why.find(kTooSmall) != std::string::npos;
+}
 
 std::string BudgetText(Picodollars limit) {
   return fmt::format("${}", static_cast<double>(limit) / kPicodollarsPerDollar);

@@ -25,6 +25,11 @@ bool HasBudget(const wire::Profile& profile);
 std::vector<Budget> BudgetsOf(Database& db, const Digest& digest, const wire::Profile& profile,
                               const std::string& day);
 
+// Whether calls are out for which some of it is reserved: what they cost in truth may
+// leave room for more.
+bool HoldsReservations(Database& db, const Budget& budget, const Digest& digest,
+                       const std::string& day);
+
 // kInvalid: a budget for a model without a price, of the models that the profile names.
 Status CheckPrices(const wire::Profile& profile, const Prices& prices);
 

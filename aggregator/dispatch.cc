@@ -233,9 +233,14 @@ void Dispatch::Free(uint64_t id, Release how) {
 // what that cost. The work can be handed out again, or has ended; whoever waits for it,
 // or for money, is looked at.
 void Dispatch::Settle(int64_t lease, Release how) {
-  db_.Exec(how == Release::kGivenBack ? "DELETE FROM lease WHERE id = ?"
-                                      : "UPDATE lease SET lost = 1 WHERE id = ?",
-           lease);
+  if (how != Release::kGivenBack) {
+    // Who scores by words asks nobody.
+    db_.Exec(
+        "UPDATE lease SET lost = 1 WHERE id = ? AND "
+        "(SELECT backend FROM digest WHERE digest.id = lease.digest) IS NOT 'lexical'",
+        lease);
+  }
+  db_.Exec("DELETE FROM lease WHERE id = ? AND (lost = 0 OR ?)", lease, how == Release::kGivenBack);
   for (auto& [id, active] : active_) active.short_of_money = false;
   auto cursor = db_.Query(
       "SELECT row.digest FROM work JOIN row ON row.work = work.key WHERE work.lease = ?1 UNION "

@@ -382,12 +382,9 @@ std::optional<Dispatch::Stop> Dispatch::OverBudget(const Digest& digest,
                   " is unknown: add it to the price table"};
     }
     if (estimate <= budget.left) continue;
-    const bool more_to_settle = std::any_of(leases_.begin(), leases_.end(), [&](const auto& entry) {
-      const auto active = active_.find(entry.second.digest);
-      return active != active_.end() && active->second.profile == profile.name() &&
-             (budget.what == "day" || active->first == digest.id);
-    });
-    if (more_to_settle || WorkIsOut(digest.id)) return Stop{""};
+    if (HoldsReservations(db_, budget, digest, now.eastern_day) || WorkIsOut(digest.id)) {
+      return Stop{""};
+    }
     // Another day has money of its own.
     return Stop{UsedUpText(budget), budget.what == "day"};
   }

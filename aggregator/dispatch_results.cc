@@ -144,7 +144,7 @@ bool Dispatch::BookCalls(const wire::Result& result, DigestId digest,
         !answered || call.tokens_reported(), call.prompt_tokens(), call.cached_tokens(),
         call.completion_tokens(), prompt_cost, completion_cost, call.latency_ms(), asked_model,
         stage, papers, teaches ? prompt_chars : 0);
-    answered_anew |= answered && db_.Changes() > 0;
+    answered_anew |= own && answered && db_.Changes() > 0;
     // Its scorer died before it could report it: now it is known what it cost.
     if (!own && CostIsKnown(call)) db_.Exec("DELETE FROM lease WHERE id = ? AND lost = 1", lease);
   }

@@ -41,8 +41,12 @@ Status CheckProfile(const wire::Profile& profile, const std::string& date) {
   if (auto status = CheckName(profile.name()); !status) return status;
   if (profile.revision().empty()) return Invalid("profile " + profile.name() + " has no revision");
   if (auto parsed = ParseDate(date); !parsed) return parsed.error();
-  if (profile.prompt().find(kPaperListMarker) == std::string::npos) {
-    return Invalid("profile " + profile.name() + ": the prompt has no line " + kPaperListMarker);
+  for (const auto stage : {wire::STAGE_ABSTRACT, wire::STAGE_TITLE}) {
+    if (PromptFor(profile, stage).find(kPaperListMarker) == std::string::npos) {
+      return Invalid("profile " + profile.name() + ": the prompt of its " +
+                     (stage == wire::STAGE_TITLE ? "title" : "abstract") + " stage has no line " +
+                     kPaperListMarker);
+    }
   }
   return Ok();
 }

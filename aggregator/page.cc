@@ -105,14 +105,16 @@ std::string BudgetNote(const DigestPage& page) {
     note += " Given up: " + GivenUp(page) +
             ". Forecast with that: " + FineDollars(budget.forecast_now) + ".";
   }
-  return note + " Spent in all: " +
-         (page.prompt_cost && page.completion_cost
-              ? FineDollars(*page.prompt_cost + *page.completion_cost)
-              : "unknown") +
-         ".";
+  const auto spent = page.spent();
+  return note + " Spent in all: " + (spent ? FineDollars(*spent) : "unknown") + ".";
 }
 
 }  // namespace
+
+std::optional<Picodollars> DigestPage::spent() const {
+  if (!prompt_cost || !completion_cost) return std::nullopt;
+  return *prompt_cost + *completion_cost;
+}
 
 std::vector<const PageRow*> DigestPage::selected() const {
   std::vector<const PageRow*> chosen;
@@ -157,6 +159,10 @@ DigestPage LoadPage(Database& db, DigestId id) {
   page.mendable = IsMendable(db, id);
   page.drift = DriftOf(db, id);
   page.rows = LoadRows(db, id);
+  if (page.digest.voice && page.digest.voice->backend == "lexical") {
+    // Words that address a model tell nobody anything there.
+    for (auto& row : page.rows) row.addresses_model.clear();
+  }
   return page;
 }
 
@@ -175,7 +181,7 @@ std::vector<std::string> Notes(const DigestPage& page) {
   if (page.funnel.unscored() > 0) notes.push_back(UnscoredNote(page));
   if (page.readings_forgotten > 0) {
     notes.push_back(Counted(static_cast<uint64_t>(page.readings_forgotten), "further reading") +
-                    " of papers near a cut-off could not be had: their earlier scores stand.");
+                    " of papers near a cut-off could not be had: those that were decide.");
   }
   if (page.drift && page.drift->moved()) notes.push_back(DriftText(*page.drift));
   if (page.budget && (!digest.given_up.empty() || StoppedByBudget(page))) {
@@ -209,8 +215,8 @@ std::string LostText(const DigestPage& page) {
 }
 
 std::string CostText(const DigestPage& page) {
-  if (!page.prompt_cost || !page.completion_cost) return "unknown";
-  return FormatDollars(*page.prompt_cost + *page.completion_cost);
+  const auto spent = page.spent();
+  return spent ? FormatDollars(*spent) : "unknown";
 }
 
 }  // namespace paperboy

@@ -46,6 +46,7 @@ struct DigestPage {
   int64_t readings_forgotten = 0;  // further readings near a cut-off that were not had
   std::optional<Drift> drift;
   bool mendable = false;
+  std::optional<Picodollars> spent() const;      // nullopt: unknown
   std::vector<PageRow> rows;                     // by id
   std::vector<const PageRow*> selected() const;  // in page order
 };

@@ -73,8 +73,6 @@ Json BudgetJson(const DigestPage& page) {
   std::istringstream steps(page.digest.given_up);
   for (std::string step; std::getline(steps, step, ',');) given_up.push_back(step);
   const auto& budget = *page.budget;
-  std::optional<Picodollars> spent;
-  if (page.prompt_cost && page.completion_cost) spent = *page.prompt_cost + *page.completion_cost;
   return {{"per", budget.what},
           {"dollars", Money(budget.limit)},
           {"left_dollars", Money(budget.left)},
@@ -82,7 +80,7 @@ Json BudgetJson(const DigestPage& page) {
           {"forecast_dollars", Money(budget.forecast)},
           {"given_up", std::move(given_up)},
           {"forecast_with_that_dollars", Money(budget.forecast_now)},
-          {"spent_dollars", Money(spent)}};
+          {"spent_dollars", Money(page.spent())}};
 }
 
 std::string Dump(const Json& json) {
@@ -133,7 +131,7 @@ std::string RenderStatusJson(const DigestPage& page) {
   if (page.drift) json["drift"] = DriftJson(*page.drift);
   if (page.lost_calls > 0) {
     json["lost_calls"] = page.lost_calls;
-    json["lost_dollars_at_most"] = Money(page.lost_cost);
+    json["lost_dollars_at_most"] = page.lost_cost > 0 ? Money(page.lost_cost) : Json(nullptr);
   }
   if (page.budget) json["budget"] = BudgetJson(page);
   auto& rows = json["rows"] = Json::array();

@@ -128,7 +128,8 @@ void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
   db_.Exec("DELETE FROM day WHERE profile = ? AND date = ?", digest.profile, digest.date);
   for (const auto& row : LoadRows(digest.id)) PlanRow(digest, profile, row);
   DropReadings(db_, digest.id);
-  db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", digest.id);
+  db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0, readings_forgotten = 0 WHERE id = ?",
+           digest.id);
   if (digest.voice) AssignWork(digest, profile);
 }
 
@@ -240,7 +241,7 @@ void Planner::Empty(DigestId id) {
   for (const char* sql :
        {"DELETE FROM row WHERE digest = ?", "DELETE FROM listing WHERE digest = ?",
         "DELETE FROM category WHERE digest = ?", "DELETE FROM reading WHERE digest = ?",
-        "UPDATE digest SET state = 'open', withhold = 0 WHERE id = ?"}) {
+        "UPDATE digest SET state = 'open', withhold = 0, readings_forgotten = 0 WHERE id = ?"}) {
     db_.Exec(sql, id);
   }
 }
@@ -327,7 +328,8 @@ bool Planner::GiveUp(DigestId id, const std::string& why, int64_t now, bool mend
 void Planner::Complete(const Digest& digest, const wire::Profile& profile,
                        const std::string& give_up, bool mendable, int64_t now) {
   const DigestId id = digest.id;
-  db_.Exec("UPDATE digest SET readings_forgotten = ? WHERE id = ?", SettleReadings(db_, id), id);
+  db_.Exec("UPDATE digest SET readings_forgotten = readings_forgotten + ? WHERE id = ?",
+           SettleReadings(db_, id), id);
   db_.Exec(
       "UPDATE row SET state = CASE WHEN coalesce(row.relevance, w.relevance) >= ? "
       "AND coalesce(row.novelty, w.novelty) >= ? THEN 'selected' ELSE 'below_cutoff' END, mendable "

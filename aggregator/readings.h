@@ -5,7 +5,7 @@
 //
 // Samples 1, 2, ... are a paper's own; an anchor's sample is the digest's date as a
 // number (20260915), so that each digest asks once. A reading that cannot be had is
-// forgotten at completion: the first score stands.
+// forgotten at completion: those that were had decide.
 //
 // All functions work inside the caller's transaction and throw StorageError.
 #pragma once

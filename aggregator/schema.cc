@@ -207,6 +207,9 @@ ALTER TABLE call ADD COLUMN asked_model TEXT NOT NULL DEFAULT '';
 ALTER TABLE call ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE call ADD COLUMN papers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE call ADD COLUMN prompt_chars INTEGER NOT NULL DEFAULT 0;
+-- What was spent on a day is summed before every batch, from this alone.
+DROP INDEX call_by_day;
+CREATE INDEX call_by_day ON call(day, digest, prompt_picodollars, completion_picodollars);
 CREATE INDEX call_by_model ON call(asked_model, stage, at) WHERE prompt_chars > 0;
 
 -- Whether a row is wanted depends on all lists that name it.

@@ -12,7 +12,8 @@ namespace paperboy {
 // English, a token for every four characters, as providers estimate too.
 inline constexpr double kTokensPerChar = 0.25;
 
-// A prompt of that many bytes has no more: a token for every three of them.
+// A prompt of that many bytes has as a rule no more: a token for every three of them.
+// (Ids and formulas have more, words fewer.)
 int64_t UpperPromptTokens(size_t bytes);
 
 // Room for the answer, in tokens. Providers charge it against the quota when

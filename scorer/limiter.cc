@@ -287,8 +287,9 @@ void Limiter::SendPause() {
 // Not repeated when Redis is away: its state is lost, or a limit found is a call too large.
 void Limiter::TellUnused(int64_t tokens, MonotonicTime send_time) {
   const auto ago = duration_cast<microseconds>(loop_.now() - send_time);
+  ++telling_unused_;
   redis_.Eval(UnusedScript(), {key_}, UnusedArgs(settings_, ago, tokens), kRedisDeadline,
-              [](const Result<RedisReply>&) {});
+              [this](const Result<RedisReply>&) { --telling_unused_; });
 }
 
 void Limiter::SetTrouble(const std::string& message) {

@@ -90,6 +90,9 @@ class Limiter {
   // A call waits for a send time beyond the horizon (or for the end of a
   // pause); no use in taking more work.
   bool beyond_horizon() const { return far_ != 0; }
+  // Whether what it would tell the others of grants that it cannot use is still under
+  // way; 1 s at most after the last Cancel. Who ends before loses it.
+  bool telling() const { return telling_unused_ > 0 || reserving_ != 0; }
   // Why nothing can be reserved, for people; empty while Redis answers.
   const std::string& trouble() const { return trouble_; }
 
@@ -143,6 +146,7 @@ class Limiter {
   Loop::TimerId pause_timer_ = 0;
   Ticket far_ = 0;
   int late_in_a_row_ = 0;
+  int telling_unused_ = 0;
   std::string trouble_;
 };
 

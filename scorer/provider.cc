@@ -182,6 +182,10 @@ class Interpreter {
     int status = 0;
     std::from_chars(error.code.data(), error.code.data() + error.code.size(), status);
     if (body.contains("error") && status >= 400 && status < 600) {
+      // Nobody pays for it, no more than if HTTP had said so.
+      if (!outcome_.call.tokens_reported()) {
+        outcome_.call.set_http_status(static_cast<uint32_t>(status));
+      }
       Refusal(response, status, error);
       return;
     }

@@ -17,6 +17,8 @@ using wire::ProviderFailure;
 
 // Redis is asked again for a batch's cached scores after this long.
 constexpr Milliseconds kLookUpAgain{500};
+// How often a scorer that leaves looks whether its limiters have told all.
+constexpr Milliseconds kTellAgain{10};
 
 size_t CharsOf(const std::string& text) {
   return static_cast<size_t>(
@@ -201,6 +203,7 @@ void Scorer::Prepare(Job* job) {
                .prompt = *std::move(prompt),
                .papers = job->asked.size()};
   job->prompt_chars = CharsOf(job->call.prompt);
+  job->bare_chars = CharsOf(job->batch.prompt());
   DropTexts(job);
   job->model->waiting.push_back(job->batch.lease());
   Admit(job->model);
@@ -264,20 +267,22 @@ bool Scorer::HasRoom(const Job& job) {
   return reserved == 0 || MaxTokensSent(job.model->dialect, job.call) <= reserved;
 }
 
-// The provider would refuse it for ever, and everybody would pause for that.
+// The provider would refuse it for ever, and everybody would pause for that. The settings
+// are to blame only where no paper would fit.
 void Scorer::ReturnTooLarge(Job* job, int64_t most) {
   const size_t papers = job->asked.size();
   const std::string why =
       "a call about " + (papers == 1 ? "one paper" : std::to_string(papers) + " papers") +
-      " takes up to " + std::to_string(job->tokens) + " tokens, and the quota (--tpm) allows " +
+      " takes up to " + std::to_string(job->tokens) + " tokens, and the quota in force allows " +
       std::to_string(most) + " in a window";
-  if (papers == 1) {
+  const ChatCall smallest{.stage = job->call.stage, .papers = 1};
+  if (job->model->tokens.Of(job->bare_chars, 1, MaxTokensSent(job->dialect, smallest)) > most) {
     return GiveBack(job->batch.lease(), ProviderFailure::HARD,
-                    why +
-                        "; a smaller batch_size does not help, only a shorter prompt or more "
-                        "--tpm does");
+                    why + "; the prompt alone is too long for it: shorten it, or raise --tpm");
   }
-  spdlog::warn("{}; they come again in smaller batches. Lower the profile's batch_size", why);
+  spdlog::warn("{}; {}", why,
+               papers > 1 ? "they come again in smaller batches. Lower the profile's batch_size"
+                          : "the paper cannot be scored with it");
   const ChatOutcome outcome{.kind = ChatOutcome::Kind::kPapersRefused, .why = why};
   for (wire::PaperResult& row : RowsOf(outcome, job->batch.stage(), job->asked, "")) {
     *job->result.add_papers() = std::move(row);
@@ -454,6 +459,11 @@ void Scorer::Leave() {
 
 void Scorer::StopWhenDone() {
   if (!leaving_ || !jobs_.empty() || world_.link.unacknowledged() > 0) return;
+  if (std::any_of(models_.begin(), models_.end(),
+                  [](const auto& entry) { return entry.second->limiter->telling(); })) {
+    world_.loop.After(kTellAgain, [this] { StopWhenDone(); });
+    return;
+  }
   world_.link.ReadyChanged();  // the goodbye: leaving, and holding nothing
   world_.loop.Stop();
 }

@@ -93,6 +93,7 @@ class Scorer {
     Model* model = nullptr;               // from "first" on
     ChatCall call;                        // in flight without the prompt
     size_t prompt_chars = 0;
+    size_t bare_chars = 0;  // of them, those that stand in every call of this prompt
     ChatDialect dialect;
     int64_t tokens = 0;          // as asked of the limiter
     Limiter::Ticket ticket = 0;  // while waiting for the send time

@@ -73,7 +73,7 @@ TEST_P(WrongKey, IsFoundWithFewCallsSaidEverywhereAndMended) {
               HasSubstr("paperboy_model_out{model=\"" + refusal.model + "\"} 1"));
   EXPECT_THAT(run.out + run.err + system_.Logs() + digest.dump(), Not(HasSubstr("test-key")));
 
-  // The same command is worth one more call of each scorer at most, not a new flood.
+  // The same command is worth one more call, not a new flood.
   const uint64_t before = system_.llm().account().calls;
   EXPECT_EQ(system_.RunFetcher(fetch).exit.code, 3);
   EXPECT_LE(system_.llm().account().calls, before + 1);

@@ -132,6 +132,7 @@ TEST_F(BadAnswerTest, APaperAloneThatIsDeclinedIsRefused) {
 TEST_F(BadAnswerTest, AConnectionClosedWhileIdleCostsNoPaperAndNoSecondCall) {
   StartProvider({.faults = "close"});
   StartScorer();
+  size_t answered = 0;
   for (int i = 1; i <= 5; ++i) {
     const std::string id = "2504.0000" + std::to_string(i);
     const wire::Result& result = Score({id});
@@ -139,7 +140,9 @@ TEST_F(BadAnswerTest, AConnectionClosedWhileIdleCostsNoPaperAndNoSecondCall) {
     if (result.failure().kind() == ProviderFailure::TRANSIENT) continue;
     ASSERT_EQ(result.papers_size(), 1) << result.failure().message();
     EXPECT_EQ(llm_->account().sent.at(id), 1u);
+    ++answered;
   }
+  EXPECT_GT(answered, 0u);
 }
 
 TEST_F(BadAnswerTest, ARedirectIsNotFollowedAndSaysWhereItLeads) {

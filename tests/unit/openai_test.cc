@@ -263,6 +263,7 @@ TEST(InterpretChat, AnErrorUnderStatus200) {
   const ChatOutcome limited =
       Interpret(Response(200, R"({"error": {"code": 429, "message": "upstream is busy"}})"));
   ExpectFailure(limited, ProviderFailure::RATE_LIMITED, "rate_limited");
+  EXPECT_EQ(limited.call.http_status(), 429u) << "otherwise its cost would not be known";
   ExpectFailure(Interpret(Response(200, R"({"error": {"code": 502, "message": "upstream"}})")),
                 ProviderFailure::TRANSIENT, "server_error");
 }

@@ -62,7 +62,7 @@ class PlayedAggregator {
       paper.set_key(Sha256(id));
       paper.set_id(id);
       paper.set_title("Owls of " + id);
-      paper.set_abstract("We count owls.");
+      paper.set_abstract(abstract);
       paper.add_authors("Ada Example");
     }
     Send(reply);
@@ -78,6 +78,7 @@ class PlayedAggregator {
     Send(reply);
   }
 
+  std::string abstract = "We count owls.";  // of every paper
   bool acknowledges = true;
   bool deaf = false;  // what is said is not heard, or so it tells
   bool refuses_version = false;
