@@ -10,9 +10,9 @@
 #include <functional>
 #include <sstream>
 #include <string>
-#include <thread>
 
 #include "tests/support/system.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 
@@ -26,15 +26,6 @@ inline std::string WithoutCost(const std::string& page) {
     if (!line.starts_with("|")) kept += line + "\n";
   }
   return kept;
-}
-
-inline bool WaitUntil(const std::function<bool()>& done, std::chrono::seconds timeout) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  while (!done()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return true;
 }
 
 struct Day {

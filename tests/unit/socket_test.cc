@@ -11,9 +11,9 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 
 #include "common/wire.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 namespace {
@@ -22,14 +22,7 @@ using testing::HasSubstr;
 
 constexpr std::chrono::seconds kPatience{60};
 
-bool Until(const std::function<bool()>& done) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return false;
-}
+bool Until(const std::function<bool()>& done) { return WaitUntil(done, kPatience); }
 
 // A port that is taken and refuses connections.
 class ClosedPort {
