@@ -5,6 +5,7 @@
 #include "aggregator/page.h"
 #include "common/eastern.h"
 #include "common/redis_keys.h"
+#include "common/text.h"
 #include "common/wire.h"
 #include "prometheus/registry.h"
 #include "spdlog/spdlog.h"
@@ -17,14 +18,21 @@ namespace {
 constexpr int kFramesPerTurn = 256;
 // Refused entries that are named to the fetcher.
 constexpr int kRefusalsShown = 10;
+// Models that have metrics: a peer may make up any number of names.
+constexpr size_t kModelsTold = 64;
 // Ids per SADD.
 constexpr size_t kHintChunk = 500;
 constexpr Milliseconds kHintDeadline{5'000};
 // For Reconcile: of no digest the files are compared, of the dates without one they are.
 constexpr std::optional<DigestId> kNoDigest = 0;
 
+prometheus::Family<prometheus::Gauge>& Gauges(prometheus::Registry& registry, const char* name,
+                                              const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
+}
+
 prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+  return Gauges(registry, name, help).Add({});
 }
 
 prometheus::Counter& Counter(prometheus::Registry& registry, const char* name, const char* help,
@@ -42,9 +50,12 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   for (const auto& note : Notes(page)) published.add_notes(note);
   if (!page.digest.withhold) published.set_page(publisher.PagePath(page.digest));
   published.set_model(page.digest.voice ? page.digest.voice->model : "");
-  published.set_prompt_tokens(page.prompt_tokens);
-  published.set_completion_tokens(page.completion_tokens);
+  published.set_prompt_tokens(page.tokens_reported ? page.prompt_tokens : 0);
+  published.set_completion_tokens(page.tokens_reported ? page.completion_tokens : 0);
+  published.set_tokens_reported(page.tokens_reported);
   published.set_cost(CostText(page));
+  published.set_lost_calls(static_cast<uint64_t>(page.lost_calls));
+  if (page.lost_calls > 0) published.set_lost_cost(LostText(page));
   published.set_calls(page.calls);
   for (const auto& row : page.rows) {
     if (row.state != "refused" || published.refusals_size() == kRefusalsShown) continue;
@@ -79,6 +90,12 @@ Aggregator::Aggregator(World world, double max_unscored_share)
       intake_(db_, planner_, world_.prices),
       dispatch_(db_, planner_, world_.prices),
       publisher_(db_, world_.out),
+      concurrency_gauge_(Gauges(world_.metrics, "paperboy_model_concurrency",
+                                "Calls that all scorers together may have in flight.")),
+      latency_gauge_(Gauges(world_.metrics, "paperboy_model_latency_seconds",
+                            "Median of the calls answered lately, of the slowest scorer.")),
+      out_gauge_(Gauges(world_.metrics, "paperboy_model_out",
+                        "1: the provider refuses every call (key, quota, model); see the log.")),
       scorers_gauge_(Gauge(world_.metrics, "paperboy_scorers", "Scorers connected.")),
       leases_gauge_(
           Gauge(world_.metrics, "paperboy_leases", "Batches handed out and not settled.")),
@@ -93,7 +110,9 @@ Aggregator::Aggregator(World world, double max_unscored_share)
       published_(Counter(world_.metrics, "paperboy_digests_total", "Digests completed, by state.",
                          {{"state", "published"}})),
       withheld_(Counter(world_.metrics, "paperboy_digests_total", "Digests completed, by state.",
-                        {{"state", "withheld"}})) {
+                        {{"state", "withheld"}})),
+      drifted_(Counter(world_.metrics, "paperboy_digests_drifted_total",
+                       "Digests on whose anchors the model's scores had moved.")) {
   Reconcile();
   for (const DigestId id : DigestsInState(db_, "complete")) to_publish_.insert(id);
   world_.fetchers.OnReadable([this] { Receive(world_.fetchers, &fetcher_inbox_); });
@@ -295,6 +314,14 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
         reconcile_due_ = true;
       }
       return;
+    case wire::FetcherMessage::kForecast: {
+      const auto checked = intake_.Check(message.forecast());
+      const auto estimate = checked ? dispatch_.Estimate(message.forecast())
+                                    : Result<wire::Estimate>(checked.error());
+      if (!estimate) return SetRefused(reply->mutable_refused(), estimate.error());
+      *reply->mutable_estimate() = *estimate;
+      return;
+    }
     case wire::FetcherMessage::kRetry:
       return AnswerAmended(RetryDate(db_, planner_, message.retry().date()), reply, now);
     case wire::FetcherMessage::kRedo:
@@ -391,7 +418,7 @@ void Aggregator::Reconcile() {
   reconcile_due_ = !written.ok();
   compare_all_ = compare_all_ && reconcile_due_;
   if (!written) return NoteTrouble(written.error().message);
-  if (*written > 0) spdlog::info("{} files below OUT were written", *written);
+  if (*written > 0) spdlog::info("{} written below OUT", Counted(*written, "file"));
 }
 
 void Aggregator::PublishCompleted() {
@@ -422,6 +449,10 @@ void Aggregator::Publish(DigestId id) {
     spdlog::info("{} {}: {}, {} of {} papers selected", digest.profile, digest.date, digest.state,
                  funnel.selected(), funnel.scanned());
     (digest.withhold ? withheld_ : published_).Increment();
+    if (const auto drift = DriftOf(db_, id); drift && drift->moved()) {
+      spdlog::warn("{} {}: {}", digest.profile, digest.date, DriftText(*drift));
+      drifted_.Increment();
+    }
     WriteHint(digest);
   }
   for (const auto& follower : std::vector<Follower>(followers_)) {
@@ -457,6 +488,15 @@ void Aggregator::WriteHint(const Digest& digest) {
 void Aggregator::UpdateMetrics() {
   scorers_gauge_.Set(static_cast<double>(dispatch_.scorers()));
   leases_gauge_.Set(static_cast<double>(dispatch_.leases()));
+  auto paces = dispatch_.Paces();
+  for (const std::string& model : models_told_) paces.try_emplace(model);
+  for (const auto& [model, pace] : paces) {
+    if (models_told_.size() >= kModelsTold && !models_told_.contains(model)) continue;
+    models_told_.insert(model);
+    concurrency_gauge_.Add({{"model", model}}).Set(pace.concurrency);
+    latency_gauge_.Add({{"model", model}}).Set(pace.latency_ms / 1e3);
+    out_gauge_.Add({{"model", model}}).Set(pace.out ? 1 : 0);
+  }
   refused_.Increment(static_cast<double>(dispatch_.refused_messages() - refused_counted_));
   refused_counted_ = dispatch_.refused_messages();
   // Of a large backlog the count takes seconds: it may take a fiftieth of the time.

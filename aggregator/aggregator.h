@@ -23,6 +23,7 @@
 #include "common/loop.h"
 #include "common/redis.h"
 #include "prometheus/counter.h"
+#include "prometheus/family.h"
 #include "prometheus/gauge.h"
 #include "prometheus/registry.h"
 
@@ -102,10 +103,14 @@ class Aggregator {
   bool reset_needed_ = true;
   bool tick_due_ = true;
   uint64_t bad_frames_ = 0;
-  uint64_t refused_counted_ = 0;  // of the scorers' refused messages, in the metric
+  uint64_t refused_counted_ = 0;       // of the scorers' refused messages, in the metric
+  std::set<std::string> models_told_;  // that have metrics
   std::string trouble_;
   Loop::TimerId tick_ = 0;
 
+  prometheus::Family<prometheus::Gauge>& concurrency_gauge_;
+  prometheus::Family<prometheus::Gauge>& latency_gauge_;
+  prometheus::Family<prometheus::Gauge>& out_gauge_;
   prometheus::Gauge& scorers_gauge_;
   prometheus::Gauge& leases_gauge_;
   prometheus::Gauge& waiting_gauge_;
@@ -114,6 +119,7 @@ class Aggregator {
   prometheus::Counter& refused_;
   prometheus::Counter& published_;
   prometheus::Counter& withheld_;
+  prometheus::Counter& drifted_;
 };
 
 }  // namespace paperboy

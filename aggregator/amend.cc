@@ -1,6 +1,7 @@
 #include "aggregator/amend.h"
 
 #include "common/eastern.h"
+#include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
@@ -41,11 +42,11 @@ Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& dat
     if (papers == 0) {
       line += "nothing is unscored";
     } else if (state == "open") {
-      line += fmt::format("{} papers wait again, and texts of them that were pruned: {}", papers,
-                          HowToDeliver(digest));
+      line += fmt::format("waiting again, with texts that were pruned: {}: {}",
+                          Counted(papers, "paper"), HowToDeliver(digest));
     } else {
-      line +=
-          fmt::format("{} papers are tried again; it is published when they are scored", papers);
+      line += fmt::format("{} tried again; it is published with their scores",
+                          Counted(papers, "paper"));
     }
     amended.done.add_lines(line);
   }
@@ -61,9 +62,9 @@ Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date
     planner.Empty(digest.id);
     amended.done.set_papers(amended.done.papers() + rows);
     amended.done.add_lines(fmt::format(
-        "{} {}: open again, {} rows were dropped, their scores stay. To deliver it anew, {}; what "
+        "{} {}: open again, {} dropped, their scores stay. To deliver it anew, {}; what "
         "was published stays until then",
-        digest.profile, date, rows, HowToDeliver(digest)));
+        digest.profile, date, Counted(rows, "row"), HowToDeliver(digest)));
   }
   return amended;
 }
@@ -85,6 +86,8 @@ Result<Amended> PruneTexts(Database& db, const wire::Prune& prune) {
   db.Exec(
       "UPDATE paper SET abstract = '', pruned = 1 WHERE pruned = 0 AND id > ?1 AND id <= ?2 "
       "AND EXISTS (SELECT 1 FROM row WHERE row.paper = paper.id) "
+      "AND id NOT IN (SELECT work.paper FROM reading CROSS JOIN work ON work.key = reading.work "
+      "WHERE work.state = 'open') "
       "AND NOT EXISTS (SELECT 1 FROM row JOIN digest ON digest.id = row.digest "
       "WHERE row.paper = paper.id AND (digest.date >= ?3 "
       "OR digest.state NOT IN ('published', 'withheld') OR row.position IS NOT NULL "

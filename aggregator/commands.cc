@@ -13,12 +13,13 @@
 #include "aggregator/verify.h"
 #include "aggregator/why.h"
 #include "common/eastern.h"
+#include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
 namespace {
 
-using Words = std::vector<std::string>;
+using Arguments = std::vector<std::string>;
 
 constexpr int kOk = 0, kUsage = 1, kFound = 2;
 
@@ -32,7 +33,7 @@ struct Command {
   const char* arguments;
   size_t least, most;  // number of arguments
   const char* help;
-  std::function<int(const Options&, const Words&)> run;
+  std::function<int(const Options&, const Arguments&)> run;
 };
 
 int Fail(const Error& error) {
@@ -46,13 +47,13 @@ int Print(const Result<std::string>& text) {
   return kOk;
 }
 
-int Reading(const Options& options, const std::function<int(Database&)>& read) {
+int WithLedger(const Options& options, const std::function<int(Database&)>& read) {
   auto store = Store::OpenForReading(options.String("data"));
   if (!store) return Fail(store.error());
   return read((*store)->db());
 }
 
-int RunStatus(const Options& options, const Words& words) {
+int RunStatus(const Options& options, const Arguments& words) {
   int limit = kStatusDigests;
   if (!words.empty()) {
     const char* end = words[0].data() + words[0].size();
@@ -61,22 +62,22 @@ int RunStatus(const Options& options, const Words& words) {
       return Fail(Invalid("status takes a number of digests, as in: status 50"));
     }
   }
-  return Reading(options, [&](Database& db) {
+  return WithLedger(options, [&](Database& db) {
     return Print(StatusText(db, options.String("data") + "/ledger.db", limit));
   });
 }
 
-int RunPapers(const Options& options, const Words& words) {
-  return Reading(options, [&](Database& db) {
+int RunPapers(const Options& options, const Arguments& words) {
+  return WithLedger(options, [&](Database& db) {
     return Print(PapersText(db, words[0], words.size() > 1 ? words[1] : ""));
   });
 }
 
-int RunWhy(const Options& options, const Words& words) {
-  return Reading(options, [&](Database& db) { return Print(Why(db, words[0])); });
+int RunWhy(const Options& options, const Arguments& words) {
+  return WithLedger(options, [&](Database& db) { return Print(Why(db, words[0])); });
 }
 
-int RunVerify(const Options& options, const Words&) {
+int RunVerify(const Options& options, const Arguments&) {
   auto shown = std::chrono::steady_clock::now();
   const VerifyHooks hooks{.progress =
                               [&](const std::string& what, size_t done, size_t total) {
@@ -86,20 +87,20 @@ int RunVerify(const Options& options, const Words&) {
                                 std::cerr << fmt::format("{}: {} of {}\n", what, done, total);
                               },
                           .settle = [] { std::this_thread::sleep_for(kSettle); }};
-  return Reading(options, [&](Database& db) {
+  return WithLedger(options, [&](Database& db) {
     const auto report = Verify(db, options.String("out"), hooks);
     for (const auto& line : report.said) std::cout << "note: " << line << "\n";
     for (const auto& line : report.problems) std::cout << "problem: " << line << "\n";
-    std::cout << fmt::format(
-        "{} digests rendered anew, {} files compared: {}\n", report.digests, report.files,
-        report.problems.empty() ? "everything matches"
-                                : fmt::format("{} problems", report.problems.size()));
+    std::cout << fmt::format("{} rendered anew, {} compared: {}\n",
+                             Counted(report.digests, "digest"), Counted(report.files, "file"),
+                             report.problems.empty() ? "everything matches"
+                                                     : Counted(report.problems.size(), "problem"));
     return report.problems.empty() ? kOk : kFound;
   });
 }
 
-int RunBackup(const Options& options, const Words& words) {
-  return Reading(options, [&](Database& db) {
+int RunBackup(const Options& options, const Arguments& words) {
+  return WithLedger(options, [&](Database& db) {
     auto bytes = BackUpLedger(db, words[0]);
     if (!bytes) return Fail(bytes.error());
     std::cout << fmt::format("{}: {:.1f} MB, checked\n", words[0],
@@ -108,7 +109,7 @@ int RunBackup(const Options& options, const Words& words) {
   });
 }
 
-int RunRestore(const Options& options, const Words& words) {
+int RunRestore(const Options& options, const Arguments& words) {
   auto replaced = RestoreLedger(options.String("data"), words[0], std::chrono::system_clock::now());
   if (!replaced) return Fail(replaced.error());
   std::cout << words[0] << " is the ledger now"
@@ -131,19 +132,19 @@ int AskAndPrint(const Options& options, const wire::FetcherMessage& message) {
   return kOk;
 }
 
-int RunRetry(const Options& options, const Words& words) {
+int RunRetry(const Options& options, const Arguments& words) {
   wire::FetcherMessage message;
   message.mutable_retry()->set_date(words[0]);
   return AskAndPrint(options, message);
 }
 
-int RunRedo(const Options& options, const Words& words) {
+int RunRedo(const Options& options, const Arguments& words) {
   wire::FetcherMessage message;
   message.mutable_redo()->set_date(words[0]);
   return AskAndPrint(options, message);
 }
 
-int RunPrune(const Options& options, const Words& words) {
+int RunPrune(const Options& options, const Arguments& words) {
   auto link = Connect(options);
   if (!link) return Fail(link.error());
   wire::FetcherMessage message;
@@ -216,7 +217,7 @@ std::vector<const char*> WithoutBefore(int argc, const char* const* argv) {
 }
 
 int RunCommand(const Options& options) try {
-  Words words = options.words();
+  Arguments words = options.words();
   const std::string name = words.front();
   words.erase(words.begin());
   std::string names;

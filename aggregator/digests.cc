@@ -1,13 +1,17 @@
 #include "aggregator/digests.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+
+#include "aggregator/addresses_model.h"
+#include "common/profile.h"
 
 namespace paperboy {
 namespace {
 
 #define DIGEST_COLUMNS                                                                \
   "SELECT id, profile, date, edition, revision, source, remedial_from, remedial_to, " \
-  "state, backend, model, temperature, withhold FROM digest "
+  "state, backend, model, temperature, withhold, given_up, budget FROM digest "
 
 std::optional<Digest> Read(Cursor cursor) {
   if (!cursor.Next()) return std::nullopt;
@@ -23,6 +27,8 @@ std::optional<Digest> Read(Cursor cursor) {
   d.state = cursor.Text(8);
   if (!cursor.Null(9)) d.voice = Voice{cursor.Text(9), cursor.Text(10), cursor.Text(11)};
   d.withhold = cursor.Int(12) != 0;
+  d.given_up = cursor.Text(13);
+  d.budget = cursor.Text(14);
   return d;
 }
 
@@ -79,6 +85,37 @@ wire::Profile LoadProfileRevision(Database& db, const std::string& revision) {
   return profile;
 }
 
+wire::Profile AsScored(wire::Profile profile, const std::string& given_up) {
+  constexpr uint32_t kLarger = 4;
+  const auto has = [&](const char* step) { return given_up.find(step) != std::string::npos; };
+  if (has(kGiveUpTitles)) profile.set_title_stage(true);
+  if (has(kGiveUpSmallBatches)) {
+    profile.set_batch_size(std::min(kMaxBatchSize, kLarger * profile.batch_size()));
+    profile.set_batch_tokens(kLarger * profile.batch_tokens());
+  }
+  if (has(kGiveUpModel)) profile.set_model(profile.cheaper_model());
+  return profile;
+}
+
+wire::Profile ProfileAsScored(Database& db, const Digest& digest) {
+  return AsScored(LoadProfileRevision(db, digest.revision), digest.given_up);
+}
+
+void Unbind(Database& db, DigestId digest) {
+  db.Exec(
+      "UPDATE digest SET backend = NULL, model = NULL, temperature = NULL, given_up = '' "
+      "WHERE id = ?",
+      digest);
+  ForgetBudget(db, digest);
+}
+
+void ForgetBudget(Database& db, DigestId digest) {
+  db.Exec(
+      "UPDATE digest SET budget = '', budget_left = NULL, budget_on = NULL, budget_limit = NULL, "
+      "forecast = NULL, forecast_now = NULL WHERE id = ?",
+      digest);
+}
+
 wire::Funnel CountFunnel(Database& db, DigestId digest) {
   wire::Funnel funnel;
   auto cursor = db.Query("SELECT state, count(*) FROM row WHERE digest = ? GROUP BY state", digest);
@@ -117,6 +154,19 @@ std::optional<wire::Paper> FindText(Database& db, const std::string& id, int64_t
 
 bool HasText(Database& db, const std::string& id, int64_t version) {
   return db.Query("SELECT 1 FROM paper " TEXT_OF_VERSION, id, version).Next();
+}
+
+std::string AddWork(Database& db, const Voice& voice, const wire::Profile& profile,
+                    wire::Stage stage, const wire::Paper& paper, int sample) {
+  const std::string key = WorkKey(voice, profile, stage, ModelView(paper, stage), sample);
+  if (db.Query("SELECT 1 FROM work WHERE key = ?", Blob{key}).Next()) return key;
+  const wire::BatchPaper seen = ModelView(paper, wire::STAGE_ABSTRACT);
+  std::string text = seen.title() + "\n" + seen.abstract();
+  for (const auto& name : seen.authors()) text += "\n" + name;
+  db.Exec("INSERT INTO work(key, stage, paper, version, addresses_model) VALUES (?, ?, ?, ?, ?)",
+          Blob{key}, static_cast<int64_t>(stage), paper.id(), static_cast<int64_t>(paper.version()),
+          AddressesModel(text));
+  return key;
 }
 
 void StorePaper(Database& db, const wire::Paper& paper) {

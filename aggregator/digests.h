@@ -27,6 +27,8 @@ struct Digest {
   std::string state;  // open, sealed, complete, published, withheld
   std::optional<Voice> voice;
   bool withhold = false;
+  std::string given_up;  // steps of `degrade`, see budget.h
+  std::string budget;    // that it was measured by; "": none, or not yet
 };
 
 std::optional<Digest> FindDigest(Database& db, DigestId id);
@@ -35,6 +37,15 @@ std::optional<Digest> FindDigest(Database& db, const std::string& profile, const
 std::vector<DigestId> DigestsInState(Database& db, const std::string& state);
 
 wire::Profile LoadProfileRevision(Database& db, const std::string& revision);
+// The profile with what is given up, as the digest's batches are made and its papers
+// scored: `title_stage` on, `larger_batches` four times as large, `cheaper_model` for
+// the model.
+wire::Profile AsScored(wire::Profile profile, const std::string& given_up);
+wire::Profile ProfileAsScored(Database& db, const Digest& digest);
+// Whoever comes next may score the digest; what it gives up is decided anew.
+void Unbind(Database& db, DigestId digest);
+// Its figures are taken anew before its next batch.
+void ForgetBudget(Database& db, DigestId digest);
 wire::Funnel CountFunnel(Database& db, DigestId digest);
 // Whether a later run could score papers of it.
 bool IsMendable(Database& db, DigestId digest);
@@ -46,6 +57,10 @@ std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_
 // and the rules. A pruned text is none.
 std::optional<wire::Paper> FindText(Database& db, const std::string& id, int64_t version);
 bool HasText(Database& db, const std::string& id, int64_t version);
+// Makes the unit of work for that question about the paper, unless it is there, and
+// says its key.
+std::string AddWork(Database& db, const Voice& voice, const wire::Profile& profile,
+                    wire::Stage stage, const wire::Paper& paper, int sample = 0);
 // The first text of a version stays; one that was pruned gets its abstract back.
 void StorePaper(Database& db, const wire::Paper& paper);
 

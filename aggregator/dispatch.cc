@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/text.h"
 #include "common/wire.h"
 #include "spdlog/spdlog.h"
 
@@ -18,7 +19,7 @@ constexpr size_t kProfilesKept = 64;
 }  // namespace
 
 Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices)
-    : db_(db), planner_(planner), prices_(prices) {}
+    : db_(db), planner_(planner), prices_(prices), forecaster_(db, prices) {}
 
 void Dispatch::Reset(int64_t boot, const Instant& now) {
   boot_ = static_cast<uint64_t>(boot);
@@ -51,7 +52,7 @@ void Dispatch::Activate(DigestId id) {
     active_.erase(id);
     return;
   }
-  active_[id] = {digest->profile, digest->date, digest->remedial_from.empty(), false, {}};
+  active_[id] = {digest->profile, digest->date, digest->remedial_from.empty(), false, {}, false};
 }
 
 void Dispatch::OnWork(DigestId id, const Instant& now) {
@@ -80,6 +81,11 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.pod = ready.pod();
   scorer.voice = {ready.backend(), ready.model(), ready.temperature()};
   scorer.quota_key = ready.quota_key();
+  scorer.concurrency = ready.concurrency();
+  scorer.paced_model = ready.paced_model().empty() ? ready.model() : ready.paced_model();
+  scorer.latency_ms = ready.latency_ms();
+  scorer.rpm = ready.rpm();
+  scorer.tpm = ready.tpm();
   scorer.leaving = ready.leaving();
   scorer.last_ready = ready.number();
   scorer.heard = now.mono;
@@ -165,7 +171,8 @@ void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
   const auto it = scorers_.find(boot);
   if (it == scorers_.end()) return;
   const auto leases = it->second.leases;
-  spdlog::info("scorer {} {}; {} batches go back", it->second.pod, how, leases.size());
+  spdlog::info("scorer {} {}; given back: {}", it->second.pod, how,
+               Counted(leases.size(), "batch", "batches"));
   for (const uint64_t lease : leases) Free(lease, Release::kDied);
   scorers_.erase(boot);
 }
@@ -193,14 +200,12 @@ void Dispatch::OnTick(const Instant& now) {
   } else if (!without_scorer_since_) {
     without_scorer_since_ = now.mono;
   }
-  db_.Exec("DELETE FROM lease WHERE lost = 1 AND day < ?", now.eastern_day);
   GiveUpWhereProviderIsOut(now);
 }
 
 // ---- leases -----------------------------------------------------------------
 
-// The batch goes back. Its cost stays reserved unless it was never delivered:
-// the provider may have been asked.
+// The batch goes back, and to whom it matters is looked at.
 void Dispatch::Free(uint64_t id, Release how) {
   const auto it = leases_.find(id);
   if (it == leases_.end()) return;
@@ -211,7 +216,6 @@ void Dispatch::Free(uint64_t id, Release how) {
   }
   const auto number = static_cast<int64_t>(id);
   if (how == Release::kDied) {
-    db_.Exec("UPDATE lease SET lost = 1 WHERE id = ?", number);
     const bool alone = lease.keys.size() == 1;
     db_.Exec(
         "UPDATE work SET deaths = deaths + 1, alone_deaths = alone_deaths + ? "
@@ -221,17 +225,27 @@ void Dispatch::Free(uint64_t id, Release how) {
         "UPDATE work SET state = 'failed', why = 'kills its worker' "
         "WHERE lease = ? AND state = 'open' AND alone_deaths >= ?",
         number, kMaxAloneDeaths);
-  } else {
-    db_.Exec("DELETE FROM lease WHERE id = ?", number);
   }
-  TakeBack(number);
+  Settle(number, how);
 }
 
-// The work of a lease can be handed out again, or has ended; whoever waits for it
-// is looked at.
-void Dispatch::TakeBack(int64_t lease) {
+// Its estimate stays spent where the provider may have been asked and nobody knows
+// what that cost. The work can be handed out again, or has ended; whoever waits for it,
+// or for money, is looked at.
+void Dispatch::Settle(int64_t lease, Release how) {
+  if (how != Release::kGivenBack) {
+    // Who scores by words asks nobody.
+    db_.Exec(
+        "UPDATE lease SET lost = 1 WHERE id = ? AND "
+        "(SELECT backend FROM digest WHERE digest.id = lease.digest) IS NOT 'lexical'",
+        lease);
+  }
+  db_.Exec("DELETE FROM lease WHERE id = ? AND (lost = 0 OR ?)", lease, how == Release::kGivenBack);
+  for (auto& [id, active] : active_) active.short_of_money = false;
   auto cursor = db_.Query(
-      "SELECT DISTINCT row.digest FROM work JOIN row ON row.work = work.key WHERE work.lease = ?",
+      "SELECT row.digest FROM work JOIN row ON row.work = work.key WHERE work.lease = ?1 UNION "
+      "SELECT reading.digest FROM work JOIN reading ON reading.work = work.key "
+      "WHERE work.lease = ?1",
       lease);
   while (cursor.Next()) dirty_.insert(cursor.Int(0));
   db_.Exec("UPDATE work SET lease = NULL WHERE lease = ?", lease);
@@ -239,12 +253,9 @@ void Dispatch::TakeBack(int64_t lease) {
 
 void Dispatch::FreeOrphans() {
   if (orphans_.empty()) return;
-  spdlog::info("{} batches of an earlier start were claimed by nobody and go back",
-               orphans_.size());
-  for (const uint64_t id : orphans_) {
-    db_.Exec("UPDATE lease SET lost = 1 WHERE id = ?", static_cast<int64_t>(id));
-    TakeBack(static_cast<int64_t>(id));
-  }
+  spdlog::info("claimed by nobody, and given back: {} of an earlier start",
+               Counted(orphans_.size(), "batch", "batches"));
+  for (const uint64_t id : orphans_) Settle(static_cast<int64_t>(id), Release::kCostUnknown);
   orphans_.clear();
 }
 
@@ -253,8 +264,10 @@ void Dispatch::FreeOrphans() {
 bool Dispatch::WorkIsOut(DigestId digest) {
   return db_
       .Query(
-          "SELECT 1 FROM row JOIN work ON work.key = row.work WHERE row.digest = ? "
-          "AND row.state IS NULL AND work.lease IS NOT NULL LIMIT 1",
+          "SELECT 1 FROM row JOIN work ON work.key = row.work WHERE row.digest = ?1 "
+          "AND row.state IS NULL AND work.lease IS NOT NULL UNION ALL SELECT 1 FROM reading "
+          "JOIN work ON work.key = reading.work WHERE reading.digest = ?1 "
+          "AND work.lease IS NOT NULL LIMIT 1",
           digest)
       .Next();
 }
@@ -265,10 +278,11 @@ bool Dispatch::HasLeases(const std::string& provider) const {
 }
 
 std::shared_ptr<const wire::Profile> Dispatch::ProfileOf(const Digest& digest) {
-  if (auto it = profiles_.find(digest.revision); it != profiles_.end()) return it->second;
+  const std::string key = digest.revision + " " + digest.given_up;
+  if (auto it = profiles_.find(key); it != profiles_.end()) return it->second;
   if (profiles_.size() >= kProfilesKept) profiles_.clear();
-  auto profile = std::make_shared<const wire::Profile>(LoadProfileRevision(db_, digest.revision));
-  profiles_[digest.revision] = profile;
+  auto profile = std::make_shared<const wire::Profile>(ProfileAsScored(db_, digest));
+  profiles_[key] = profile;
   return profile;
 }
 
@@ -295,9 +309,9 @@ void Dispatch::AdvanceDirty(const Instant& now) {
   }
 }
 
-void Dispatch::GiveUp(DigestId id, const std::string& why, const Instant& now) {
+void Dispatch::GiveUp(DigestId id, const Stop& stop, const Instant& now) {
   active_.erase(id);
-  if (!planner_.GiveUp(id, why, now.unix_seconds)) return;
+  if (!planner_.GiveUp(id, stop.why, now.unix_seconds, stop.mendable)) return;
   completed_.push_back(id);
   ActivateSealed();
 }
@@ -328,7 +342,7 @@ void Dispatch::GiveUpWhereProviderIsOut(const Instant& now) {
     }
     if (!hope && !why.empty()) hopeless.emplace_back(id, why);
   }
-  for (const auto& [id, why] : hopeless) GiveUp(id, why, now);
+  for (const auto& [id, why] : hopeless) GiveUp(id, {why}, now);
 }
 
 std::vector<ScorerFrame> Dispatch::Beats() const {
@@ -339,6 +353,20 @@ std::vector<ScorerFrame> Dispatch::Beats() const {
     beat.reply.mutable_beat()->set_heard(scorer.last_ready);
   }
   return beats;
+}
+
+std::map<std::string, Dispatch::Pace> Dispatch::Paces() const {
+  std::map<std::string, Pace> paces;
+  for (const auto& [boot, scorer] : scorers_) {
+    Pace& pace = paces[scorer.paced_model];
+    pace.concurrency += scorer.concurrency;
+    pace.latency_ms = std::max(pace.latency_ms, scorer.latency_ms);
+  }
+  for (const auto& [key, provider] : providers_) {
+    if (provider.hard_failures < kMaxHardFailures) continue;
+    paces[key.substr(key.find('\n') + 1)].out = true;
+  }
+  return paces;
 }
 
 std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {

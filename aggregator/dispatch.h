@@ -11,6 +11,9 @@
 //     |                    |
 //     '-- missing, provider failed, given back, worker dead (alone from then on)
 //
+// How large a batch is, also towards the end of a digest: batch.h. Of what is left
+// there, suspects go alone and each setback halves the batch.
+//
 // A provider's transient failure counts for no paper, unless there is evidence
 // that it is the paper: the scorer that reports it has had another call answered
 // by this provider since the paper failed before, or the paper has failed alone
@@ -32,7 +35,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "aggregator/batch.h"
+#include "aggregator/budget.h"
 #include "aggregator/digests.h"
+#include "aggregator/forecast.h"
 #include "aggregator/plan.h"
 #include "aggregator/prices.h"
 #include "common/loop.h"
@@ -103,6 +109,11 @@ class Dispatch {
   // Hands out what credit, budgets and providers allow.
   void HandOut(const Instant& now);
 
+  // What scoring these rows would take, as the profile is configured and by the
+  // scorers that are there. Changes nothing. kInvalid: the profile has a budget and a
+  // model without a price.
+  Result<wire::Estimate> Estimate(const wire::Forecast& forecast);
+
   // Frames to send after the commit; and digests that were completed.
   std::vector<ScorerFrame> TakeFrames() { return std::exchange(frames_, {}); }
   std::vector<DigestId> TakeCompleted() { return std::exchange(completed_, {}); }
@@ -112,6 +123,13 @@ class Dispatch {
   // Why nothing goes on with a sealed digest, for people; "" while work goes on.
   std::string WaitingFor(const Digest& digest, const Instant& now);
   size_t scorers() const { return scorers_.size(); }
+  // What its scorers make of a model's provider.
+  struct Pace {
+    uint32_t concurrency = 0;  // calls that may be in flight, of all its scorers
+    uint32_t latency_ms = 0;   // the longest of their medians; 0: none was answered
+    bool out = false;          // it refuses every call: given up, tried again now and then
+  };
+  std::map<std::string, Pace> Paces() const;  // by model
   size_t leases() const { return leases_.size(); }
   uint64_t refused_messages() const { return refused_; }
 
@@ -121,7 +139,11 @@ class Dispatch {
     std::string pod;
     Voice voice;
     std::string quota_key;
+    int64_t rpm = 0, tpm = 0;  // 0: unlimited
+    uint32_t concurrency = 0;  // calls that it lets fly at once
+    std::string paced_model;   // to which model; its latency is that model's too
     uint32_t free_calls = 0;
+    uint32_t latency_ms = 0;
     bool leaving = false;
     uint64_t last_ready = 0;  // highest number of a Ready
     MonotonicTime heard;
@@ -151,18 +173,21 @@ class Dispatch {
     std::string provider;
     int splits;  // failures since the provider's last answer
   };
-  enum class Release { kGivenBack, kDied };
+  // What became of a lease: it cost what was reported, or nothing; its worker died; or
+  // the provider was asked and did not say what that cost.
+  enum class Release { kGivenBack, kDied, kCostUnknown };
   // A unit of work that was open and free when the ledger was asked.
   struct Candidate {
     std::string key, paper;
     int64_t version = 0;
     int64_t setbacks = 0;  // misses, counted failures, splits: each halves the batch
-    bool suspect = false;  // a worker died holding it
+    bool alone = false;    // a worker died holding it, or its text addresses the model
     wire::Stage stage = wire::STAGE_ABSTRACT;
+    wire::BatchPaper view;  // as the model sees it; filled when it goes into a batch
   };
 
   void Free(uint64_t lease, Release how);
-  void TakeBack(int64_t lease);
+  void Settle(int64_t lease, Release how);
   void FreeOrphans();
   void Activate(DigestId digest);
   void AdvanceDirty(const Instant& now);
@@ -192,17 +217,40 @@ class Dispatch {
                    const Instant& now);
   void FindCandidates(DigestId digest, std::deque<Candidate>* next);
   bool StillFree(const Candidate& candidate);
-  std::vector<Candidate> NextBatch(DigestId digest, const wire::Profile& profile);
+  static bool Holds(const std::vector<Candidate>& batch, const std::string& paper);
+  size_t LimitOf(const Digest& digest, const wire::Profile& profile, const Candidate& first);
+  std::vector<Candidate> NextBatch(const Digest& digest, const wire::Profile& profile);
+  void PutBack(DigestId digest, size_t kept, std::vector<Candidate>* batch);
+  // Why the rest of a digest cannot be scored now, and whether a later run could. Without
+  // a reason: batches are out, whose true cost may leave room.
+  struct Stop {
+    std::string why;
+    bool mendable = true;
+  };
+  struct Affordable {
+    Reservation reserved;
+    size_t prompt_bytes = 0;
+    std::optional<Stop> over;
+  };
+  Affordable Afford(const Digest& digest, const wire::Profile& profile, size_t prompt_bytes,
+                    std::vector<Candidate>* batch, const Instant& now);
   std::vector<DigestId> DigestsInTurn() const;
-  std::optional<std::string> OverBudget(const Digest& digest, const wire::Profile& profile,
-                                        Picodollars estimate, const Instant& now);
+  bool OthersWait(const Digest& digest);
+  Capacity CapacityFor(const Digest& digest, const wire::Profile& profile) const;
+  Voice LikelyVoice(const Digest& digest, const wire::Profile& profile);
+  void MeasureBudget(const Digest& digest, wire::Profile profile, const Instant& now);
+  void BindTo(const Digest& digest, const wire::Profile& profile, const Scorer& scorer,
+              const Instant& now);
+  std::optional<Stop> OverBudget(const Digest& digest, const wire::Profile& profile,
+                                 Picodollars estimate, const Instant& now);
   bool WorkIsOut(DigestId digest);
-  void GiveUp(DigestId digest, const std::string& why, const Instant& now);
+  void GiveUp(DigestId digest, const Stop& stop, const Instant& now);
   void GiveUpWhereProviderIsOut(const Instant& now);
 
   Database& db_;
   Planner& planner_;
   const Prices& prices_;
+  const Forecaster forecaster_;
   uint64_t boot_ = 0;
   uint64_t next_lease_ = 1;
   MonotonicTime hold_until_{};
@@ -217,12 +265,14 @@ class Dispatch {
   uint64_t answers_ = 0;                              // calls that were answered, by any provider
   std::map<std::string, uint64_t> last_answer_;       // ProviderKey → answers_ then
   std::unordered_map<std::string, Failing> failing_;  // by key
-  std::map<std::string, std::shared_ptr<const wire::Profile>> profiles_;  // by revision
+  std::map<std::string, std::shared_ptr<const wire::Profile>> profiles_;  // as scored
   struct Active {
     std::string profile, date;
-    bool live = true;            // not rebuilt: goes before backfill
-    bool idle = false;           // nothing to hand out until something changes
-    std::deque<Candidate> next;  // looked at again before they are handed out
+    bool live = true;             // not rebuilt: goes before backfill
+    bool idle = false;            // nothing to hand out until something changes
+    std::deque<Candidate> next;   // looked at again before they are handed out
+    bool more = false;            // there may be more than those
+    bool short_of_money = false;  // until a call has said what it cost
   };
   std::map<DigestId, Active> active_;       // sealed digests
   std::map<std::string, uint64_t> served_;  // profile → turn in which it was last served

@@ -1,16 +1,13 @@
 // The part of Dispatch that decides who gets what: credit, turns, batches, budgets.
 #include <algorithm>
+#include <cmath>
 
 #include "aggregator/dispatch.h"
-#include "spdlog/fmt/fmt.h"
+#include "common/profile.h"
+#include "common/tokens.h"
+#include "spdlog/spdlog.h"
 
 namespace paperboy {
-namespace {
-
-// How many units of work of a digest are looked up at once.
-constexpr int kCandidates = 512;
-
-}  // namespace
 
 Voice Dispatch::VoiceFor(const wire::Profile& profile, const Scorer& scorer) const {
   Voice voice = scorer.voice;
@@ -44,7 +41,7 @@ std::vector<DigestId> Dispatch::DigestsInTurn() const {
   using Order = std::tuple<bool, uint64_t, std::string, DigestId>;
   std::vector<Order> order;
   for (const auto& [id, active] : active_) {
-    if (active.idle) continue;
+    if (active.idle || active.short_of_money) continue;
     const auto served = served_.find(active.profile);
     order.emplace_back(!active.live, served == served_.end() ? 0 : served->second, active.date, id);
   }
@@ -87,100 +84,229 @@ bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
   return false;
 }
 
+// A quota that several scorers share counts once; one without a limit makes all
+// unlimited.
+Capacity Dispatch::CapacityFor(const Digest& digest, const wire::Profile& profile) const {
+  Capacity capacity;
+  std::set<std::string> quotas;
+  bool free_requests = false, free_tokens = false;
+  for (const auto& [boot, scorer] : scorers_) {
+    if (scorer.leaving || scorer.unreachable_since || !Fits(digest, profile, scorer)) continue;
+    capacity.calls += scorer.concurrency;
+    free_requests |= scorer.rpm == 0;
+    free_tokens |= scorer.tpm == 0;
+    if (!quotas.insert(scorer.quota_key).second) continue;
+    capacity.rpm += scorer.rpm;
+    capacity.tpm += scorer.tpm;
+  }
+  if (free_requests) capacity.rpm = 0;
+  if (free_tokens) capacity.tpm = 0;
+  return capacity;
+}
+
+// Whether another digest has work for the scorers of this one.
+bool Dispatch::OthersWait(const Digest& digest) {
+  const auto profile = ProfileOf(digest);
+  return std::any_of(active_.begin(), active_.end(), [&](const auto& entry) {
+    const Active& active = entry.second;
+    if (entry.first == digest.id || active.idle || active.short_of_money) return false;
+    const auto other = FindDigest(db_, entry.first);
+    if (!other || other->state != "sealed") return false;
+    const auto theirs = ProfileOf(*other);
+    return std::any_of(scorers_.begin(), scorers_.end(), [&](const auto& known) {
+      const Scorer& scorer = known.second;
+      return !scorer.leaving && !scorer.unreachable_since && Fits(digest, *profile, scorer) &&
+             Fits(*other, *theirs, scorer);
+    });
+  });
+}
+
+// Who is handed out in a batch of its own: what a worker died of, and what could talk
+// the model into scores for its company.
+#define ALONE "(w.deaths > 0 OR w.addresses_model <> '')"
+
+// Anchors go first, so that they need not be waited for, unless rows need the money.
+// Further readings come last and in the order of a hash: a paper is in other company every
+// time.
 void Dispatch::FindCandidates(DigestId digest, std::deque<Candidate>* next) {
   auto cursor = db_.Query(
-      "SELECT w.key, w.paper, w.version, w.misses + w.failures, w.deaths, w.stage FROM row r "
-      "JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state IS NULL AND w.state = 'open' "
-      "AND w.lease IS NULL ORDER BY w.deaths > 0, w.misses + w.failures, w.stage, r.paper LIMIT ?",
-      digest, kCandidates);
+      "SELECT w.key, w.paper, w.version, w.misses + w.failures, " ALONE
+      ", w.stage FROM "
+      "(SELECT work, 0 AS sample, 0 AS anchor FROM row WHERE digest = ?1 AND state IS NULL "
+      "UNION ALL SELECT work, sample, anchor FROM reading WHERE digest = ?1) u "
+      "CROSS JOIN work w ON w.key = u.work WHERE w.state = 'open' AND w.lease IS NULL "
+      "ORDER BY " ALONE
+      ", w.misses + w.failures, iif(u.anchor, iif((SELECT forecast_now > budget_left FROM digest "
+      "WHERE id = ?1), 2, 0), iif(u.sample = 0, 1, 3)), u.sample, w.stage, "
+      "iif(u.sample = 0, w.paper, hex(w.key)) LIMIT ?2",
+      digest, static_cast<int64_t>(kCandidates));
   while (cursor.Next()) {
     const std::string key = cursor.Text(0);
-    next->push_back({key, cursor.Text(1), cursor.Int(2), cursor.Int(3) + Splits(key),
-                     cursor.Int(4) > 0, static_cast<wire::Stage>(cursor.Int(5))});
+    next->push_back({key,
+                     cursor.Text(1),
+                     cursor.Int(2),
+                     cursor.Int(3) + Splits(key),
+                     cursor.Int(4) != 0,
+                     static_cast<wire::Stage>(cursor.Int(5)),
+                     {}});
   }
 }
 
 // Another digest may have been handed the same work meanwhile, or had it answered.
 bool Dispatch::StillFree(const Candidate& candidate) {
-  auto cursor = db_.Query(
-      "SELECT misses + failures, deaths FROM work WHERE key = ? AND state = 'open' "
-      "AND lease IS NULL",
-      Blob{candidate.key});
+  auto cursor = db_.Query("SELECT misses + failures, " ALONE
+                          " FROM work w WHERE key = ? AND state = 'open' "
+                          "AND lease IS NULL",
+                          Blob{candidate.key});
   return cursor.Next() && cursor.Int(0) + Splits(candidate.key) == candidate.setbacks &&
-         (cursor.Int(1) > 0) == candidate.suspect;
+         (cursor.Int(1) != 0) == candidate.alone;
 }
 
-std::vector<Dispatch::Candidate> Dispatch::NextBatch(DigestId digest,
+// An answer names papers by their ids: two readings of one cannot be in a batch.
+bool Dispatch::Holds(const std::vector<Candidate>& batch, const std::string& paper) {
+  return std::any_of(batch.begin(), batch.end(),
+                     [&](const Candidate& candidate) { return candidate.paper == paper; });
+}
+
+// Who must be alone is; each setback halves the batch.
+size_t Dispatch::LimitOf(const Digest& digest, const wire::Profile& profile,
+                         const Candidate& first) {
+  if (first.alone) return 1;
+  const Active& active = active_[digest.id];
+  const bool plenty = active.more || OthersWait(digest);
+  const size_t limit =
+      BatchLimit(profile, plenty ? kCandidates : active.next.size(), CapacityFor(digest, profile));
+  return std::max<size_t>(1, limit >> std::min<int64_t>(first.setbacks, 31));
+}
+
+std::vector<Dispatch::Candidate> Dispatch::NextBatch(const Digest& digest,
                                                      const wire::Profile& profile) {
-  auto& next = active_[digest].next;
+  auto& next = active_[digest.id].next;
   std::vector<Candidate> batch;
   size_t limit = 1;
+  int64_t tokens = 0;
   for (bool asked = false; batch.size() < limit;) {
     if (next.empty()) {
       if (!batch.empty() || std::exchange(asked, true)) break;
-      FindCandidates(digest, &next);
+      FindCandidates(digest.id, &next);
+      active_[digest.id].more = next.size() >= kCandidates;
       continue;
     }
-    const Candidate& front = next.front();
-    if (!batch.empty() &&
-        (front.suspect || front.setbacks != batch[0].setbacks || front.stage != batch[0].stage)) {
+    Candidate& front = next.front();
+    if (!batch.empty() && (front.alone || front.setbacks != batch[0].setbacks ||
+                           front.stage != batch[0].stage || Holds(batch, front.paper))) {
       break;
     }
     if (StillFree(front)) {
-      if (batch.empty() && !front.suspect) {
-        limit =
-            std::max<uint32_t>(1, profile.batch_size() >> std::min<int64_t>(front.setbacks, 31));
-      }
-      batch.push_back(front);
+      front.view = ModelView(*FindText(db_, front.paper, front.version), front.stage);
+      front.view.set_key(front.key);
+      const int64_t more = PaperTokens(PaperChars(front.stage, front.view));
+      if (batch.empty()) limit = LimitOf(digest, profile, front);
+      if (!Takes(profile, tokens, more)) break;
+      tokens += more;
+      batch.push_back(std::move(front));
     }
     next.pop_front();
   }
   return batch;
 }
 
-bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, uint64_t boot,
+// All but the first `kept` wait again, in their order.
+void Dispatch::PutBack(DigestId digest, size_t kept, std::vector<Candidate>* batch) {
+  auto& next = active_[digest].next;
+  for (; batch->size() > kept; batch->pop_back()) next.push_front(std::move(batch->back()));
+}
+
+// The last of the money goes into batches that are as small as it is little.
+Dispatch::Affordable Dispatch::Afford(const Digest& digest, const wire::Profile& profile,
+                                      size_t prompt_bytes, std::vector<Candidate>* batch,
+                                      const Instant& now) {
+  const wire::Stage stage = batch->front().stage;
+  while (true) {
+    Affordable result;
+    result.prompt_bytes = prompt_bytes - (sizeof(kPaperListMarker) - 1);
+    for (const auto& candidate : *batch) result.prompt_bytes += PaperChars(stage, candidate.view);
+    result.reserved =
+        forecaster_.Reserve(digest.voice->model, stage, result.prompt_bytes, batch->size());
+    result.over = OverBudget(digest, profile, result.reserved.cost, now);
+    if (!result.over || result.over->why.empty() || batch->size() == 1) return result;
+    PutBack(digest.id, batch->size() / 2, batch);
+  }
+}
+
+void Dispatch::BindTo(const Digest& digest, const wire::Profile& profile, const Scorer& scorer,
+                      const Instant& now) {
+  Voice voice = VoiceFor(profile, scorer);
+  const auto economy = Economize(db_, forecaster_, digest, profile, voice,
+                                 CapacityFor(digest, profile), now.eastern_day);
+  if (economy && !economy->given_up.empty()) {
+    voice = VoiceFor(AsScored(profile, economy->given_up), scorer);
+    spdlog::warn("{} of {} would not fit its budget: it gives up {}", digest.profile, digest.date,
+                 economy->given_up);
+  }
+  planner_.Bind(digest.id, voice, economy);
+  dirty_.insert(digest.id);
+}
+
+// Of an edition that kept its voice when its budget changed; it has nothing to give up.
+void Dispatch::MeasureBudget(const Digest& digest, wire::Profile profile, const Instant& now) {
+  profile.clear_degrade();
+  const auto economy = Economize(db_, forecaster_, digest, profile, *digest.voice,
+                                 CapacityFor(digest, profile), now.eastern_day);
+  if (economy) planner_.Bind(digest.id, *digest.voice, economy);
+}
+
+bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured, uint64_t boot,
                            const Instant& now) {
   Scorer& scorer = scorers_.at(boot);
-  const DigestId id = unbound.id;
-  if (!unbound.voice) {
-    planner_.Bind(id, VoiceFor(profile, scorer));
-    dirty_.insert(id);  // it may turn out that all of it is scored already
+  const DigestId id = found.id;
+  if (!found.voice) {
+    BindTo(found, configured, scorer, now);
+    // What is answered already is taken first: it may be all of it, or all that there
+    // is money for.
+    AdvanceDirty(now);
+    if (!active_.contains(id)) return false;
   }
   const Digest digest = *FindDigest(db_, id);
-  const auto batch = NextBatch(id, profile);
+  const wire::Profile profile = *ProfileOf(digest);
+  // What was given up may have made it another model.
+  if (!ProviderReady(ProviderKey(scorer, digest.voice->model), now)) return false;
+  auto batch = NextBatch(digest, profile);
   if (batch.empty()) {
     active_[id].idle = true;
     return false;
   }
+  if (found.voice && found.budget.empty()) MeasureBudget(digest, profile, now);
+  const wire::Stage stage = batch[0].stage;
+  const std::string prompt = PromptFor(profile, stage);
+  const Affordable affordable = Afford(digest, profile, prompt.size(), &batch, now);
+  if (affordable.over) {
+    if (affordable.over->why.empty()) {
+      PutBack(id, 0, &batch);
+      active_[id].short_of_money = true;
+    } else {
+      GiveUp(id, *affordable.over, now);
+    }
+    return false;
+  }
   ScorerFrame frame{scorer.peer, {}};
   auto& message = *frame.reply.mutable_batch();
-  const wire::Stage stage = batch[0].stage;
   message.set_digest(id);
   message.set_heard(scorer.last_ready);
   message.set_stage(stage);
   message.set_backend(digest.voice->backend);
   message.set_model(digest.voice->model);
-  message.set_prompt(PromptFor(profile, stage));
+  message.set_prompt(prompt);
   *message.mutable_topics() = profile.topics();
-  for (const auto& candidate : batch) {
-    auto* view = message.add_papers();
-    *view = ModelView(*FindText(db_, candidate.paper, candidate.version), stage);
-    view->set_key(candidate.key);
-  }
-  const auto price = prices_.Of(digest.voice->model);
-  // An upper estimate: three characters a token, an answer of 300 tokens a paper.
-  const int64_t estimate = price
-                               ? static_cast<int64_t>(message.ByteSizeLong() / 3) * price->prompt +
-                                     static_cast<int64_t>(batch.size()) * 300 * price->completion
-                               : 0;
-  if (const auto why = OverBudget(digest, profile, estimate, now)) {
-    if (!why->empty()) GiveUp(id, *why, now);
-    return false;
-  }
+  for (auto& candidate : batch) *message.add_papers() = std::move(candidate.view);
+  message.set_max_answer_tokens(static_cast<uint32_t>(affordable.reserved.answer_tokens));
   const uint64_t lease = next_lease_++;
   message.set_lease(lease);
-  db_.Exec("INSERT INTO lease(id, digest, day, estimate_picodollars) VALUES (?, ?, ?, ?)",
-           static_cast<int64_t>(lease), id, now.eastern_day, estimate);
+  db_.Exec(
+      "INSERT INTO lease(id, digest, day, estimate_picodollars, stage, papers, prompt_chars) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?)",
+      static_cast<int64_t>(lease), id, now.eastern_day, affordable.reserved.cost,
+      static_cast<int64_t>(stage), batch.size(), affordable.prompt_bytes);
   Lease held{boot, id,       digest.voice->model, ProviderKey(scorer, digest.voice->model),
              {},   now.mono, scorer.last_ready};
   for (const auto& candidate : batch) {
@@ -195,34 +321,75 @@ bool Dispatch::HandOutFrom(const Digest& unbound, const wire::Profile& profile, 
   return true;
 }
 
-// nullopt: within the budget. "": over it while batches are out, whose true
-// cost may leave room. Otherwise why the rest cannot be scored today.
-std::optional<std::string> Dispatch::OverBudget(const Digest& digest, const wire::Profile& profile,
-                                                Picodollars estimate, const Instant& now) {
-  const Picodollars budget = profile.budget_picodollars_per_day();
-  if (budget == 0 || digest.voice->backend == "lexical") return std::nullopt;
-  if (!prices_.Of(digest.voice->model)) {
-    return "the profile has a budget, but the price of " + digest.voice->model +
-           " is unknown: add it to the price table";
+// Who would score a profile's digest that is not bound: the first scorer that fits, or
+// while none is there whoever scored its last one.
+Voice Dispatch::LikelyVoice(const Digest& digest, const wire::Profile& profile) {
+  if (digest.voice) return *digest.voice;
+  for (const auto& [boot, scorer] : scorers_) {
+    if (!scorer.leaving && Fits(digest, profile, scorer)) return VoiceFor(profile, scorer);
   }
-  auto sum = [&](const char* sql) {
-    auto cursor = db_.Query(sql, now.eastern_day, profile.name());
-    return cursor.Next() ? cursor.Int(0) : 0;
-  };
-  const Picodollars spent = sum(
-      "SELECT coalesce(sum(call.prompt_picodollars + call.completion_picodollars), 0) FROM call "
-      "JOIN digest ON digest.id = call.digest WHERE day = ? AND profile = ?");
-  const Picodollars reserved =
-      sum("SELECT coalesce(sum(estimate_picodollars), 0) FROM lease "
-          "JOIN digest ON digest.id = lease.digest WHERE day = ? AND profile = ?");
-  if (spent + reserved + estimate <= budget) return std::nullopt;
-  const bool more_to_settle = std::any_of(leases_.begin(), leases_.end(), [&](const auto& entry) {
-    const auto active = active_.find(entry.second.digest);
-    return active != active_.end() && active->second.profile == profile.name();
-  });
-  if (more_to_settle || WorkIsOut(digest.id)) return "";
-  return fmt::format("the day's budget of ${} is used up",
-                     static_cast<double>(budget) / kPicodollarsPerDollar);
+  auto cursor = db_.Query(
+      "SELECT backend, model, temperature FROM digest WHERE profile = ?1 AND backend IS NOT NULL "
+      "AND given_up = '' AND (?2 = '' OR model = ?2) ORDER BY date DESC LIMIT 1",
+      profile.name(), profile.model());
+  if (cursor.Next()) return {cursor.Text(0), cursor.Text(1), cursor.Text(2)};
+  return {profile.model() == "lexical" ? "lexical" : "openai", profile.model(), ""};
+}
+
+Result<wire::Estimate> Dispatch::Estimate(const wire::Forecast& forecast) {
+  if (const auto prices = CheckPrices(forecast.profile(), prices_); !prices) return prices.error();
+  Digest digest;
+  digest.profile = forecast.profile().name();
+  digest.date = forecast.date();
+  const auto known = FindDigest(db_, digest.profile, digest.date);
+  if (known && known->revision == forecast.profile().revision()) {
+    digest = *known;
+  } else if (known && known->voice && known->given_up.empty() &&
+             (forecast.profile().model().empty() ||
+              forecast.profile().model() == known->voice->model)) {
+    digest.voice = known->voice;  // as a new edition that asks the same keeps it
+  }
+  const wire::Profile profile = AsScored(forecast.profile(), digest.given_up);
+  std::map<std::string, const wire::Paper*> by_id;
+  for (const auto& row : forecast.rows()) {
+    if (planner_.IsForModel(digest, profile, row)) by_id[row.id()] = &row.paper();
+  }
+  const Voice voice = LikelyVoice(digest, profile);
+  const Capacity capacity = CapacityFor(digest, profile);
+  const Needs needs = forecaster_.Of(by_id, profile, voice, capacity);
+  wire::Estimate estimate;
+  estimate.set_papers(by_id.size());
+  estimate.set_to_score(needs.papers);
+  estimate.set_calls(needs.calls);
+  estimate.set_prompt_tokens(std::llround(needs.prompt_tokens));
+  estimate.set_completion_tokens(std::llround(needs.completion_tokens));
+  estimate.set_priced(needs.cost.has_value());
+  estimate.set_picodollars(needs.cost.value_or(0));
+  estimate.set_model(voice.model);
+  estimate.set_quota_known(capacity.calls > 0);
+  estimate.set_rpm(static_cast<uint32_t>(capacity.rpm));
+  estimate.set_tpm(static_cast<uint32_t>(capacity.tpm));
+  return estimate;
+}
+
+// nullopt: within the budgets.
+std::optional<Dispatch::Stop> Dispatch::OverBudget(const Digest& digest,
+                                                   const wire::Profile& profile,
+                                                   Picodollars estimate, const Instant& now) {
+  if (digest.voice->backend == "lexical") return std::nullopt;
+  for (const Budget& budget : BudgetsOf(db_, digest, profile, now.eastern_day)) {
+    if (!prices_.Of(digest.voice->model)) {
+      return Stop{"the profile has a budget, but the price of " + digest.voice->model +
+                  " is unknown: add it to the price table"};
+    }
+    if (estimate <= budget.left) continue;
+    if (HoldsReservations(db_, budget, digest, now.eastern_day) || WorkIsOut(digest.id)) {
+      return Stop{""};
+    }
+    // Another day has money of its own.
+    return Stop{UsedUpText(budget), budget.what == "day"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace paperboy

@@ -14,6 +14,17 @@ constexpr size_t kFailingRemembered = 20'000;
 // Providers whose last answer is remembered.
 constexpr size_t kProvidersRemembered = 1'000;
 
+// The lease that a call was made for: of one that the cache answered with, another's.
+uint64_t LeaseOf(const wire::Call& call, const wire::Result& result) {
+  return call.lease() == 0 ? result.lease() : call.lease();
+}
+
+// A call without an answer may have been charged, unless it never left.
+bool CostIsKnown(const wire::Call& call) {
+  if (call.http_status() == 0) return call.outcome() == "not_sent";
+  return call.http_status() != 200 || call.tokens_reported();
+}
+
 }  // namespace
 
 struct Dispatch::Lessons {
@@ -55,24 +66,20 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
   const std::string asked_model = known           ? lease->second.model
                                   : digest->voice ? digest->voice->model
                                                   : "";
+  if (result.reasoning()) {
+    db_.Exec("INSERT OR IGNORE INTO reasoning_model VALUES (?)", asked_model);
+  }
   const bool new_call_answered = BookCalls(result, digest->id, asked_model, now);
   for (const auto& paper : result.papers()) BookPaper(paper, live, alone);
   if (known) NoteProvider(result, lease->second, new_call_answered, now);
-  const bool spent_unknown =
-      std::any_of(result.calls().begin(), result.calls().end(), [](const wire::Call& call) {
-        return call.http_status() == 0 || (call.http_status() == 200 && !call.tokens_reported());
+  const bool cost_unknown =
+      std::any_of(result.calls().begin(), result.calls().end(), [&](const wire::Call& call) {
+        return LeaseOf(call, result) == result.lease() && !CostIsKnown(call);
       });
-  const auto number = static_cast<int64_t>(result.lease());
-  if (known) {
-    // What it cost is not known: the estimate stays spent, under another number.
-    if (spent_unknown) db_.Exec("UPDATE lease SET id = -id, lost = 1 WHERE id = ?", number);
-    return Free(result.lease(), Release::kGivenBack);
-  }
+  const Release how = cost_unknown ? Release::kCostUnknown : Release::kGivenBack;
+  if (known) return Free(result.lease(), how);
   orphans_.erase(result.lease());
-  TakeBack(number);
-  db_.Exec(
-      spent_unknown ? "UPDATE lease SET lost = 1 WHERE id = ?" : "DELETE FROM lease WHERE id = ?",
-      number);
+  Settle(static_cast<int64_t>(result.lease()), how);
 }
 
 // The digest that it was handed out for. After the ledger was replaced (deleted,
@@ -81,7 +88,10 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
 std::optional<Digest> Dispatch::DigestOf(const wire::Result& result) {
   if (auto digest = FindDigest(db_, result.digest())) return digest;
   for (const auto& paper : result.papers()) {
-    auto cursor = db_.Query("SELECT digest FROM row WHERE work = ? LIMIT 1", Blob{paper.key()});
+    auto cursor = db_.Query(
+        "SELECT digest FROM row WHERE work = ?1 UNION ALL "
+        "SELECT digest FROM reading WHERE work = ?1 LIMIT 1",
+        Blob{paper.key()});
     if (cursor.Next()) return FindDigest(db_, cursor.Int(0));
   }
   return std::nullopt;
@@ -92,6 +102,24 @@ bool Dispatch::BookCalls(const wire::Result& result, DigestId digest,
                          const std::string& asked_model, const Instant& now) {
   bool answered_anew = false;
   for (const auto& call : result.calls()) {
+    // Where and when the money was reserved for it; what the batch asked.
+    DigestId payer = digest;
+    std::string day = now.eastern_day;
+    int64_t stage = 0, papers = 0, prompt_chars = 0;
+    const auto lease = static_cast<int64_t>(LeaseOf(call, result));
+    const bool own = LeaseOf(call, result) == result.lease();
+    {
+      auto cursor = db_.Query(
+          "SELECT digest, day, stage, papers, prompt_chars FROM lease WHERE id = ?", lease);
+      if (cursor.Next()) {
+        payer = cursor.Int(0);
+        day = cursor.Text(1);
+        stage = cursor.Int(2);
+        papers = cursor.Int(3);
+        // Of a batch that the cache had a part of, the rest is what was asked.
+        prompt_chars = own && result.calls_size() == 1 ? cursor.Int(4) : 0;
+      }
+    }
     auto price = prices_.Of(call.model());
     if (!price) price = prices_.Of(asked_model);
     // A call that was answered with an error has no tokens to pay for.
@@ -106,13 +134,19 @@ bool Dispatch::BookCalls(const wire::Result& result, DigestId digest,
                     cached * price->cached;
       completion_cost = static_cast<int64_t>(call.completion_tokens()) * price->completion;
     }
-    db_.Exec("INSERT OR IGNORE INTO call VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-             call.id(), digest, now.eastern_day, now.unix_seconds, call.model(), call.outcome(),
-             call.http_status(), !answered || call.tokens_reported(),
-             static_cast<int64_t>(call.prompt_tokens()), static_cast<int64_t>(call.cached_tokens()),
-             static_cast<int64_t>(call.completion_tokens()), prompt_cost, completion_cost,
-             static_cast<int64_t>(call.latency_ms()));
-    answered_anew |= answered && db_.Changes() > 0;
+    const bool teaches = answered && call.tokens_reported();
+    db_.Exec(
+        "INSERT OR IGNORE INTO call(id, digest, day, at, model, outcome, http_status, "
+        "tokens_reported, prompt_tokens, cached_tokens, completion_tokens, prompt_picodollars, "
+        "completion_picodollars, latency_ms, asked_model, stage, papers, prompt_chars) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        call.id(), payer, day, now.unix_seconds, call.model(), call.outcome(), call.http_status(),
+        !answered || call.tokens_reported(), call.prompt_tokens(), call.cached_tokens(),
+        call.completion_tokens(), prompt_cost, completion_cost, call.latency_ms(), asked_model,
+        stage, papers, teaches ? prompt_chars : 0);
+    answered_anew |= own && answered && db_.Changes() > 0;
+    // Its scorer died before it could report it: now it is known what it cost.
+    if (!own && CostIsKnown(call)) db_.Exec("DELETE FROM lease WHERE id = ? AND lost = 1", lease);
   }
   return answered_anew;
 }
@@ -146,7 +180,10 @@ void Dispatch::BookPaper(const wire::PaperResult& paper, bool live, bool alone) 
     // A result that is sent again must not count twice.
     BookMiss(paper, alone);
   }
-  auto cursor = db_.Query("SELECT DISTINCT digest FROM row WHERE work = ? AND state IS NULL", key);
+  auto cursor = db_.Query(
+      "SELECT digest FROM row WHERE work = ?1 AND state IS NULL UNION "
+      "SELECT digest FROM reading WHERE work = ?1",
+      key);
   while (cursor.Next()) dirty_.insert(cursor.Int(0));
 }
 

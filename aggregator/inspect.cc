@@ -87,17 +87,16 @@ std::string HeadText(Database& db, const std::string& path) {
   }();
   return fmt::format("ledger  {}: {} ({} of it free), schema {}, id {}\n", path, MegaBytes(bytes),
                      MegaBytes(free), SchemaVersionOf(db), id) +
-         fmt::format("papers  {} texts, {} of them pruned; {} units of work, {} done, {} failed\n",
-                     Number(db, "SELECT count(*) FROM paper"),
+         fmt::format("papers  {}, {} of them pruned; {} of work, {} done, {} failed\n",
+                     Counted(Number(db, "SELECT count(*) FROM paper"), "text"),
                      Number(db, "SELECT count(*) FROM paper WHERE pruned = 1"),
-                     Number(db, "SELECT count(*) FROM work"),
+                     Counted(Number(db, "SELECT count(*) FROM work"), "unit"),
                      Number(db, "SELECT count(*) FROM work WHERE state = 'done'"),
                      Number(db, "SELECT count(*) FROM work WHERE state = 'failed'")) +
          fmt::format(
-             "leases  {} batches with {} papers are out; {} were lost lately, their "
-             "estimates stay spent\n",
-             Number(db, "SELECT count(*) FROM lease WHERE lost = 0"),
-             Number(db, "SELECT count(*) FROM work WHERE lease IS NOT NULL"),
+             "leases  {} with {} out; {} lost, their estimates stay spent\n",
+             Counted(Number(db, "SELECT count(*) FROM lease WHERE lost = 0"), "batch", "batches"),
+             Counted(Number(db, "SELECT count(*) FROM work WHERE lease IS NOT NULL"), "paper"),
              Number(db, "SELECT count(*) FROM lease WHERE lost = 1"));
 }
 
@@ -127,6 +126,20 @@ void AddDigest(Database& db, DigestId id, Table* table) {
               std::to_string(funnel.seen_before()), std::to_string(funnel.scanned()),
               std::to_string(funnel.selected()), std::to_string(funnel.unscored()),
               std::to_string(cursor.Int(0) - leased), std::to_string(leased), CostOf(db, id)});
+}
+
+// Why papers of a digest have no score; "" when all have, or none had its turn.
+std::string UnscoredText(Database& db, DigestId id) {
+  std::string text;
+  auto cursor = db.Query(
+      "SELECT count(*), row.why, profile, date, digest.state FROM row JOIN digest ON digest.id = "
+      "row.digest WHERE digest = ? AND row.state = 'unscored' GROUP BY row.why ORDER BY 1 DESC, 2",
+      id);
+  while (cursor.Next()) {
+    text += fmt::format("{} {}, {}: {} papers without a score: {}\n", cursor.Text(2),
+                        cursor.Text(3), cursor.Text(4), cursor.Int(0), cursor.Text(1));
+  }
+  return text;
 }
 
 bool IsState(const std::string& word) {
@@ -168,6 +181,7 @@ std::string StatusText(Database& db, const std::string& path, int limit) {
   for (const auto& entry : entries) {
     if (entry.digest) {
       AddDigest(db, *entry.digest, &table);
+      days += UnscoredText(db, *entry.digest);
     } else {
       table.Add({entry.profile, entry.date, entry.state});
       if (!entry.why.empty()) {
@@ -196,7 +210,8 @@ Result<std::string> PapersText(Database& db, const std::string& date, const std:
   int rows = 0;
   auto cursor = db.Query(
       "SELECT d.profile, r.paper, coalesce(r.state, 'waiting') AS ended, r.why, r.position, "
-      "w.relevance, w.novelty, r.version FROM row r JOIN digest d ON d.id = r.digest "
+      "coalesce(r.relevance, w.relevance), coalesce(r.novelty, w.novelty), r.version, "
+      "coalesce(w.addresses_model, '') FROM row r JOIN digest d ON d.id = r.digest "
       "LEFT JOIN work w ON w.key = r.work AND w.state = 'done' WHERE d.date = ?1 "
       "AND (?2 = '' OR ended = ?2) "
       "ORDER BY d.profile, r.position IS NULL, r.position, ended, r.paper",
@@ -207,9 +222,11 @@ Result<std::string> PapersText(Database& db, const std::string& date, const std:
     const bool scored = ended == "selected" || ended == "below_cutoff";
     auto score = [&](int column) { return scored ? std::to_string(cursor.Int(column)) : "-"; };
     const auto paper = FindPaper(db, cursor.Text(1), cursor.Int(7));
+    std::string why = cursor.Text(3);
+    if (scored && !cursor.Text(8).empty()) why = "its text " + cursor.Text(8);
     table.Add({cursor.Text(0), cursor.Text(1),
                ended + (cursor.Null(4) ? "" : " #" + std::to_string(cursor.Int(4))), score(5),
-               score(6), CutChars(cursor.Text(3), kWhyChars),
+               score(6), CutChars(why, kWhyChars),
                paper ? CutChars(paper->title(), kTitleChars) : "-"});
   }
   if (rows > 0) return table.Text();

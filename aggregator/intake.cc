@@ -4,10 +4,14 @@
 #include <regex>
 #include <set>
 
+#include "aggregator/budget.h"
+#include "aggregator/readings.h"
 #include "aggregator/rules.h"
+#include "common/announce_type.h"
 #include "common/eastern.h"
 #include "common/profile.h"
 #include "common/text.h"
+#include "common/wire.h"
 
 namespace paperboy {
 namespace {
@@ -26,19 +30,23 @@ bool AsksTheSame(const wire::Profile& a, const wire::Profile& b) {
          std::equal(a.topics().begin(), a.topics().end(), b.topics().begin(), b.topics().end());
 }
 
-Status CheckOpen(const wire::OpenDigest& open, const Prices& prices) {
-  const auto& profile = open.profile();
+bool MaySpendTheSame(const wire::Profile& a, const wire::Profile& b) {
+  return a.budget_picodollars_per_day() == b.budget_picodollars_per_day() &&
+         a.budget_picodollars_per_digest() == b.budget_picodollars_per_digest() &&
+         a.cheaper_model() == b.cheaper_model() &&
+         std::equal(a.degrade().begin(), a.degrade().end(), b.degrade().begin(), b.degrade().end());
+}
+
+Status CheckProfile(const wire::Profile& profile, const std::string& date) {
   if (auto status = CheckName(profile.name()); !status) return status;
   if (profile.revision().empty()) return Invalid("profile " + profile.name() + " has no revision");
-  if (auto date = ParseDate(open.date()); !date) return date.error();
-  if (profile.prompt().find(kPaperListMarker) == std::string::npos) {
-    return Invalid("profile " + profile.name() + ": the prompt has no line " + kPaperListMarker);
-  }
-  if (profile.budget_picodollars_per_day() > 0 && !profile.model().empty() &&
-      !prices.Of(profile.model())) {
-    return Invalid("profile " + profile.name() + " has a budget, but the price of its model " +
-                   profile.model() + " is unknown: add it to the price table (--prices) or set " +
-                   "budget_dollars_per_day = 0");
+  if (auto parsed = ParseDate(date); !parsed) return parsed.error();
+  for (const auto stage : {wire::STAGE_ABSTRACT, wire::STAGE_TITLE}) {
+    if (PromptFor(profile, stage).find(kPaperListMarker) == std::string::npos) {
+      return Invalid("profile " + profile.name() + ": the prompt of its " +
+                     (stage == wire::STAGE_TITLE ? "title" : "abstract") + " stage has no line " +
+                     kPaperListMarker);
+    }
   }
   return Ok();
 }
@@ -68,11 +76,15 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
   const auto before = LoadProfileRevision(db_, digest.revision);
   db_.Exec("UPDATE digest SET edition = edition + 1, revision = ?, source = ? WHERE id = ?",
            profile.revision(), open.source(), digest.id);
+  DropAnchors(db_, digest.id);
   // Where the model is asked the same, the same one stays, so that a changed
   // cut-off costs no call.
-  if (!AsksTheSame(profile, before)) {
-    db_.Exec("UPDATE digest SET backend = NULL, model = NULL, temperature = NULL WHERE id = ?",
-             digest.id);
+  const bool spends_the_same = MaySpendTheSame(profile, before);
+  const bool gives_up = profile.degrade_size() > 0 || !digest.given_up.empty();
+  if (!AsksTheSame(profile, before) || (gives_up && !spends_the_same)) {
+    Unbind(db_, digest.id);
+  } else if (!spends_the_same) {
+    ForgetBudget(db_, digest.id);
   }
   const Digest now = *FindDigest(db_, digest.id);
   if (planner_.ListsAreIn(now, profile)) {
@@ -83,7 +95,8 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
 }
 
 Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
-  if (auto status = CheckOpen(open, prices_); !status) return status.error();
+  if (auto status = CheckProfile(open.profile(), open.date()); !status) return status.error();
+  if (auto status = CheckPrices(open.profile(), prices_); !status) return status.error();
   StoreProfile(db_, open.profile());
   auto digest = FindDigest(db_, open.profile().name(), open.date());
   if (!digest) {
@@ -98,6 +111,13 @@ Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
   auto cursor = db_.Query("SELECT category FROM category WHERE digest = ?", digest->id);
   while (cursor.Next()) opened.sealed.push_back(cursor.Text(0));
   return opened;
+}
+
+Status Intake::Check(const wire::Forecast& forecast) {
+  if (forecast.rows_size() > kMaxRowsPerForecast) {
+    return Invalid("a forecast of more than " + std::to_string(kMaxRowsPerForecast) + " rows");
+  }
+  return CheckProfile(forecast.profile(), forecast.date());
 }
 
 Result<Digest> Intake::Current(DigestId id, uint32_t edition) {
@@ -217,8 +237,8 @@ Status Intake::Seal(const wire::Seal& seal) {
   if (const auto missing = planner_.MissingTexts(*digest, profile, seal.category());
       !missing.empty()) {
     db_.Exec("DELETE FROM category WHERE digest = ? AND category = ?", digest->id, seal.category());
-    return Invalid("list " + seal.category() + ": the text of " + std::to_string(missing.size()) +
-                   " papers is missing, " + missing.front() + " first");
+    return Invalid("list " + seal.category() + ": the text of " + Counted(missing.size(), "paper") +
+                   " is missing, " + missing.front() + " first");
   }
   if (planner_.ListsAreIn(*digest, profile)) planner_.Plan(digest->id);
   return Ok();

@@ -28,6 +28,9 @@ class Intake {
   };
   Result<Opened> Open(const wire::OpenDigest& open);
 
+  // What is wrong with a question about rows that are not delivered.
+  static Status Check(const wire::Forecast& forecast);
+
   // Stores rows and the texts that came along; returns the ids whose text is
   // wanted still.
   Result<std::vector<std::string>> Rows(const wire::Rows& rows);

@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <map>
 
+#include "aggregator/budget.h"
 #include "aggregator/rules.h"
 #include "common/announce_type.h"
 #include "common/eastern.h"
+#include "common/profile.h"
+#include "common/text.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
 namespace {
@@ -13,11 +17,13 @@ namespace {
 std::vector<PageRow> LoadRows(Database& db, DigestId id) {
   std::vector<PageRow> rows;
   std::vector<std::optional<int64_t>> text_versions;
+  auto readings = ReadingsOf(db, id);
   auto cursor = db.Query(
       "SELECT r.paper, r.version, r.announce_type, r.state, r.why, r.position, "
-      "w.relevance, w.novelty, w.comment, w.call, r.text_version FROM row r LEFT JOIN work w ON "
-      "w.key = r.work "
-      "AND w.state = 'done' WHERE r.digest = ? ORDER BY r.paper",
+      "coalesce(r.relevance, w.relevance), coalesce(r.novelty, w.novelty), w.comment, w.call, "
+      "r.text_version, first.addresses_model FROM row r LEFT JOIN work first ON first.key = r.work "
+      "LEFT JOIN work w ON w.key = coalesce(r.shown, r.work) AND w.state = 'done' "
+      "WHERE r.digest = ? ORDER BY r.paper",
       id);
   while (cursor.Next()) {
     PageRow row;
@@ -33,8 +39,14 @@ std::vector<PageRow> LoadRows(Database& db, DigestId id) {
       row.relevance = static_cast<int>(cursor.Int(6));
       row.novelty = static_cast<int>(cursor.Int(7));
       row.comment = cursor.Text(8);
+      if (const auto it = readings.find(row.id); it != readings.end()) {
+        row.readings = std::move(it->second);
+      }
     }
     if (scored || row.state == "title_dropped") row.call = cursor.Text(9);
+    if (scored || row.state == "title_dropped" || row.state == "unscored") {
+      row.addresses_model = cursor.Text(11);
+    }
     text_versions.push_back(cursor.OptInt(10));
     rows.push_back(std::move(row));
   }
@@ -60,7 +72,49 @@ std::string UnscoredNote(const DigestPage& page) {
   return note + (page.mendable ? ". A later run can score them." : ".");
 }
 
+// What is given up, in the words of a reader.
+std::string GivenUp(const DigestPage& page) {
+  const std::string& steps = page.digest.given_up;
+  const wire::Profile scored = AsScored(page.profile, steps);
+  std::string text;
+  const auto add = [&](const char* step, const std::string& words) {
+    if (steps.find(step) != std::string::npos) text += (text.empty() ? "" : "; ") + words;
+  };
+  add(kGiveUpTitles, "every abstract is read: a first look at the titles drops papers");
+  add(kGiveUpSmallBatches, "small batches: up to " + std::to_string(scored.batch_size()) +
+                               " papers are judged in a call, not " +
+                               std::to_string(page.profile.batch_size()));
+  add(kGiveUpModel, (page.profile.model().empty() ? "the scorers' model" : page.profile.model()) +
+                        ": " + scored.model() + " scores instead");
+  return text;
+}
+
+bool StoppedByBudget(const DigestPage& page) {
+  return std::any_of(page.rows.begin(), page.rows.end(), [](const PageRow& row) {
+    return row.state == "unscored" && SaysUsedUp(row.why);
+  });
+}
+
+std::string BudgetNote(const DigestPage& page) {
+  const auto& budget = *page.budget;
+  std::string note = "Of the " + budget.what + "'s budget of " + BudgetText(budget.limit) + " " +
+                     FineDollars(std::max<Picodollars>(budget.left, 0)) +
+                     " were left for this digest on " + budget.on +
+                     ", when its forecast as configured was " + FineDollars(budget.forecast) + ".";
+  if (!page.digest.given_up.empty()) {
+    note += " Given up: " + GivenUp(page) +
+            ". Forecast with that: " + FineDollars(budget.forecast_now) + ".";
+  }
+  const auto spent = page.spent();
+  return note + " Spent in all: " + (spent ? FineDollars(*spent) : "unknown") + ".";
+}
+
 }  // namespace
+
+std::optional<Picodollars> DigestPage::spent() const {
+  if (!prompt_cost || !completion_cost) return std::nullopt;
+  return *prompt_cost + *completion_cost;
+}
 
 std::vector<const PageRow*> DigestPage::selected() const {
   std::vector<const PageRow*> chosen;
@@ -79,7 +133,9 @@ DigestPage LoadPage(Database& db, DigestId id) {
   {
     auto cursor = db.Query(
         "SELECT completed_at, calls, prompt_tokens, completion_tokens, tokens_reported, "
-        "prompt_picodollars, completion_picodollars FROM digest WHERE id = ?",
+        "prompt_picodollars, completion_picodollars, lost_calls, lost_picodollars, budget, "
+        "budget_left, forecast, forecast_now, budget_on, budget_limit, "
+        "readings_forgotten FROM digest WHERE id = ?",
         id);
     cursor.Next();
     const WallTime completed{std::chrono::seconds(cursor.Int(0))};
@@ -91,10 +147,22 @@ DigestPage LoadPage(Database& db, DigestId id) {
     page.tokens_reported = cursor.Int(4) != 0;
     page.prompt_cost = cursor.OptInt(5);
     page.completion_cost = cursor.OptInt(6);
+    page.lost_calls = cursor.Int(7);
+    page.lost_cost = cursor.Int(8);
+    page.readings_forgotten = cursor.Int(15);
+    if (const std::string what = cursor.Text(9); !what.empty()) {
+      page.budget = {what,           cursor.Text(13), cursor.Int(14),
+                     cursor.Int(10), cursor.Int(11),  cursor.Int(12)};
+    }
   }
   page.funnel = CountFunnel(db, id);
   page.mendable = IsMendable(db, id);
+  page.drift = DriftOf(db, id);
   page.rows = LoadRows(db, id);
+  if (page.digest.voice && page.digest.voice->backend == "lexical") {
+    // Words that address a model tell nobody anything there.
+    for (auto& row : page.rows) row.addresses_model.clear();
+  }
   return page;
 }
 
@@ -111,6 +179,14 @@ std::vector<std::string> Notes(const DigestPage& page) {
                     std::to_string(page.funnel.arxiv()) + " entries could not be read.");
   }
   if (page.funnel.unscored() > 0) notes.push_back(UnscoredNote(page));
+  if (page.readings_forgotten > 0) {
+    notes.push_back(Counted(static_cast<uint64_t>(page.readings_forgotten), "further reading") +
+                    " of papers near a cut-off could not be had: those that were decide.");
+  }
+  if (page.drift && page.drift->moved()) notes.push_back(DriftText(*page.drift));
+  if (page.budget && (!digest.given_up.empty() || StoppedByBudget(page))) {
+    notes.push_back(BudgetNote(page));
+  }
   if (digest.voice && digest.voice->backend == "lexical") {
     notes.push_back(
         "Scored by words alone: relevance is the match with the profile's topics, "
@@ -122,9 +198,25 @@ std::vector<std::string> Notes(const DigestPage& page) {
   return notes;
 }
 
+std::string DriftText(const Drift& drift) {
+  const auto mean = [&](int sum) {
+    return fmt::format("{:.1f}", static_cast<double>(sum) / drift.anchors);
+  };
+  return fmt::format(
+      "{}: of {} papers with known scores that were asked about again, the mean relevance was {} "
+      "and is {}, the mean novelty was {} and is {}.",
+      drift.moved() ? "The model scores differently than it did" : "The model scores as it did",
+      drift.anchors, mean(drift.relevance_before), mean(drift.relevance_now),
+      mean(drift.novelty_before), mean(drift.novelty_now));
+}
+
+std::string LostText(const DigestPage& page) {
+  return page.lost_cost > 0 ? "at most " + FineDollars(page.lost_cost) : "unknown";
+}
+
 std::string CostText(const DigestPage& page) {
-  if (!page.prompt_cost || !page.completion_cost) return "unknown";
-  return FormatDollars(*page.prompt_cost + *page.completion_cost);
+  const auto spent = page.spent();
+  return spent ? FormatDollars(*spent) : "unknown";
 }
 
 }  // namespace paperboy

@@ -9,6 +9,7 @@
 
 #include "aggregator/digests.h"
 #include "aggregator/prices.h"
+#include "aggregator/readings.h"
 
 namespace paperboy {
 
@@ -20,6 +21,8 @@ struct PageRow {
   std::optional<int> position;
   std::optional<int> relevance, novelty;
   std::string comment, call;
+  std::vector<Reading> readings;  // the first one first; none: it was read once
+  std::string addresses_model;    // what its text says to a model (addresses_model.h), or ""
   std::optional<wire::Paper> paper;
 };
 
@@ -32,8 +35,18 @@ struct DigestPage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
   bool tokens_reported = true;
   std::optional<Picodollars> prompt_cost, completion_cost;  // nullopt: unknown
+  int64_t lost_calls = 0;     // whose cost is not known, and not in these figures
+  Picodollars lost_cost = 0;  // what they cost at most; 0: no price
+  struct BudgetLine {
+    std::string what, on;                             // day, digest; an Eastern date
+    Picodollars limit, left, forecast, forecast_now;  // as in budget.h
+  };
+  std::optional<BudgetLine> budget;  // when the edition was bound; nullopt: none decided
   wire::Funnel funnel;
+  int64_t readings_forgotten = 0;  // further readings near a cut-off that were not had
+  std::optional<Drift> drift;
   bool mendable = false;
+  std::optional<Picodollars> spent() const;      // nullopt: unknown
   std::vector<PageRow> rows;                     // by id
   std::vector<const PageRow*> selected() const;  // in page order
 };
@@ -45,8 +58,15 @@ DigestPage LoadPage(Database& db, DigestId id);
 // several lines. None on a complete day scored by a model.
 std::vector<std::string> Notes(const DigestPage& page);
 
+// Whether and how far the anchors' scores have moved, in a sentence.
+std::string DriftText(const Drift& drift);
+
 // "$0.23", or "unknown" when a price or a token count is not known.
 std::string CostText(const DigestPage& page);
+
+// "at most $0.0312": what the calls whose cost is not known (their scorer died, or the
+// provider's answer never came) may have cost.
+std::string LostText(const DigestPage& page);
 
 // The page in the classic layout: blocks joined by one blank line; notes, title,
 // header table, totals, table of contents, papers, prompt.

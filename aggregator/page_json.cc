@@ -1,5 +1,6 @@
 // The two JSON files beside a page.
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "aggregator/page.h"
 
@@ -29,6 +30,28 @@ Json Money(std::optional<Picodollars> amount) {
   return static_cast<double>(*amount) / static_cast<double>(kPicodollarsPerDollar);
 }
 
+// What a paper's score is worth, where there is something to say.
+void AddJudgement(const PageRow& row, Json* json) {
+  if (!row.readings.empty()) {
+    auto& readings = (*json)["readings"] = Json::array();
+    for (const Reading& reading : row.readings) {
+      readings.push_back({{"relevance", reading.relevance}, {"novelty", reading.novelty}});
+    }
+  }
+  if (!row.addresses_model.empty()) (*json)["addresses_model"] = row.addresses_model;
+}
+
+// Means of the anchors' scores.
+Json DriftJson(const Drift& drift) {
+  const auto mean = [&](int sum) { return static_cast<double>(sum) / drift.anchors; };
+  return {{"anchors", drift.anchors},
+          {"moved", drift.moved()},
+          {"relevance_before", mean(drift.relevance_before)},
+          {"relevance_now", mean(drift.relevance_now)},
+          {"novelty_before", mean(drift.novelty_before)},
+          {"novelty_now", mean(drift.novelty_now)}};
+}
+
 Json RowJson(const PageRow& row) {
   Json json = {{"id", row.id}, {"version", row.version}, {"announce_type", row.announce_type}};
   if (row.paper) json["title"] = row.paper->title();
@@ -41,7 +64,23 @@ Json RowJson(const PageRow& row) {
     json["comment"] = row.comment;
   }
   if (!row.call.empty()) json["call"] = row.call;
+  AddJudgement(row, &json);
   return json;
+}
+
+Json BudgetJson(const DigestPage& page) {
+  auto given_up = Json::array();
+  std::istringstream steps(page.digest.given_up);
+  for (std::string step; std::getline(steps, step, ',');) given_up.push_back(step);
+  const auto& budget = *page.budget;
+  return {{"per", budget.what},
+          {"dollars", Money(budget.limit)},
+          {"left_dollars", Money(budget.left)},
+          {"left_on", budget.on},
+          {"forecast_dollars", Money(budget.forecast)},
+          {"given_up", std::move(given_up)},
+          {"forecast_with_that_dollars", Money(budget.forecast_now)},
+          {"spent_dollars", Money(page.spent())}};
 }
 
 std::string Dump(const Json& json) {
@@ -64,6 +103,7 @@ std::string RenderPapersJson(const DigestPage& page) {
         {"title", paper.title()},
         {"abstract", paper.abstract()},
         {"arxiv_id", row->id}};
+    AddJudgement(*row, &papers[row->id]);
   }
   return Dump(papers);
 }
@@ -87,6 +127,13 @@ std::string RenderStatusJson(const DigestPage& page) {
   json["completion_tokens"] = page.tokens_reported ? Json(page.completion_tokens) : Json(nullptr);
   json["prompt_dollars"] = Money(page.prompt_cost);
   json["completion_dollars"] = Money(page.completion_cost);
+  if (page.readings_forgotten > 0) json["readings_forgotten"] = page.readings_forgotten;
+  if (page.drift) json["drift"] = DriftJson(*page.drift);
+  if (page.lost_calls > 0) {
+    json["lost_calls"] = page.lost_calls;
+    json["lost_dollars_at_most"] = page.lost_cost > 0 ? Money(page.lost_cost) : Json(nullptr);
+  }
+  if (page.budget) json["budget"] = BudgetJson(page);
   auto& rows = json["rows"] = Json::array();
   for (const auto& row : page.rows) rows.push_back(RowJson(row));
   return Dump(json);

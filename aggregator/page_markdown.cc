@@ -34,9 +34,13 @@ std::string HeaderTable(const DigestPage& page) {
                       tokens(page.prompt_tokens + page.completion_tokens)};
   const Line money = {"**Cost**", cost(page.prompt_cost), cost(page.completion_cost),
                       CostText(page)};
+  const Line lost = {"**Cost not known of**", Counted(page.lost_calls, "call"), "estimated",
+                     LostText(page)};
+  const bool any_lost = page.lost_calls > 0;
   std::array<size_t, 4> width;
   for (size_t i = 0; i < 4; ++i) {
-    width[i] = std::max({Chars(head[i]) + 2, Chars(token[i]), Chars(money[i])});
+    width[i] = std::max({Chars(head[i]) + 2, Chars(token[i]), Chars(money[i]),
+                         any_lost ? Chars(lost[i]) : size_t{0}});
   }
   auto row = [&](const Line& cells) {
     std::string line = "|";
@@ -45,7 +49,8 @@ std::string HeaderTable(const DigestPage& page) {
   };
   std::string rule = "|";
   for (const size_t w : width) rule += ":" + std::string(w, '-') + ":|";
-  return row(head) + "\n" + rule + "\n" + row(token) + "\n" + row(money);
+  return row(head) + "\n" + rule + "\n" + row(token) + "\n" + row(money) +
+         (any_lost ? "\n" + row(lost) : "");
 }
 
 std::string Authors(const wire::Paper& paper) {
@@ -60,6 +65,18 @@ std::string NotesBlock(const std::vector<std::string>& notes) {
   return block;
 }
 
+// "7", or "7 (6-8 in 3 readings)".
+std::string Score(const PageRow& row, int score, int Reading::*kind) {
+  std::string text = std::to_string(score);
+  if (row.readings.empty()) return text;
+  const auto [low, high] =
+      std::minmax_element(row.readings.begin(), row.readings.end(),
+                          [kind](const Reading& a, const Reading& b) { return a.*kind < b.*kind; });
+  const int from = (*low).*kind, to = (*high).*kind;
+  return text + " (" + (from == to ? "" : std::to_string(from) + "-") + std::to_string(to) +
+         " in " + std::to_string(row.readings.size()) + " readings)";
+}
+
 std::string Section(const PageRow& row) {
   const wire::Paper& paper = *row.paper;
   const std::string n = std::to_string(*row.position);
@@ -67,8 +84,12 @@ std::string Section(const PageRow& row) {
                      ") <a id=\"link" + n + "\"></a>\n\n**ArXiv ID:** " + row.id +
                      "\n\n**Authors:** " + Authors(paper) + "\n\n**Abstract:** " + paper.abstract();
   if (!row.comment.empty()) text += "\n\n**Comment:** " + row.comment;
-  return text + "\n\n**Relevance:** " + std::to_string(*row.relevance) + "\n**Novelty:** " +
-         std::to_string(*row.novelty);
+  if (!row.addresses_model.empty()) {
+    text += "\n\n**Caution:** Its text " + row.addresses_model +
+            ". It was scored alone, and its score may be its own doing.";
+  }
+  return text + "\n\n**Relevance:** " + Score(row, *row.relevance, &Reading::relevance) +
+         "\n**Novelty:** " + Score(row, *row.novelty, &Reading::novelty);
 }
 
 }  // namespace

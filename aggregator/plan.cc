@@ -2,11 +2,16 @@
 
 #include <algorithm>
 
+#include "aggregator/readings.h"
 #include "aggregator/rules.h"
 
 namespace paperboy {
 
 namespace {
+
+bool IsReplacement(wire::AnnounceType type) {
+  return type == wire::ANNOUNCE_TYPE_REPLACE || type == wire::ANNOUNCE_TYPE_REPLACE_CROSS;
+}
 
 constexpr char kPruned[] = "its text was pruned: the next run for this date delivers it again";
 
@@ -88,8 +93,7 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
   if (auto why = UnwantedByList(profile, row.listed)) {
     return SetState(digest.id, row.paper, "not_wanted", *why);
   }
-  const bool replacement = row.listed.announce_type == wire::ANNOUNCE_TYPE_REPLACE ||
-                           row.listed.announce_type == wire::ANNOUNCE_TYPE_REPLACE_CROSS;
+  const bool replacement = IsReplacement(row.listed.announce_type);
   if (auto date = OwnedBefore(digest, row.paper, row.version, replacement); !date.empty()) {
     return SetState(digest.id, row.paper, "seen_before", date);
   }
@@ -100,9 +104,16 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
   }
   // Which unit of work comes next depends on the edition: looked up anew.
   db_.Exec(
-      "UPDATE row SET state = NULL, why = '', mendable = 0, position = NULL, work = NULL "
-      "WHERE digest = ? AND paper = ?",
+      "UPDATE row SET state = NULL, why = '', mendable = 0, position = NULL, work = NULL, "
+      "relevance = NULL, novelty = NULL, shown = NULL WHERE digest = ? AND paper = ?",
       digest.id, row.paper);
+}
+
+bool Planner::IsForModel(const Digest& digest, const wire::Profile& profile, const wire::Row& row) {
+  const ListedRow listed{row.announce_type(), row.primary_category(), {"*"}};
+  return row.refused().empty() && row.has_paper() && !UnwantedByList(profile, listed) &&
+         OwnedBefore(digest, row.id(), row.version(), IsReplacement(row.announce_type())).empty() &&
+         !UnwantedByText(profile, row.paper());
 }
 
 // Lists are sealed with every text, so that it was pruned since: what the row is
@@ -116,13 +127,15 @@ void Planner::KeepWithoutText(const Digest& digest, const RowFacts& row) {
 void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
   db_.Exec("DELETE FROM day WHERE profile = ? AND date = ?", digest.profile, digest.date);
   for (const auto& row : LoadRows(digest.id)) PlanRow(digest, profile, row);
-  db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", digest.id);
+  DropReadings(db_, digest.id);
+  db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0, readings_forgotten = 0 WHERE id = ?",
+           digest.id);
   if (digest.voice) AssignWork(digest, profile);
 }
 
 void Planner::Plan(DigestId id) {
   const Digest digest = *FindDigest(db_, id);
-  PlanRows(digest, LoadProfileRevision(db_, digest.revision));
+  PlanRows(digest, ProfileAsScored(db_, digest));
 }
 
 // Papers that later digests took for their own belong to this one, and those that
@@ -149,15 +162,22 @@ void Planner::ReplanLater(const Digest& digest) {
   }
   for (const DigestId other : later) {
     const Digest next = *FindDigest(db_, other);
-    PlanRows(next, LoadProfileRevision(db_, next.revision));
+    PlanRows(next, ProfileAsScored(db_, next));
   }
 }
 
-void Planner::Bind(DigestId id, const Voice& voice) {
+void Planner::Bind(DigestId id, const Voice& voice, const std::optional<Economy>& economy) {
   db_.Exec("UPDATE digest SET backend = ?, model = ?, temperature = ? WHERE id = ?", voice.backend,
            voice.model, voice.temperature, id);
+  if (economy) {
+    db_.Exec(
+        "UPDATE digest SET given_up = ?, budget = ?, budget_left = ?, budget_on = ?, "
+        "budget_limit = ?, forecast = ?, forecast_now = ? WHERE id = ?",
+        economy->given_up, economy->budget.what, economy->budget.left, economy->day,
+        economy->budget.limit, economy->forecast, economy->forecast_now, id);
+  }
   const Digest digest = *FindDigest(db_, id);
-  AssignWork(digest, LoadProfileRevision(db_, digest.revision));
+  AssignWork(digest, ProfileAsScored(db_, digest));
 }
 
 void Planner::AssignWork(const Digest& digest, const wire::Profile& profile) {
@@ -173,15 +193,14 @@ void Planner::AssignWork(const Digest& digest, const wire::Profile& profile) {
     SetWork(digest, profile, paper, version,
             titles_first ? wire::STAGE_TITLE : wire::STAGE_ABSTRACT);
   }
+  ReadAnchors(db_, digest, profile);
 }
 
 void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const std::string& id,
                       int64_t version, wire::Stage stage) {
   const auto paper = FindText(db_, id, version);
   if (!paper) throw StorageError("paper " + id + " has no text");
-  const std::string key = WorkKey(*digest.voice, profile, stage, ModelView(*paper, stage));
-  db_.Exec("INSERT OR IGNORE INTO work(key, stage, paper, version) VALUES (?, ?, ?, ?)", Blob{key},
-           static_cast<int64_t>(stage), id, paper->version());
+  const std::string key = AddWork(db_, *digest.voice, profile, stage, *paper);
   db_.Exec("UPDATE row SET work = ? WHERE digest = ? AND paper = ?", Blob{key}, digest.id, id);
 }
 
@@ -221,8 +240,8 @@ int64_t Planner::Retry(DigestId id) {
 void Planner::Empty(DigestId id) {
   for (const char* sql :
        {"DELETE FROM row WHERE digest = ?", "DELETE FROM listing WHERE digest = ?",
-        "DELETE FROM category WHERE digest = ?",
-        "UPDATE digest SET state = 'open', withhold = 0 WHERE id = ?"}) {
+        "DELETE FROM category WHERE digest = ?", "DELETE FROM reading WHERE digest = ?",
+        "UPDATE digest SET state = 'open', withhold = 0, readings_forgotten = 0 WHERE id = ?"}) {
     db_.Exec(sql, id);
   }
 }
@@ -230,7 +249,7 @@ void Planner::Empty(DigestId id) {
 // Back to sealed with rows that wait again; to open where a text is wanted for one.
 void Planner::Unseal(DigestId id) {
   const Digest digest = *FindDigest(db_, id);
-  const wire::Profile profile = LoadProfileRevision(db_, digest.revision);
+  const wire::Profile profile = ProfileAsScored(db_, digest);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", id);
   if (LacksText(id)) return OpenAgain(id);
   // Nothing answered yet: whoever comes next may score it, as after a mistyped model.
@@ -240,8 +259,9 @@ void Planner::Unseal(DigestId id) {
                                id)
                             .Next();
   if (!answered) {
-    db_.Exec("UPDATE digest SET backend = NULL, model = NULL, temperature = NULL WHERE id = ?", id);
+    Unbind(db_, id);
     db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", id);
+    DropAnchors(db_, id);
   } else if (digest.voice) {
     AssignWork(digest, profile);
   }
@@ -264,7 +284,7 @@ void Planner::OpenAgain(DigestId id) {
 bool Planner::Advance(DigestId id, int64_t now) {
   const auto digest = FindDigest(db_, id);
   if (!digest || digest->state != "sealed") return false;
-  const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+  const wire::Profile profile = ProfileAsScored(db_, *digest);
   // Titles: dropped, or on to the abstract. A title stage that failed drops nothing.
   std::vector<std::pair<std::string, int64_t>> kept;
   std::vector<std::string> dropped;
@@ -292,24 +312,28 @@ bool Planner::Advance(DigestId id, int64_t now) {
                               "AND (work.key IS NULL OR work.state = 'open') LIMIT 1",
                               id)
                            .Next();
-  if (waiting) return false;
-  Complete(*digest, profile, "", now);
+  ReadAgain(db_, *digest, profile);
+  if (waiting || WaitsForReadings(db_, id)) return false;
+  Complete(*digest, profile, "", true, now);
   return true;
 }
 
-bool Planner::GiveUp(DigestId id, const std::string& why, int64_t now) {
+bool Planner::GiveUp(DigestId id, const std::string& why, int64_t now, bool mendable) {
   const auto digest = FindDigest(db_, id);
   if (!digest || digest->state != "sealed") return false;
-  Complete(*digest, LoadProfileRevision(db_, digest->revision), why, now);
+  Complete(*digest, ProfileAsScored(db_, *digest), why, mendable, now);
   return true;
 }
 
 void Planner::Complete(const Digest& digest, const wire::Profile& profile,
-                       const std::string& give_up, int64_t now) {
+                       const std::string& give_up, bool mendable, int64_t now) {
   const DigestId id = digest.id;
+  db_.Exec("UPDATE digest SET readings_forgotten = readings_forgotten + ? WHERE id = ?",
+           SettleReadings(db_, id), id);
   db_.Exec(
-      "UPDATE row SET state = CASE WHEN w.relevance >= ? AND w.novelty >= ? "
-      "THEN 'selected' ELSE 'below_cutoff' END, mendable = 0 FROM work w WHERE w.key = row.work "
+      "UPDATE row SET state = CASE WHEN coalesce(row.relevance, w.relevance) >= ? "
+      "AND coalesce(row.novelty, w.novelty) >= ? THEN 'selected' ELSE 'below_cutoff' END, mendable "
+      "= 0 FROM work w WHERE w.key = row.work "
       "AND w.state = 'done' AND w.stage = ? AND row.digest = ? AND row.state IS NULL",
       profile.relevance_cutoff(), profile.novelty_cutoff(),
       static_cast<int64_t>(wire::STAGE_ABSTRACT), id);
@@ -318,8 +342,8 @@ void Planner::Complete(const Digest& digest, const wire::Profile& profile,
       "WHERE w.key = row.work AND w.state = 'failed' AND row.digest = ? AND row.state IS NULL",
       id);
   db_.Exec(
-      "UPDATE row SET state = 'unscored', why = ?, mendable = 1 WHERE digest = ? AND state IS NULL",
-      give_up, id);
+      "UPDATE row SET state = 'unscored', why = ?, mendable = ? WHERE digest = ? AND state IS NULL",
+      give_up, mendable, id);
   Number(id);
   FixTexts(id);
   const wire::Funnel funnel = CountFunnel(db_, id);
@@ -337,8 +361,9 @@ void Planner::Number(DigestId id) {
   db_.Exec("UPDATE row SET position = NULL WHERE digest = ?", id);
   db_.Exec(
       "UPDATE row SET position = ranked.n FROM (SELECT r.paper, row_number() OVER "
-      "(ORDER BY w.relevance + w.novelty DESC, w.relevance DESC, r.paper) AS n "
-      "FROM row r JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state = 'selected') "
+      "(ORDER BY coalesce(r.relevance, w.relevance) + coalesce(r.novelty, w.novelty) DESC, "
+      "coalesce(r.relevance, w.relevance) DESC, r.paper) AS n FROM row r JOIN work w ON w.key = "
+      "r.work WHERE r.digest = ? AND r.state = 'selected') "
       "AS ranked WHERE row.digest = ? AND row.paper = ranked.paper",
       id, id);
 }
@@ -369,6 +394,11 @@ void Planner::FixFigures(DigestId id, bool withhold, int64_t now) {
       "THEN coalesce(sum(completion_picodollars), 0) END AS completion_pd "
       "FROM call WHERE digest = ?) AS c WHERE id = ?",
       withhold, now, id, id);
+  db_.Exec(
+      "UPDATE digest SET lost_calls = l.calls, lost_picodollars = l.pd FROM "
+      "(SELECT count(*) AS calls, coalesce(sum(estimate_picodollars), 0) AS pd FROM lease "
+      "WHERE digest = ?1 AND lost = 1) AS l WHERE id = ?1",
+      id);
 }
 
 }  // namespace paperboy

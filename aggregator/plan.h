@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string>
 
+#include "aggregator/budget.h"
 #include "aggregator/digests.h"
 #include "aggregator/prices.h"
 #include "aggregator/sqlite.h"
@@ -32,12 +33,17 @@ class Planner {
   std::vector<std::string> MissingTexts(const Digest& digest, const wire::Profile& profile,
                                         const std::string& list = "");
 
+  // Whether a row of the digest's list would be meant for the model, with the text that
+  // it brings along.
+  bool IsForModel(const Digest& digest, const wire::Profile& profile, const wire::Row& row);
+
   // Gives each row its end state or its next unit of work; the digest becomes
   // sealed.
   void Plan(DigestId digest);
 
-  // Fixes who scores the digest and makes its units of work.
-  void Bind(DigestId digest, const Voice& voice);
+  // Fixes who scores the digest, and what it gives up to fit its budget, and makes
+  // its units of work.
+  void Bind(DigestId digest, const Voice& voice, const std::optional<Economy>& economy = {});
 
   // Mendable rows wait again; the digest is sealed, or open where a text that was
   // pruned is wanted for one. True when there was one.
@@ -56,8 +62,9 @@ class Planner {
   bool Advance(DigestId digest, int64_t now_unix_seconds);
 
   // Completes a sealed digest although papers are open: they end as
-  // unscored(why), mendable. False for a digest that is not sealed.
-  bool GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds);
+  // unscored(why). False for a digest that is not sealed.
+  bool GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds,
+              bool mendable = true);
 
  private:
   struct RowFacts;
@@ -76,7 +83,7 @@ class Planner {
   void SetState(DigestId digest, const std::string& paper, const std::string& state,
                 const std::string& why);
   void Complete(const Digest& digest, const wire::Profile& profile, const std::string& give_up,
-                int64_t now);
+                bool mendable, int64_t now);
   void FixFigures(DigestId digest, bool withhold, int64_t now);
   void Number(DigestId digest);
   void FixTexts(DigestId digest);

@@ -6,6 +6,7 @@
 #include <regex>
 
 #include "embedded/kPricesToml.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
 namespace {
@@ -92,6 +93,11 @@ std::string FormatDollars(Picodollars amount) {
   if (digits.size() < 2) digits.insert(0, "0");
   if (digits[1] == '0') digits.pop_back();
   return "$" + std::to_string(cents / 100) + "." + digits;
+}
+
+std::string FineDollars(Picodollars amount) {
+  return fmt::format("{}${:.4f}", amount < 0 ? "-" : "",
+                     std::abs(static_cast<double>(amount)) / kPicodollarsPerDollar);
 }
 
 }  // namespace paperboy

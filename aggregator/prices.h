@@ -39,5 +39,7 @@ class Prices {
 // "$0.23", "$0.2", "$0.0": dollars rounded half to even to two digits, printed
 // as the shortest decimal with at least one digit after the point.
 std::string FormatDollars(Picodollars amount);
+// "$0.0312": to a hundredth of a cent, for forecasts and budgets.
+std::string FineDollars(Picodollars amount);
 
 }  // namespace paperboy

@@ -21,12 +21,6 @@ std::string Join(const auto& items) {
 
 }  // namespace
 
-wire::AnnounceType MergeAnnounceTypes(wire::AnnounceType a, wire::AnnounceType b) {
-  if (a == wire::ANNOUNCE_TYPE_UNKNOWN) return b;
-  if (b == wire::ANNOUNCE_TYPE_UNKNOWN) return a;
-  return std::min(a, b);
-}
-
 bool CategoryMatches(const std::string& wanted, const std::string& category) {
   if (wanted == category) return true;
   std::string archive = wanted;

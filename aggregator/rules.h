@@ -9,10 +9,6 @@
 
 namespace paperboy {
 
-// What an id in several categories is announced as: the first of new, cross,
-// replace, replace-cross; a known type wins over an unknown one.
-wire::AnnounceType MergeAnnounceTypes(wire::AnnounceType a, wire::AnnounceType b);
-
 // Whether `category` is `wanted` ("cs.LG") or belongs to its archive ("cs", "cs.*").
 bool CategoryMatches(const std::string& wanted, const std::string& category);
 

@@ -95,8 +95,8 @@ CREATE TABLE work(
   why TEXT NOT NULL DEFAULT '');
 CREATE INDEX work_by_lease ON work(lease) WHERE lease IS NOT NULL;
 
--- Batches handed out and not settled. lost: its worker never reported; the
--- estimate stays spent.
+-- Batches handed out and not settled. lost: nobody holds it any more and what it cost is
+-- not known (yet); the estimate stays spent.
 CREATE TABLE lease(
   id INTEGER PRIMARY KEY,
   digest INTEGER NOT NULL REFERENCES digest,
@@ -150,6 +150,70 @@ UPDATE row SET text_version = coalesce(
 WHERE digest IN (SELECT id FROM digest WHERE state IN ('complete', 'published', 'withheld'));
 
 CREATE INDEX row_by_owner ON row(why, digest) WHERE state = 'seen_before';
+)sql",
+                                                      R"sql(
+-- What the paper's text says to the model that reads it (addresses_model.h); such a
+-- paper is asked about alone. Found when the unit is made and kept, so that a page
+-- stays what it was. '': nothing.
+ALTER TABLE work ADD COLUMN addresses_model TEXT NOT NULL DEFAULT '';
+
+-- Further readings that a digest waits for, or had: `work` asks again what the
+-- answered unit `first` asked. anchor: of a paper of an earlier digest, whose known
+-- score tells a drift of the model.
+CREATE TABLE reading(
+  digest INTEGER NOT NULL REFERENCES digest,
+  first BLOB NOT NULL,
+  sample INTEGER NOT NULL,
+  work BLOB NOT NULL,
+  anchor INTEGER NOT NULL,
+  PRIMARY KEY (digest, first, sample)) WITHOUT ROWID;
+CREATE INDEX reading_by_work ON reading(work);
+
+-- Of a row that was read several times, fixed at completion: the medians, and the
+-- unit of work nearest to them, whose comment the page shows. NULL: read once.
+ALTER TABLE row ADD COLUMN relevance INTEGER;
+ALTER TABLE row ADD COLUMN novelty INTEGER;
+ALTER TABLE row ADD COLUMN shown BLOB;
+
+-- Decided when the edition was bound (budget.h): the steps of `degrade` that were
+-- taken, the budget that decided ('day', 'digest', or '' without any), what was left of
+-- it on which Eastern day, the whole of it, and the forecasts as configured and with what
+-- was given up; in picodollars.
+ALTER TABLE digest ADD COLUMN given_up TEXT NOT NULL DEFAULT '';
+ALTER TABLE digest ADD COLUMN budget TEXT NOT NULL DEFAULT '';
+ALTER TABLE digest ADD COLUMN budget_left INTEGER;
+ALTER TABLE digest ADD COLUMN budget_on TEXT;
+ALTER TABLE digest ADD COLUMN budget_limit INTEGER;
+ALTER TABLE digest ADD COLUMN forecast INTEGER;
+ALTER TABLE digest ADD COLUMN forecast_now INTEGER;
+-- Fixed at completion: further readings that could not be had, calls whose cost is not
+-- known, and what they cost at most.
+ALTER TABLE digest ADD COLUMN readings_forgotten INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE digest ADD COLUMN lost_calls INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE digest ADD COLUMN lost_picodollars INTEGER NOT NULL DEFAULT 0;
+
+-- Models that think before they answer, as scorers have found: more is reserved for a call.
+CREATE TABLE reasoning_model(name TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- What a batch asks: bytes of the prompt with its papers, and how many they are.
+ALTER TABLE lease ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN papers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lease ADD COLUMN prompt_chars INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX lease_by_digest ON lease(digest);
+
+-- The same of a call that was the only one of its batch; prompt_chars is 0 otherwise.
+-- What forecasts learn from.
+ALTER TABLE call ADD COLUMN asked_model TEXT NOT NULL DEFAULT '';
+ALTER TABLE call ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call ADD COLUMN papers INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call ADD COLUMN prompt_chars INTEGER NOT NULL DEFAULT 0;
+-- What was spent on a day is summed before every batch, from this alone.
+DROP INDEX call_by_day;
+CREATE INDEX call_by_day ON call(day, digest, prompt_picodollars, completion_picodollars);
+CREATE INDEX call_by_model ON call(asked_model, stage, at) WHERE prompt_chars > 0;
+
+-- Whether a row is wanted depends on all lists that name it.
+CREATE INDEX listing_by_paper ON listing(digest, paper);
 )sql"};
   return migrations;
 }

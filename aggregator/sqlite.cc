@@ -43,6 +43,7 @@ bool Cursor::Null(int column) const {
   return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 int64_t Cursor::Int(int column) const { return sqlite3_column_int64(statement_, column); }
+double Cursor::Real(int column) const { return sqlite3_column_double(statement_, column); }
 std::string Cursor::Text(int column) const {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
   return bytes ? std::string(bytes, sqlite3_column_bytes(statement_, column)) : std::string();

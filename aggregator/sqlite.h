@@ -41,6 +41,7 @@ class Cursor {
   bool Next();  // false after the last row
   bool Null(int column) const;
   int64_t Int(int column) const;
+  double Real(int column) const;
   std::string Text(int column) const;  // text and blobs; "" for NULL
   std::optional<int64_t> OptInt(int column) const;
 

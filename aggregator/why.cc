@@ -1,6 +1,7 @@
 #include "aggregator/why.h"
 
 #include "aggregator/digests.h"
+#include "aggregator/readings.h"
 #include "aggregator/rules.h"
 #include "common/announce_type.h"
 #include "common/text.h"
@@ -24,6 +25,18 @@ std::string Sentence(const std::string& state, const std::string& why,
   return (state == "selected" ? "selected (" : "below the cut-off (") + cutoffs + ")";
 }
 
+// "  3 readings, relevance/novelty: 7/8, 6/8, 8/8", or "" for a paper that was read once.
+std::string ReadingsText(const std::map<std::string, std::vector<Reading>>& of_papers,
+                         const std::string& paper) {
+  const auto readings = of_papers.find(paper);
+  if (readings == of_papers.end()) return "";
+  std::string text;
+  for (const Reading& reading : readings->second) {
+    text += fmt::format("{}{}/{}", text.empty() ? "" : ", ", reading.relevance, reading.novelty);
+  }
+  return fmt::format("  {} readings, relevance/novelty: {}\n", readings->second.size(), text);
+}
+
 }  // namespace
 
 Result<std::string> Why(Database& db, const std::string& text) {
@@ -38,9 +51,10 @@ Result<std::string> Why(Database& db, const std::string& text) {
   bool met = false;
   auto cursor = db.Query(
       "SELECT d.profile, d.date, d.state, d.revision, r.announce_type, r.state, r.why, "
-      "w.relevance, w.novelty, w.comment, w.call, d.model FROM row r "
-      "JOIN digest d ON d.id = r.digest "
-      "LEFT JOIN work w ON w.key = r.work AND w.state = 'done' "
+      "coalesce(r.relevance, w.relevance), coalesce(r.novelty, w.novelty), w.comment, w.call, "
+      "d.model, d.id, coalesce(first.addresses_model, '') FROM row r "
+      "JOIN digest d ON d.id = r.digest LEFT JOIN work first ON first.key = r.work "
+      "LEFT JOIN work w ON w.key = coalesce(r.shown, r.work) AND w.state = 'done' "
       "WHERE r.paper = ? ORDER BY d.profile, d.date",
       id.id);
   while (cursor.Next()) {
@@ -50,11 +64,15 @@ Result<std::string> Why(Database& db, const std::string& text) {
                           cursor.Text(1), cursor.Text(2),
                           AnnounceTypeName(static_cast<wire::AnnounceType>(cursor.Int(4))),
                           Sentence(cursor.Text(5), cursor.Text(6), profile));
+    if (!cursor.Text(13).empty()) {
+      answer += fmt::format("  its text {}: it is scored alone\n", cursor.Text(13));
+    }
     if (cursor.Null(7)) continue;
     answer +=
         fmt::format("  relevance {}, novelty {} by {}{}\n  comment: {}\n", cursor.Int(7),
                     cursor.Int(8), cursor.Text(11),
                     cursor.Text(10).empty() ? "" : ", call " + cursor.Text(10), cursor.Text(9));
+    answer += ReadingsText(ReadingsOf(db, cursor.Int(12)), id.id);
   }
   if (!met) {
     return Invalid("no digest in this ledger met " + id.id +

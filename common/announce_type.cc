@@ -1,5 +1,7 @@
 #include "common/announce_type.h"
 
+#include <algorithm>
+
 namespace paperboy {
 namespace {
 
@@ -26,6 +28,12 @@ std::optional<wire::AnnounceType> ParseAnnounceType(std::string_view name) {
     if (named.name == name) return named.type;
   }
   return std::nullopt;
+}
+
+wire::AnnounceType MergeAnnounceTypes(wire::AnnounceType a, wire::AnnounceType b) {
+  if (a == wire::ANNOUNCE_TYPE_UNKNOWN) return b;
+  if (b == wire::ANNOUNCE_TYPE_UNKNOWN) return a;
+  return std::min(a, b);
 }
 
 }  // namespace paperboy

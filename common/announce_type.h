@@ -13,4 +13,8 @@ std::string_view AnnounceTypeName(wire::AnnounceType type);
 // The reverse; nullopt for any other word.
 std::optional<wire::AnnounceType> ParseAnnounceType(std::string_view name);
 
+// What an id in several categories is announced as: the first of new, cross,
+// replace, replace-cross; a known type wins over an unknown one.
+wire::AnnounceType MergeAnnounceTypes(wire::AnnounceType a, wire::AnnounceType b);
+
 }  // namespace paperboy

@@ -19,6 +19,10 @@ constexpr int kMaxRedirects = 3;
 // All headers of one answer; real ones stay below 10 KiB.
 constexpr size_t kMaxHeaderBytes = 256 << 10;
 constexpr long kKeepAliveSeconds = 30;
+// libcurl's own 16 and 64 KiB would be most of what a call in flight needs. The
+// second is its least.
+constexpr long kReadBufferBytes = 4 << 10;
+constexpr long kSendBufferBytes = 16 << 10;
 
 struct SlistDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -108,10 +112,13 @@ struct Transfer {
 
 size_t OnRead(char* data, size_t size, size_t count, void* user) {
   auto& transfer = *static_cast<Transfer*>(user);
-  const std::string& body = transfer.request.body;
+  std::string& body = transfer.request.body;
+  if (body.empty()) return 0;
   const size_t bytes = std::min(size * count, body.size() - transfer.sent);
   body.copy(data, bytes, transfer.sent);
   transfer.sent += bytes;
+  // It cannot be rewound, so nobody needs it while the answer takes its time.
+  if (transfer.sent == body.size()) std::string().swap(body);
   return bytes;
 }
 
@@ -283,12 +290,17 @@ struct CurlClient::Impl {
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, long{CURL_HTTP_VERSION_1_1});
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kReadBufferBytes);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kSendBufferBytes);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, kKeepAliveSeconds);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, kKeepAliveSeconds);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "paperboy/" PAPERBOY_VERSION);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      std::max(1L, long{request.connect_timeout.count()}));  // 0: no limit
+    // Without a folder of certificates libcurl reads the bundle once and keeps it;
+    // with one, as Debian's default has it, it does so for every connection.
+    curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
     if (!ca_bundle.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, ca_bundle.c_str());
     if (request.method == "POST") {
       // Handed over by a function that cannot rewind. A request on a reused
@@ -327,8 +339,22 @@ struct CurlClient::Impl {
 
   void TimeOut(Transfer& transfer) {
     Detach(transfer);
-    Settle(transfer, Unavailable(transfer.origin + ": timed out after " +
-                                 std::to_string(transfer.request.timeout.count()) + " ms"));
+    Settle(transfer,
+           Failed(transfer, ErrorKind::kTimedOut,
+                  "timed out after " + std::to_string(transfer.request.timeout.count()) + " ms"));
+  }
+
+  static Error Failed(const Transfer& transfer, ErrorKind kind, const std::string& why) {
+    const bool unreached = transfer.request.method == "POST" && transfer.sent == 0;
+    return {unreached ? ErrorKind::kUnreached : kind, transfer.origin + ": " + why};
+  }
+
+  static Error NotTrusted(const Transfer& transfer, const std::string& why) {
+    return {ErrorKind::kUntrusted,
+            transfer.origin + ": " + why +
+                "; nothing was sent. Check the URL's host name and this machine's clock; a "
+                "certificate of your own, or a proxy's, is trusted when CURL_CA_BUNDLE names a "
+                "file with it"};
   }
 
   void Finish(Transfer& transfer, CURLcode rc) {
@@ -339,8 +365,12 @@ struct CurlClient::Impl {
     const std::string target = redirect == nullptr ? "" : redirect;
     Detach(transfer);
     transfer.response.status = static_cast<int>(status);
-    if (rc != CURLE_OK) {
-      Settle(transfer, Unavailable(transfer.origin + ": " + Reason(transfer, rc)));
+    if (rc == CURLE_PEER_FAILED_VERIFICATION) {
+      Settle(transfer, NotTrusted(transfer, Reason(transfer, rc)));
+    } else if (rc == CURLE_SSL_CACERT_BADFILE) {
+      Settle(transfer, Invalid(transfer.origin + ": CURL_CA_BUNDLE: " + Reason(transfer, rc)));
+    } else if (rc != CURLE_OK) {
+      Settle(transfer, Failed(transfer, ErrorKind::kUnavailable, Reason(transfer, rc)));
     } else if (transfer.request.follow_redirects && transfer.request.method == "GET" &&
                !target.empty()) {
       Redirect(transfer, target);

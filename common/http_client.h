@@ -43,12 +43,14 @@ class HttpClient {
 
   // Calls `done` exactly once, never from within this call: with any answer
   // that HTTP gave, whatever its status; with kUnavailable when there was none
-  // (refused, reset, timed out, TLS) or it was too long; with kInvalid when the
-  // request cannot be sent at all (another method or scheme, a malformed URL, a
-  // line break in a header). The message names scheme, host and port and never
-  // a header, a path or a password. `done` may start and cancel requests and
-  // destroy this. libcurl repeats a request by itself in one case: a kept
-  // connection that the server had closed before a byte of the answer.
+  // (refused, reset) or it was too long, with kTimedOut when it did not come in
+  // time, with kUnreached when moreover nothing of a POST's body was sent; with
+  // kUntrusted when the server's certificate cannot be verified; with kInvalid when
+  // the request cannot be sent at all (another method or scheme, a malformed URL, a
+  // line break in a header, CURL_CA_BUNDLE unreadable). The message names scheme,
+  // host and port and never a header, a path or a password. `done` may start and
+  // cancel requests and destroy this. libcurl repeats a request by itself in one
+  // case: a kept connection that the server had closed before a byte of the answer.
   virtual uint64_t Start(HttpRequest request, Callback done) = 0;
   virtual void Cancel(uint64_t id) = 0;  // its callback is not called
   virtual size_t in_flight() const = 0;

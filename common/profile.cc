@@ -17,6 +17,7 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxListEntries = 1000;
+constexpr int64_t kMaxBatchTokens = 100'000;
 constexpr double kMaxBudgetDollars = 1e6;  // fits int64 as picodollars
 
 wire::Profile Defaults() {
@@ -27,6 +28,7 @@ wire::Profile Defaults() {
   profile.set_relevance_cutoff(8);
   profile.set_novelty_cutoff(7);
   profile.set_batch_size(4);
+  profile.set_batch_tokens(3'000);
   return profile;
 }
 
@@ -199,6 +201,42 @@ std::string AddCategory(const std::string& name, wire::Profile* profile) {
   return "";
 }
 
+std::string AddStep(const std::string& step, wire::Profile* profile) {
+  if (step != kGiveUpTitles && step != kGiveUpSmallBatches && step != kGiveUpModel) {
+    return "is not title_stage, larger_batches or cheaper_model";
+  }
+  profile->add_degrade(step);
+  return "";
+}
+
+// Through whole micro-dollars: a binary fraction times 1e12 would not be what was written.
+// Never down to 0, which is no limit.
+int64_t Picodollars(double dollars) {
+  const int64_t micro = std::max<int64_t>(std::llround(dollars * 1e6), dollars > 0);
+  return micro * 1'000'000;
+}
+
+Status CheckDegrade(const std::string& path, const wire::Profile& profile) {
+  const bool budget =
+      profile.budget_picodollars_per_day() > 0 || profile.budget_picodollars_per_digest() > 0;
+  if (profile.degrade_size() > 0 && !budget) {
+    return Invalid(path +
+                   ": key degrade: has no effect without budget_dollars_per_day or "
+                   "budget_dollars_per_digest");
+  }
+  const auto& steps = profile.degrade();
+  const bool cheaper = std::ranges::find(steps, kGiveUpModel) != steps.end();
+  if (cheaper != !profile.cheaper_model().empty()) {
+    return Invalid(path +
+                   ": key cheaper_model: names the model of the step \"cheaper_model\" in "
+                   "degrade; give both or neither");
+  }
+  if (profile.cheaper_model() == "lexical") {
+    return Invalid(path + ": key cheaper_model: must be a model; \"lexical\" is none");
+  }
+  return Ok();
+}
+
 // A keyword or topic without a letter or digit could never be found.
 template <class Add>
 auto IfItHasWords(Add add) {
@@ -222,7 +260,9 @@ void ReadKeys(Keys* keys, wire::Profile* profile) {
   keys->Integer("novelty_cutoff", 1, 10, [&](uint32_t n) { profile->set_novelty_cutoff(n); });
   keys->Text("model", [&](const std::string& text) { profile->set_model(text); });
   keys->Flag("title_stage", [&](bool flag) { profile->set_title_stage(flag); });
-  keys->Integer("batch_size", 1, 64, [&](uint32_t n) { profile->set_batch_size(n); });
+  keys->Integer("batch_size", 1, kMaxBatchSize, [&](uint32_t n) { profile->set_batch_size(n); });
+  keys->Integer("batch_tokens", 0, kMaxBatchTokens,
+                [&](uint32_t n) { profile->set_batch_tokens(n); });
   keys->Integer("h_index_cutoff", 0, 1000, [&](uint32_t n) { profile->set_h_index_cutoff(n); });
   const auto nothing = [] {};
   keys->List("include_keywords", nothing,
@@ -232,11 +272,20 @@ void ReadKeys(Keys* keys, wire::Profile* profile) {
   keys->List("topics", nothing,
              IfItHasWords([profile](const auto& text) { profile->add_topics(text); }));
   keys->Number("budget_dollars_per_day", 0, kMaxBudgetDollars, [&](double dollars) {
-    // Through whole micro-dollars: a binary fraction times 1e12 would not be what was written.
-    // Never down to 0, which is no limit.
-    const int64_t micro = std::max<int64_t>(std::llround(dollars * 1e6), dollars > 0);
-    profile->set_budget_picodollars_per_day(micro * 1'000'000);
+    profile->set_budget_picodollars_per_day(Picodollars(dollars));
   });
+  keys->Integer("rescore_samples", 0, kMaxRescoreSamples,
+                [&](uint32_t n) { profile->set_rescore_samples(n); });
+  // The default is not stored, so that profiles from before it was there keep their revision.
+  keys->Integer("rescore_margin", 1, 9,
+                [&](uint32_t n) { profile->set_rescore_margin(n == 1 ? 0 : n); });
+  keys->Integer("drift_anchors", 0, kMaxDriftAnchors,
+                [&](uint32_t n) { profile->set_drift_anchors(n); });
+  keys->Number("budget_dollars_per_digest", 0, kMaxBudgetDollars, [&](double dollars) {
+    profile->set_budget_picodollars_per_digest(Picodollars(dollars));
+  });
+  keys->List("degrade", nothing, [&](const std::string& step) { return AddStep(step, profile); });
+  keys->Text("cheaper_model", [&](const std::string& text) { profile->set_cheaper_model(text); });
 }
 
 Status ReadSettings(const std::string& path, wire::Profile* profile) {
@@ -259,6 +308,7 @@ Status ReadSettings(const std::string& path, wire::Profile* profile) {
   if (profile->categories().empty() || profile->announce_types().empty()) {
     return Invalid(path + ": keys categories and announce_types: each must name at least one");
   }
+  if (Status degrade = CheckDegrade(path, *profile); !degrade.ok()) return degrade;
   std::sort(profile->mutable_announce_types()->begin(), profile->mutable_announce_types()->end());
   return Ok();
 }

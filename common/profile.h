@@ -2,6 +2,7 @@
 // title_prompt.md. Pure but for reading the folder; any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,15 @@ namespace paperboy {
 // The line of prompt.md that the papers replace.
 inline constexpr char kPaperListMarker[] = "[PAPER LIST HERE]";
 
+inline constexpr uint32_t kMaxRescoreSamples = 9;
+inline constexpr uint32_t kMaxDriftAnchors = 20;
+inline constexpr uint32_t kMaxBatchSize = 64;
+
+// What a profile may list under `degrade`.
+inline constexpr char kGiveUpTitles[] = "title_stage";
+inline constexpr char kGiveUpSmallBatches[] = "larger_batches";
+inline constexpr char kGiveUpModel[] = "cheaper_model";
+
 // The whole profile, with its revision and with defaults for keys that
 // profile.toml leaves out; every key but `name` has one (profile.cc).
 //
@@ -25,11 +35,20 @@ inline constexpr char kPaperListMarker[] = "[PAPER LIST HERE]";
 //   model                   "": that of the first scorer that takes a batch
 //   title_stage             whether the model drops papers by title first
 //   batch_size              1 to 64 papers per call at most
+//   batch_tokens            0 to 100,000 tokens of papers per call at most, a token for
+//                           every four characters; 0: only batch_size counts
 //   h_index_cutoff          0 to 1000; 0: no gate
 //   include_keywords        if any, a paper with none of them is not wanted
 //   exclude_keywords        a paper with one of them is not wanted
 //   topics                  what the lexical backend ranks by
-//   budget_dollars_per_day  0: no budget; kept to the micro-dollar
+//   budget_dollars_per_day, budget_dollars_per_digest   0: no budget; kept to the micro-dollar
+//   degrade                 what is given up, in this order, for a digest that would not
+//                           fit its budget otherwise: of title_stage, larger_batches,
+//                           cheaper_model; needs a budget
+//   cheaper_model           the model of that step
+//   rescore_samples         0 to 9: how often a paper near a cut-off is scored; 0 and 1: once
+//   rescore_margin          1 to 9: how far from a cut-off that is
+//   drift_anchors           0 to 20 papers with known scores, asked about again; 0: none
 //
 // The texts are kept as they are, but for newlines at the end of the two
 // prompts. authors.txt and title_prompt.md may be absent: empty.

@@ -14,6 +14,9 @@ enum class ErrorKind {
   kUnavailable,  // a dependency did not answer: try again later
   kConflict,     // somebody else holds or replaced it
   kStorage,      // the disk or the database failed: nothing was stored
+  kUnreached,    // as kUnavailable, and nothing was sent to it
+  kTimedOut,     // as kUnavailable, because it did not answer in time
+  kUntrusted,    // a server cannot prove who it is; nothing was sent: report, and have it mended
 };
 
 struct Error {

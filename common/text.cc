@@ -328,6 +328,13 @@ bool ContainsPhrase(const std::vector<std::string>& text_words, std::string_view
   return !wanted.empty() && !std::ranges::search(text_words, wanted).empty();
 }
 
+std::string Counted(uint64_t n, std::string_view noun, std::string_view plural) {
+  std::string text = std::to_string(n) + " ";
+  if (n == 1) return text.append(noun);
+  if (!plural.empty()) return text.append(plural);
+  return text.append(noun).append("s");
+}
+
 std::string_view Trim(std::string_view text) {
   while (!text.empty() && IsAsciiSpace(text.front())) text.remove_prefix(1);
   while (!text.empty() && IsAsciiSpace(text.back())) text.remove_suffix(1);

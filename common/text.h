@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ std::vector<std::string> Words(std::string_view text);
 // Whether the words of `phrase` follow each other in `text_words`; false for a
 // phrase without a word.
 bool ContainsPhrase(const std::vector<std::string>& text_words, std::string_view phrase);
+
+// "1 call", "2 calls"; `plural` where it is not the noun with an s.
+std::string Counted(uint64_t n, std::string_view noun, std::string_view plural = "");
 
 // White space of ASCII off both ends.
 std::string_view Trim(std::string_view text);

@@ -15,6 +15,9 @@ inline constexpr uint32_t kWireMajor = 1;
 inline constexpr int64_t kMaxFrameBytes = 16 << 20;
 // Rows and papers per message.
 inline constexpr int kMaxRowsPerMessage = 200;
+// Rows per Forecast: a day in one message, so that its last batches are seen as such.
+// It is no transaction; the aggregator needs some 0.1 s for as many.
+inline constexpr int kMaxRowsPerForecast = 2'000;
 
 // The start of the aggregator that gave a lease its number.
 inline constexpr uint64_t BootOf(uint64_t lease) { return lease >> 32; }

@@ -179,10 +179,10 @@ void AddWarnings(const LineNotes& notes, ListingBuilder* list) {
                NameSome(notes.unknown_keys, notes.unknown_keys.size(), kKeysNamed));
   }
   if (notes.dropped_dates > 0) {
-    list->Warn(std::to_string(notes.dropped_dates) + " dates that are not ISO 8601, left out");
+    list->Warn("left out: " + Counted(notes.dropped_dates, "date") + " not in ISO 8601");
   }
   if (notes.mended_bytes > 0) {
-    list->Warn(std::to_string(notes.mended_bytes) + " bytes that are not UTF-8, replaced");
+    list->Warn("replaced: " + Counted(notes.mended_bytes, "byte") + " not in UTF-8");
   }
 }
 
@@ -218,7 +218,8 @@ Result<Listing> ReadPaperFile(const std::string& path) {
   LineNotes notes;
   std::string line;
   bool too_long = false;
-  for (size_t number = 1; reader.Next(&line, &too_long); ++number) {
+  size_t number = 1;
+  for (; reader.Next(&line, &too_long); ++number) {
     const std::string place = "line " + std::to_string(number);
     std::string_view text = line;
     if (number == 1 && text.substr(0, 3) == "\xef\xbb\xbf") text.remove_prefix(3);
@@ -241,6 +242,10 @@ Result<Listing> ReadPaperFile(const std::string& path) {
   }
   if (const std::string trouble = reader.Trouble(); !trouble.empty()) {
     return Invalid(path + " is damaged or cut off: " + trouble);
+  }
+  // A quiet day is a file of blank lines; nothing at all is a download that failed.
+  if (number == 1) {
+    return Invalid(path + " is empty; for a day without papers it must hold an empty line");
   }
   AddWarnings(notes, &list);
   return list.Take();

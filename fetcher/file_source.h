@@ -20,7 +20,7 @@ inline constexpr size_t kMaxLines = 100'000;
 // refused under its number, blank lines are skipped. The list's category is
 // kAnyCategory and its date empty.
 //
-// kInvalid: the file cannot be opened, is damaged or too long.
+// kInvalid: the file cannot be opened, is damaged, too long, or holds no byte.
 Result<Listing> ReadPaperFile(const std::string& path);
 
 // One line, as above; kInvalid says what is wrong with it. Names of unknown

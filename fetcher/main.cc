@@ -13,6 +13,7 @@
 #include "common/redis_client.h"
 #include "common/socket.h"
 #include "common/status_server.h"
+#include "fetcher/dry_run.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/run.h"
 #include "fetcher/settings.h"
@@ -76,6 +77,16 @@ int Report(const std::vector<Outcome>& outcomes, int stop_signal) {
   return 128 + stop_signal;
 }
 
+int ReportForecast(const std::vector<ForecastLine>& lines,
+                   const std::vector<wire::Profile>& profiles, int stop_signal) {
+  std::fputs(ForecastTable(lines, profiles).c_str(), stdout);
+  std::fflush(stdout);
+  if (stop_signal != 0) return 128 + stop_signal;
+  std::vector<ExitCode> codes;
+  for (const ForecastLine& line : lines) codes.push_back(line.exit_code);
+  return WorstOf(codes);
+}
+
 int Fetch(const Options& options, const FetcherSettings& settings,
           std::vector<wire::Profile> profiles) {
   const Result<RedisUrl> redis_url = ParseRedisUrl(options.String("redis"));
@@ -117,6 +128,10 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   ZmqDealer dealer(loop, std::move(*socket));
   AggregatorClient aggregator(dealer, settings.aggregator, pump, progress);
   SeenHint hint(pump, redis);
+  if (settings.dry_run) {
+    DryRun run({pump, progress, source, aggregator, Clock::now}, settings, profiles);
+    return ReportForecast(run.Go(), profiles, pump.stop_signal());
+  }
   FetchRun run({pump, progress, arxiv, source, aggregator, hint, Clock::now}, settings,
                std::move(profiles));
   const std::vector<Outcome> outcomes = run.Go();

@@ -5,16 +5,12 @@
 #include <algorithm>
 #include <array>
 
+#include "common/text.h"
+
 namespace paperboy {
 namespace {
 
 constexpr size_t kCountWidth = 9;  // 9,999,999
-
-std::string Grouped(uint64_t n) {
-  std::string digits = std::to_string(n);
-  for (auto at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
-  return digits;
-}
 
 std::string Count(const std::string& label, uint64_t n) {
   return fmt::format("  {:<18}{:>{}}\n", label, Grouped(n), kCountWidth);
@@ -33,16 +29,24 @@ std::string Field(const std::string& name, const std::string& value) {
   return value.empty() ? "" : fmt::format("  {:<9}{}\n", name, value);
 }
 
+std::string Tokens(const wire::Published& published) {
+  if (!published.tokens_reported()) return "not reported";
+  return fmt::format("{} prompt + {} completion", Grouped(published.prompt_tokens()),
+                     Grouped(published.completion_tokens()));
+}
+
+std::string Cost(const wire::Published& published) {
+  if (published.lost_calls() == 0) return published.cost();
+  return fmt::format("{}, and of {} whose cost is not known, estimated, {}", published.cost(),
+                     Counted(published.lost_calls(), "call"), published.lost_cost());
+}
+
 std::string Details(const wire::Published& published) {
   std::string text = FunnelTable(published.funnel());
   if (!published.model().empty()) text += Field("model", published.model());
   text += Field("calls", Grouped(published.calls()));
-  if (published.calls() > 0) {
-    text +=
-        Field("tokens", fmt::format("{} prompt + {} completion", Grouped(published.prompt_tokens()),
-                                    Grouped(published.completion_tokens())));
-  }
-  text += Field("cost", published.cost());
+  if (published.calls() > 0) text += Field("tokens", Tokens(published));
+  text += Field("cost", Cost(published));
   text += Field("page", published.page());
   for (const std::string& note : published.notes()) text += Field("note", note);
   for (const std::string& refusal : published.refusals()) text += Field("refused", refusal);
@@ -50,6 +54,12 @@ std::string Details(const wire::Published& published) {
 }
 
 }  // namespace
+
+std::string Grouped(uint64_t n) {
+  std::string digits = std::to_string(n);
+  for (auto at = static_cast<int>(digits.size()) - 3; at > 0; at -= 3) digits.insert(at, ",");
+  return digits;
+}
 
 Outcome FailedOutcome(std::string profile, std::string date, const Error& error) {
   Outcome outcome{std::move(profile), std::move(date),  "failed",
@@ -86,14 +96,18 @@ Outcome PublishedOutcome(std::string profile, std::string date, wire::Published 
           std::move(published)};
 }
 
-ExitCode WorstOf(const std::vector<Outcome>& outcomes) {
+ExitCode WorstOf(const std::vector<ExitCode>& codes) {
   for (const ExitCode code :
        {kExitUsage, kExitUnreachable, kExitWithheld, kExitNotAnnounced, kExitReplaced}) {
-    const bool has = std::any_of(outcomes.begin(), outcomes.end(),
-                                 [&](const Outcome& o) { return o.exit_code == code; });
-    if (has) return code;
+    if (std::find(codes.begin(), codes.end(), code) != codes.end()) return code;
   }
   return kExitOk;
+}
+
+ExitCode WorstOf(const std::vector<Outcome>& outcomes) {
+  std::vector<ExitCode> codes;
+  for (const Outcome& outcome : outcomes) codes.push_back(outcome.exit_code);
+  return WorstOf(codes);
 }
 
 std::string Summary(const std::vector<Outcome>& outcomes) {

@@ -2,6 +2,7 @@
 // Pure; any thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,11 +30,15 @@ struct Outcome {
   std::optional<wire::Published> published;
 };
 
+// 1234567 as "1,234,567".
+std::string Grouped(uint64_t n);
+
 // The code of an error that ends a digest, and the state that goes with it.
 Outcome FailedOutcome(std::string profile, std::string date, const Error& error);
 Outcome PublishedOutcome(std::string profile, std::string date, wire::Published published);
 
 // Of several codes, the first of 1, 2, 3, 5, 4; 0 for none.
+ExitCode WorstOf(const std::vector<ExitCode>& codes);
 ExitCode WorstOf(const std::vector<Outcome>& outcomes);
 
 // One paragraph per outcome; for a published digest with the funnel as a table

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "common/announce_type.h"
+#include "common/text.h"
 #include "fetcher/atom.h"
 #include "fetcher/file_source.h"
 #include "fetcher/rss.h"
@@ -33,9 +34,10 @@ ParseReport Describe(const std::string& path, const std::string& format, const L
   std::string counts;
   for (const auto& [type, count] : types)
     counts += fmt::format(", {} {}", count, AnnounceTypeName(type));
-  ParseReport report{true, fmt::format("{}: {}{}: {} papers{}; {} refused\n", path, format,
-                                       list.date.empty() ? "" : " of " + list.date,
-                                       list.rows.size() - refused, counts, refused)};
+  ParseReport report{true,
+                     fmt::format("{}: {}{}: {}{}; {} refused\n", path, format,
+                                 list.date.empty() ? "" : " of " + list.date,
+                                 Counted(list.rows.size() - refused, "paper"), counts, refused)};
   report.text += refusals;
   for (const std::string& warning : list.warnings) report.text += "  warning: " + warning + "\n";
   return report;

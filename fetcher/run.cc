@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "common/text.h"
 #include "fetcher/file_source.h"
 
 namespace paperboy {
@@ -19,14 +20,6 @@ constexpr Milliseconds kMinPoll{50};
 constexpr int kEmptyLooks = 3;
 // What is told about a day on the way out is not worth a longer wait.
 constexpr Milliseconds kLastWord{5'000};
-constexpr std::string_view kDatePlaceholder = "{date}";
-
-std::string FileFor(std::string path, const std::string& date) {
-  if (const size_t at = path.find(kDatePlaceholder); at != path.npos) {
-    path.replace(at, kDatePlaceholder.size(), date);
-  }
-  return path;
-}
 
 size_t RowsIn(const Listings& lists) {
   size_t rows = 0;
@@ -106,7 +99,7 @@ void FetchRun::OneDate(std::optional<Day> day) {
 
 void FetchRun::FromFile(Day day) {
   const std::string date = FormatDate(day);
-  const std::string path = FileFor(settings_.file, date);
+  const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
     return EndAll(date, "skipped", "there is no file " + path, kExitOk);
   }
@@ -260,8 +253,8 @@ Result<Listing> FetchRun::Note(Result<Listing> listing) {
   parts_.progress.Say(
       (listing->date.empty() ? "" : listing->date + " ") +
       (listing->category == kAnyCategory ? "the file" : listing->category) + ": " +
-      std::to_string(listing->rows.size() - refused) + " papers" +
-      (refused > 0 ? ", " + std::to_string(refused) + " entries that could not be read" : ""));
+      Counted(listing->rows.size() - refused, "paper") +
+      (refused > 0 ? ", " + Counted(refused, "entry", "entries") + " that could not be read" : ""));
   return listing;
 }
 

@@ -32,6 +32,8 @@ Examples:
         a month that was missed, oldest day first
   paperboy-fetcher --profile ml --date 2026-09-24 --source file:papers.jsonl.gz
         papers of your own
+  paperboy-fetcher --profile ml --from 2026-09-01 --to 2026-09-30 --dry-run
+        what that month would cost
   paperboy-fetcher parse feed.xml papers.jsonl
         what would be understood of these files, without sending anything
 
@@ -194,6 +196,11 @@ Options FetcherOptions() {
        .type = OptionType::kFlag,
        .default_value = "false",
        .help = "Exit with 5 at once when the date is not announced yet."},
+      {.name = "dry-run",
+       .type = OptionType::kFlag,
+       .default_value = "false",
+       .help = "Only say what the run would take: papers, calls, tokens, dollars, minutes at the "
+               "quota. Reads arXiv and asks the aggregator; nothing is recorded or waited for."},
       {.name = "progress",
        .default_value = "auto",
        .placeholder = "KIND",
@@ -209,6 +216,15 @@ Options FetcherOptions() {
   Options options("fetcher", kAbout, kAfter, std::move(table));
   options.AllowWords("parse FILE...  Say what is understood of each file (RSS, Atom, JSON lines)");
   return options;
+}
+
+std::string FileOf(const FetcherSettings& settings, const std::string& date) {
+  constexpr std::string_view kPlaceholder = "{date}";
+  std::string path = settings.file;
+  if (const size_t at = path.find(kPlaceholder); at != path.npos) {
+    path.replace(at, kPlaceholder.size(), date);
+  }
+  return path;
 }
 
 std::string WithoutEffect(const std::vector<wire::Profile>& profiles) {
@@ -263,6 +279,7 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.arxiv_interval = std::chrono::duration<double>(options.Number("arxiv-interval"));
   if (const Status interval = CheckInterval(settings); !interval) return interval.error();
   settings.wait = !options.Flag("no-wait");
+  settings.dry_run = options.Flag("dry-run");
   settings.progress = options.String("progress");
   settings.contact = options.String("contact");
   const bool printable = std::all_of(settings.contact.begin(), settings.contact.end(),

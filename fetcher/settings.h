@@ -28,6 +28,7 @@ struct FetcherSettings {
   std::chrono::duration<double> arxiv_interval{3};
   std::chrono::milliseconds deadline{};
   bool wait = true;
+  bool dry_run = false;
   std::string progress;  // auto, plain, none
   std::string contact;
 };
@@ -38,6 +39,9 @@ Options FetcherOptions();
 // kInvalid for combinations and values that make no sense at `now`; the message
 // names the option and what is allowed.
 Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now);
+
+// The file of --source file: for that date.
+std::string FileOf(const FetcherSettings& settings, const std::string& date);
 
 // For people: what the profiles ask for that this version does not do; "" if
 // there is nothing.

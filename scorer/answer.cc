@@ -19,12 +19,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 using wire::PaperResult;
 
-// A reference day's comments reach 260 characters, some 65 tokens; id, names
-// and numbers take 40.
-constexpr int kTokensPerScore = 160;
-constexpr int kTokensPerDrop = 16;
-constexpr int kTokensAround = 64;
-
 // Where the marker's line begins and ends (without its line break).
 std::optional<std::pair<size_t, size_t>> MarkerLine(std::string_view prompt) {
   for (size_t begin = 0; begin < prompt.size();) {
@@ -89,11 +83,15 @@ std::string PlainName(std::string_view name) {
   return plain;
 }
 
-const json* Member(const json& object, std::string_view name) {
+// The first member of that name; `twice` is set when another one differs.
+const json* Member(const json& object, std::string_view name, bool* twice = nullptr) {
+  const json* first = nullptr;
   for (const auto& item : object.items()) {
-    if (PlainName(item.key()) == name) return &item.value();
+    if (PlainName(item.key()) != name) continue;
+    if (first != nullptr && twice != nullptr && *first != item.value()) *twice = true;
+    if (first == nullptr) first = &item.value();
   }
-  return nullptr;
+  return first;
 }
 
 // Finds asked papers by whatever an answer calls them.
@@ -118,6 +116,26 @@ class Asked {
   std::unordered_map<std::string, size_t> places_;
 };
 
+// What is said after thinking aloud, as small servers hand it on: from <think> to
+// </think>, or with a template that swallows the first, up to a line </think>. Of
+// thoughts that never end nothing is an answer.
+std::string_view WithoutThoughts(std::string_view content) {
+  constexpr std::string_view kOpen = "<think>";
+  constexpr std::string_view kClose = "</think>";
+  if (Trim(content).starts_with(kOpen)) {
+    const size_t end = content.find(kClose);
+    return end == std::string_view::npos ? "" : content.substr(end + kClose.size());
+  }
+  for (size_t at = content.find(kClose); at != std::string_view::npos;
+       at = content.find(kClose, at + 1)) {
+    const size_t after = at + kClose.size();
+    const bool begins = at == 0 || content[at - 1] == '\n';
+    const bool ends = after == content.size() || content[after] == '\n' || content[after] == '\r';
+    if (begins && ends) return content.substr(after);
+  }
+  return content;
+}
+
 Result<unsigned> InRange(const std::string& name, double value) {
   if (value != std::floor(value)) return Invalid(name + " is not a whole number");
   if (value < 1 || value > 10) return Invalid(name + " is not between 1 and 10");
@@ -125,8 +143,10 @@ Result<unsigned> InRange(const std::string& name, double value) {
 }
 
 Result<unsigned> ReadScore(const json& entry, const std::string& name) {
-  const json* value = Member(entry, name);
+  bool twice = false;
+  const json* value = Member(entry, name, &twice);
   if (value == nullptr) return Invalid(name + " is missing");
+  if (twice) return Invalid(name + " stands there twice with different values");
   if (value->is_number()) return InRange(name, value->get<double>());
   if (!value->is_string()) return Invalid(name + " is not a number");
   const std::string_view text = Trim(value->get_ref<const std::string&>());
@@ -241,17 +261,12 @@ ordered_json ResponseFormat(wire::Stage stage) {
           {"json_schema", {{"name", name}, {"strict", true}, {"schema", std::move(schema)}}}};
 }
 
-int MaxAnswerTokens(wire::Stage stage, size_t papers) {
-  const int each = stage == wire::STAGE_TITLE ? kTokensPerDrop : kTokensPerScore;
-  return kTokensAround + each * static_cast<int>(papers);
-}
-
 std::vector<PaperResult> ParseScores(std::string_view content,
                                      const std::vector<std::string>& asked) {
   std::vector<PaperResult> results = AllMissing(asked.size(), "not in the answer");
   std::vector<bool> conflicting(asked.size(), false);
   const Asked places(asked);
-  for (const json& entry : FindJson(content, '{')) {
+  for (const json& entry : FindJson(WithoutThoughts(content), '{')) {
     const json* id = Member(entry, "ARXIVID");
     if (id == nullptr || !id->is_string()) continue;
     const std::optional<size_t> place = places.Find(id->get_ref<const std::string&>());
@@ -273,7 +288,7 @@ std::vector<PaperResult> ParseScores(std::string_view content,
 
 std::vector<PaperResult> ParseDrops(std::string_view content,
                                     const std::vector<std::string>& asked) {
-  const std::set<IdList> lists = DropLists(content);
+  const std::set<IdList> lists = DropLists(WithoutThoughts(content));
   if (lists.size() != 1) {
     return AllMissing(asked.size(), lists.empty() ? "the answer has no list of ids"
                                                   : "the answer has several lists of ids");

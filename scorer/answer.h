@@ -28,17 +28,15 @@ Result<std::string> RenderPrompt(const std::string& prompt, wire::Stage stage,
 // COMMENT, RELEVANCE, NOVELTY}]} or for the title stage {"drop": [id]}.
 nlohmann::ordered_json ResponseFormat(wire::Stage stage);
 
-// Room for the answer, in tokens. Providers charge it against the quota when
-// the call arrives, so it is tight.
-int MaxAnswerTokens(wire::Stage stage, size_t papers);
-
 // One result per asked id, in their order, without `key` and `call`: SCORE with
 // scores and comment, or MISSING with why. Takes the answer as the schema has
 // it, as JSON lines or as a list, whatever stands around it (see loose_json.h).
 // Names are read in any case, ids with version or "arXiv:" too; scores are
-// whole numbers from 1 to 10, also as 8.0 or "8". Ids not asked for are
-// ignored. Of several entries for a paper the first valid one counts, unless
-// valid ones differ in their scores: then the paper is MISSING.
+// whole numbers from 1 to 10, also as 8.0 or "8". Names, ids and digits count in
+// ASCII only: a full-width or Arabic-Indic 8 is no number, and its paper is asked
+// about again; comments may be in any script. What stands between <think> and
+// </think> is not part of the answer. Ids not asked for are ignored. Of several entries for a paper
+// the first valid one counts, unless valid ones differ in their scores: then the paper is MISSING.
 std::vector<wire::PaperResult> ParseScores(std::string_view content,
                                            const std::vector<std::string>& asked);
 

@@ -1,6 +1,7 @@
 #include "scorer/limiter.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/log.h"
@@ -67,7 +68,13 @@ Limiter::Ticket Limiter::Acquire(int64_t tokens, std::function<void()> go) {
 void Limiter::Cancel(Ticket ticket) {
   const auto found = waiting_.find(ticket);
   if (found == waiting_.end()) return;
-  loop_.Cancel(found->second.timer);
+  const Waiting& waiting = found->second;
+  loop_.Cancel(waiting.timer);
+  if (!waiting.grant.epoch.empty()) {
+    TellUnused(waiting.tokens, waiting.grant.earliest);
+  } else if (waiting.dropped && reserving_ != ticket) {  // else the asking told of it
+    TellUnused(waiting.tokens, *waiting.dropped);
+  }
   waiting_.erase(found);
   std::erase(queue_, ticket);
   if (far_ == ticket) far_ = 0;
@@ -75,54 +82,96 @@ void Limiter::Cancel(Ticket ticket) {
   if (waiting_.empty()) SetTrouble("");
 }
 
-void Limiter::FollowDown(int64_t rpm, int64_t tpm) {
-  const auto follow = [](const char* what, int64_t named, int64_t* limit) {
-    if (*limit == 0 || named == 0 || named >= *limit) return;
+void Limiter::NotSent(int64_t tokens) {
+  if (settings_.limited()) TellUnused(tokens, loop_.now());
+}
+
+void Limiter::OnNamed(const FoundLimits& named) {
+  if (InForce(in_force(), named) == in_force()) return;
+  Tell(LowerArgs(settings_, std::nullopt, named));
+}
+
+void Limiter::OnRefused(int64_t tokens, MonotonicTime sent) {
+  if (!settings_.limited()) return;
+  const auto ago = duration_cast<microseconds>(loop_.now() - sent);
+  Tell(LowerArgs(settings_, Refused{ago, tokens}, {}));
+}
+
+// Not repeated when Redis is away: the next response says it again.
+void Limiter::Tell(std::vector<std::string> lower) {
+  redis_.Eval(LowerScript(), {key_}, std::move(lower), kRedisDeadline,
+              [this](const Result<RedisReply>& reply) {
+                if (!reply || reply->array.size() != 2) return;
+                Adopt({reply->array[0].integer, reply->array[1].integer});
+              });
+}
+
+void Limiter::Adopt(const FoundLimits& found) {
+  if (found == found_) return;
+  found_ = found;
+  if (found == FoundLimits{}) {
+    spdlog::info("the limits are the configured ones again");
+    return;
+  }
+  const auto say = [](const char* what, int64_t now, int64_t configured) {
+    if (now == configured) return;
     spdlog::warn(
-        "the model server names a limit of {} {} a minute, below the {} configured; using it",
-        named, what, *limit);
-    *limit = named;
+        "the provider allows {} {} a minute, not the {} configured: it named that limit, or its "
+        "refusals show it. All scorers keep to it",
+        now, what, configured);
   };
-  follow("requests", rpm, &settings_.rpm);
-  follow("tokens", tpm, &settings_.tpm);
+  say("requests", in_force().rpm, settings_.rpm);
+  say("tokens", in_force().tpm, settings_.tpm);
+  spdlog::warn(
+      "to use more again, restart the scorers with another --rpm or --tpm, or delete {} in Redis; "
+      "without calls it is forgotten after an hour",
+      key_);
 }
 
 void Limiter::Reserve() {
-  if (reserving_ || retry_timer_ != 0 || queue_.empty()) return;
-  reserving_ = true;
-  const Ticket ticket = queue_.front();
-  const MonotonicTime asked = loop_.now();
+  if (reserving_ != 0 || retry_timer_ != 0 || queue_.empty()) return;
+  reserving_ = queue_.front();
+  const Waiting& waiting = waiting_[reserving_];
+  const Asked asked{reserving_, waiting.tokens, loop_.now()};
+  std::optional<microseconds> dropped;
+  if (waiting.dropped) dropped = duration_cast<microseconds>(asked.at - *waiting.dropped);
   redis_.Eval(ReserveScript(), {key_},
-              ReserveArgs(settings_, redis_.run_id(), waiting_[ticket].tokens, largest_),
-              kRedisDeadline, [this, ticket, asked](const Result<RedisReply>& reply) {
-                reserving_ = false;
-                OnReserved(ticket, asked, reply);
+              ReserveArgs(settings_, redis_.run_id(), waiting.tokens, largest_, found_, dropped),
+              kRedisDeadline, [this, asked](const Result<RedisReply>& reply) {
+                reserving_ = 0;
+                OnReserved(asked, reply);
                 Reserve();
               });
 }
 
-void Limiter::OnReserved(Ticket ticket, MonotonicTime asked, const Result<RedisReply>& reply) {
-  if (!reply || reply->array.size() != 4) {
+void Limiter::OnReserved(const Asked& asked, const Result<RedisReply>& reply) {
+  if (!reply || reply->array.size() != 6) {
     SetTrouble(reply ? "unexpected answer" : reply.error().message);
     ReserveLater(kRetryAfterTrouble);
     return;
   }
   SetTrouble("");
+  Adopt({reply->array[4].integer, reply->array[5].integer});
+  if (reply->array[0].integer < 0) return;  // asked with limits that do not hold
   const bool granted = reply->array[0].integer == 1;
   const microseconds wait(reply->array[1].integer);
-  SetView(asked, reply->array[3].integer, reply->array[2].string);
-  const auto found = waiting_.find(ticket);
-  if (found == waiting_.end()) return;  // cancelled meanwhile: its send time stays unused
+  const MonotonicTime now = loop_.now();
+  SetView(asked.at, reply->array[3].integer, reply->array[2].string);
+  const auto found = waiting_.find(asked.ticket);
+  if (found == waiting_.end()) {  // cancelled meanwhile
+    if (granted) TellUnused(asked.tokens, now + wait);
+    return;
+  }
+  found->second.dropped.reset();
   if (!granted) {
-    far_ = ticket;
+    far_ = asked.ticket;
     const auto spread = random_() % (microseconds(settings_.horizon).count() / 2 + 1);
     ReserveLater(wait - settings_.horizon + microseconds(spread));
     return;
   }
-  std::erase(queue_, ticket);
-  const MonotonicTime now = loop_.now();
-  found->second.grant = {now + wait, asked + wait + settings_.jitter, reply->array[2].string};
-  CheckAt(ticket, now + wait);
+  std::erase(queue_, asked.ticket);
+  found->second.grant = {now + wait, asked.at + wait + settings_.jitter, reply->array[2].string};
+  CheckAt(asked.ticket, now + wait);
 }
 
 void Limiter::ReserveLater(microseconds wait) {
@@ -156,6 +205,8 @@ void Limiter::Check(Ticket ticket) {
             "--arrival-jitter ({} ms) allows for",
             settings_.jitter.count());
       }
+      waiting.dropped = waiting.grant.earliest;
+      waiting.grant = {};
       queue_.push_front(ticket);
       Reserve();
       return;
@@ -211,8 +262,9 @@ void Limiter::SetView(MonotonicTime asked, int64_t pause_us, const std::string& 
   view_ = {asked, std::max(asked + microseconds(pause_us), own_pause_until_), epoch};
 }
 
-void Limiter::Pause(microseconds wait) {
-  own_pause_until_ = std::max(own_pause_until_, loop_.now() + wait);
+void Limiter::Pause(microseconds wait, PauseFor reason) {
+  const MonotonicTime until = loop_.now() + wait;
+  if (until >= own_pause_until_) own_pause_until_ = until, own_pause_for_ = reason;
   view_.paused_until = std::max(view_.paused_until, own_pause_until_);
   pause_told_ = false;
   SendPause();
@@ -223,7 +275,7 @@ void Limiter::SendPause() {
   if (pause_told_ || telling_pause_ || left.count() <= 0) return;
   telling_pause_ = true;
   const MonotonicTime told = own_pause_until_;
-  redis_.Eval(PauseScript(), {key_}, PauseArgs(left), kRedisDeadline,
+  redis_.Eval(PauseScript(), {key_}, PauseArgs(left, own_pause_for_), kRedisDeadline,
               [this, told](const Result<RedisReply>& reply) {
                 telling_pause_ = false;
                 pause_told_ = reply.ok() && told == own_pause_until_;
@@ -234,6 +286,14 @@ void Limiter::SendPause() {
                   SendPause();
                 });
               });
+}
+
+// Not repeated when Redis is away: its state is lost, or a limit found is a call too large.
+void Limiter::TellUnused(int64_t tokens, MonotonicTime send_time) {
+  const auto ago = duration_cast<microseconds>(loop_.now() - send_time);
+  ++telling_unused_;
+  redis_.Eval(UnusedScript(), {key_}, UnusedArgs(settings_, ago, tokens), kRedisDeadline,
+              [this](const Result<RedisReply>&) { --telling_unused_; });
 }
 
 void Limiter::SetTrouble(const std::string& message) {

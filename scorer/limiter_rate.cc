@@ -18,6 +18,17 @@ double Us(std::chrono::milliseconds time) { return std::chrono::microseconds(tim
 
 }  // namespace
 
+LimiterSettings InForce(LimiterSettings configured, const FoundLimits& found) {
+  if (found.rpm > 0 && configured.rpm > found.rpm) configured.rpm = found.rpm;
+  if (found.tpm > 0 && configured.tpm > found.tpm) configured.tpm = found.tpm;
+  return configured;
+}
+
+int64_t TokensOfAWindow(const LimiterSettings& settings) {
+  if (settings.window.count() == 0) return settings.tpm;
+  return settings.tpm * settings.window.count() / 60'000;
+}
+
 RequestRate RateOfRequests(const LimiterSettings& settings) {
   if (settings.rpm == 0) return {};
   const double per_us = static_cast<double>(settings.rpm) / kMinuteUs;

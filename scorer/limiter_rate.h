@@ -10,6 +10,8 @@ namespace paperboy {
 // A refusal's pause is believed up to here; a longer one is an outage, and left
 // to whoever hands out the work.
 inline constexpr std::chrono::seconds kMaxPause{60};
+// Who asked for a pause: a refusal for the rate, or a server that fails.
+enum class PauseFor { kQuota, kServer };
 
 struct LimiterSettings {
   int64_t rpm = 0;  // requests per minute; 0: not limited
@@ -26,7 +28,22 @@ struct LimiterSettings {
   std::chrono::milliseconds memory{300'000};
 
   bool limited() const { return rpm > 0 || tpm > 0; }
+  bool operator==(const LimiterSettings&) const = default;
 };
+
+// Limits that the provider turned out to have, below those configured, as the
+// shared state has them (limiter_script.h); 0: as configured.
+struct FoundLimits {
+  int64_t rpm = 0;
+  int64_t tpm = 0;
+
+  bool operator==(const FoundLimits&) const = default;
+};
+LimiterSettings InForce(LimiterSettings configured, const FoundLimits& found);
+
+// The most tokens that a call may take, or a provider admits it never: a window's, a
+// bucket's. 0: not limited.
+int64_t TokensOfAWindow(const LimiterSettings& settings);
 
 // With a rate R, a burst C and arrivals up to J late, GCRA lets at most
 // R * (W + J) + C into a window of W. A quota of N per window is therefore kept

@@ -47,8 +47,8 @@ void LogStart(const ScorerSettings& settings, const std::string& http) {
   if (settings.lexical) {
     spdlog::info("scoring by words alone, for the aggregator at {}", settings.aggregator);
   } else {
-    spdlog::info("scoring with {} at {}: {}, {}, {} calls at a time; aggregator {}, Redis {}",
-                 settings.model, PrintableUrl(settings.server.base_url),
+    spdlog::info("scoring with {} at {} ({}): {}, {}, {} calls at a time; aggregator {}, Redis {}",
+                 settings.model, PrintableUrl(settings.server.base_url), settings.server.backend,
                  Limit(settings.limits.rpm, "requests"), Limit(settings.limits.tpm, "tokens"),
                  settings.concurrency, settings.aggregator, Redacted(settings.redis));
   }
@@ -95,9 +95,8 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
   LogStart(settings, "http://" + host + ":" + std::to_string(status.port()));
   scorer.Start();
   loop.Run();
-  spdlog::info("stopped after {} calls, {} papers, {} prompt and {} completion tokens",
-               metrics.calls(), metrics.papers(), metrics.prompt_tokens(),
-               metrics.completion_tokens());
+  spdlog::info("stopped after {} calls, {} papers, {}", metrics.calls(), metrics.papers(),
+               metrics.TokensForPeople());
   return signals > 1 ? kStoppedTwice : 0;
 }
 

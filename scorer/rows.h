@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "proto/paperboy.pb.h"
-#include "scorer/openai.h"
+#include "scorer/provider.h"
 
 namespace paperboy {
 

@@ -17,6 +17,8 @@ using wire::ProviderFailure;
 
 // Redis is asked again for a batch's cached scores after this long.
 constexpr Milliseconds kLookUpAgain{500};
+// How often a scorer that leaves looks whether its limiters have told all.
+constexpr Milliseconds kTellAgain{10};
 
 size_t CharsOf(const std::string& text) {
   return static_cast<size_t>(
@@ -53,7 +55,7 @@ wire::Ready Scorer::Ready() const {
   wire::Ready ready;
   ready.set_pod(settings_.pod);
   ready.set_boot(boot_);
-  ready.set_backend(settings_.lexical ? "lexical" : "openai");
+  ready.set_backend(settings_.lexical ? "lexical" : settings_.server.backend);
   ready.set_model(settings_.model);
   ready.set_temperature(settings_.server.temperature);
   ready.set_quota_key(quota_key_);
@@ -61,6 +63,13 @@ wire::Ready Scorer::Ready() const {
   ready.set_tpm(static_cast<uint32_t>(settings_.limits.tpm));
   ready.set_free_calls(FreeCalls());
   ready.set_leaving(leaving_);
+  size_t concurrency = settings_.lexical ? settings_.concurrency : 1;
+  if (answered_last_ != nullptr) {
+    concurrency = answered_last_->concurrency.limit();
+    ready.set_paced_model(answered_last_->name);
+    ready.set_latency_ms(static_cast<uint32_t>(answered_last_->concurrency.latency().count()));
+  }
+  ready.set_concurrency(static_cast<uint32_t>(concurrency));
   for (const auto& [lease, job] : jobs_) ready.add_holding(lease);
   return ready;
 }
@@ -78,8 +87,26 @@ uint32_t Scorer::FreeCalls() const {
   for (const auto& [name, model] : models_) {
     if (model->limiter->beyond_horizon()) return 0;
   }
-  if (!any_worked_) return jobs_.empty() ? 1 : 0;
-  return free;
+  if (!AnyWorked()) return jobs_.empty() ? 1 : 0;
+  return std::min(free, static_cast<uint32_t>(Room()));
+}
+
+bool Scorer::AnyWorked() const {
+  return std::any_of(models_.begin(), models_.end(),
+                     [](const auto& entry) { return entry.second->worked; });
+}
+
+// Calls that could go at once, to the model that has room for most of them.
+size_t Scorer::Room() const {
+  size_t most = 0;
+  size_t undecided = jobs_.size();  // still looked up
+  for (const auto& [name, model] : models_) {
+    const size_t taken = model->admitted + model->waiting.size();
+    const size_t limit = model->concurrency.limit();
+    most = std::max(most, limit - std::min(limit, taken));
+    undecided -= taken;
+  }
+  return most - std::min(most, undecided);
 }
 
 wire::Result Scorer::EmptyResult(const wire::Batch& batch) const {
@@ -95,7 +122,7 @@ void Scorer::OnBatch(wire::Batch batch) {
   if (jobs_.contains(lease)) return;
   if (leaving_) return Refuse(batch, ProviderFailure::AGAIN, "the scorer is leaving");
   if (batch.backend() == "lexical") return ScoreByWords(batch);
-  if (settings_.lexical || batch.backend() != "openai") {
+  if (settings_.lexical || batch.backend() != settings_.server.backend) {
     return Refuse(batch, ProviderFailure::HARD,
                   "this scorer does not have the backend " + batch.backend());
   }
@@ -175,8 +202,27 @@ void Scorer::Prepare(Job* job) {
                .stage = job->batch.stage(),
                .prompt = *std::move(prompt),
                .papers = job->asked.size()};
+  job->prompt_chars = CharsOf(job->call.prompt);
+  job->bare_chars = CharsOf(job->batch.prompt());
+  DropTexts(job);
   job->model->waiting.push_back(job->batch.lease());
   Admit(job->model);
+}
+
+// With a thousand batches the texts would be most of the memory.
+void Scorer::DropTexts(Job* job) {
+  wire::Batch batch;
+  batch.set_lease(job->batch.lease());
+  batch.set_stage(job->batch.stage());
+  batch.set_model(job->batch.model());
+  batch.set_max_answer_tokens(job->batch.max_answer_tokens());
+  job->batch = std::move(batch);
+  for (wire::BatchPaper& paper : job->asked) {
+    wire::BatchPaper named;
+    named.set_id(paper.id());
+    named.set_key(paper.key());
+    paper = std::move(named);
+  }
 }
 
 Scorer::Model& Scorer::ModelNamed(const std::string& name) {
@@ -187,27 +233,69 @@ Scorer::Model& Scorer::ModelNamed(const std::string& name) {
         .tokens = TokenEstimate(settings_.charge),
         .limiter =
             std::make_unique<Limiter>(world_.loop, *world_.redis, QuotaKey(settings_.server, name),
-                                      settings_.limits, boot_ + models_.size())});
+                                      settings_.limits, boot_ + models_.size()),
+        .concurrency = Concurrency(settings_.concurrency)});
   }
   return *model;
 }
 
 void Scorer::Admit(Model* model) {
-  while (!model->waiting.empty() && (model->worked || model->admitted == 0)) {
+  while (!model->waiting.empty() &&
+         model->admitted < (model->worked ? model->concurrency.limit() : 1)) {
     const uint64_t lease = model->waiting.front();
     model->waiting.pop_front();
-    AskLimiter(&jobs_.at(lease));
+    Job& job = jobs_.at(lease);
+    if (!HasRoom(job)) {
+      GiveBack(lease, ProviderFailure::AGAIN, "more money must be reserved for a reasoning model");
+      continue;
+    }
+    job.dialect = model->dialect;
+    job.tokens =
+        model->tokens.Of(job.prompt_chars, job.call.papers, MaxTokensSent(job.dialect, job.call));
+    const int64_t most = TokensOfAWindow(model->limiter->in_force());
+    if (most > 0 && job.tokens > most) {
+      ReturnTooLarge(&job, most);
+    } else {
+      AskLimiter(&job);
+    }
   }
+}
+
+// Whether the call may cost no more than is reserved for it.
+bool Scorer::HasRoom(const Job& job) {
+  const int64_t reserved = job.batch.max_answer_tokens();
+  return reserved == 0 || MaxTokensSent(job.model->dialect, job.call) <= reserved;
+}
+
+// The provider would refuse it for ever, and everybody would pause for that. The settings
+// are to blame only where no paper would fit.
+void Scorer::ReturnTooLarge(Job* job, int64_t most) {
+  const size_t papers = job->asked.size();
+  const std::string why =
+      "a call about " + (papers == 1 ? "one paper" : std::to_string(papers) + " papers") +
+      " takes up to " + std::to_string(job->tokens) + " tokens, and the quota in force allows " +
+      std::to_string(most) + " in a window";
+  const ChatCall smallest{.stage = job->call.stage, .papers = 1};
+  if (job->model->tokens.Of(job->bare_chars, 1, MaxTokensSent(job->dialect, smallest)) > most) {
+    return GiveBack(job->batch.lease(), ProviderFailure::HARD,
+                    why + "; the prompt alone is too long for it: shorten it, or raise --tpm");
+  }
+  spdlog::warn("{}; {}", why,
+               papers > 1 ? "they come again in smaller batches. Lower the profile's batch_size"
+                          : "the paper cannot be scored with it");
+  const ChatOutcome outcome{.kind = ChatOutcome::Kind::kPapersRefused, .why = why};
+  for (wire::PaperResult& row : RowsOf(outcome, job->batch.stage(), job->asked, "")) {
+    *job->result.add_papers() = std::move(row);
+  }
+  Finish(job->batch.lease());
 }
 
 void Scorer::AskLimiter(Job* job) {
   Model& model = *job->model;
   ++model.admitted;
-  job->dialect = model.dialect;
   job->since = world_.loop.now();
-  const int64_t tokens = model.tokens.Of(CharsOf(job->call.prompt), job->call.papers,
-                                         MaxTokensSent(job->dialect, job->call));
-  job->ticket = model.limiter->Acquire(tokens, [this, lease = job->batch.lease()] { Send(lease); });
+  job->ticket =
+      model.limiter->Acquire(job->tokens, [this, lease = job->batch.lease()] { Send(lease); });
 }
 
 // ---- the call ---------------------------------------------------------------
@@ -217,6 +305,7 @@ void Scorer::Send(uint64_t lease) {
   if (!world_.link.heard_lately()) {
     // After a pause of this process, or of the link, somebody else may hold it.
     Model* model = job.model;
+    model->limiter->NotSent(job.tokens);
     GiveBack(lease, ProviderFailure::AGAIN, "the aggregator has not heard of the scorer lately");
     return Admit(model);
   }
@@ -225,10 +314,13 @@ void Scorer::Send(uint64_t lease) {
   job.ticket = 0;
   job.in_flight = true;
   job.since = now;
+  ++job.model->in_flight;
   world_.metrics.SetInFlight(++in_flight_);
-  world_.http.Start(
-      BuildChatRequest(settings_.server, job.dialect, job.call),
-      [this, lease](const Result<HttpResponse>& response) { OnResponse(lease, response); });
+  HttpRequest request = BuildChatRequest(settings_.server, job.dialect, job.call);
+  std::string().swap(job.call.prompt);
+  world_.http.Start(std::move(request), [this, lease](const Result<HttpResponse>& response) {
+    OnResponse(lease, response);
+  });
 }
 
 void Scorer::OnResponse(uint64_t lease, const Result<HttpResponse>& response) {
@@ -239,37 +331,70 @@ void Scorer::OnResponse(uint64_t lease, const Result<HttpResponse>& response) {
                                       world_.wall_clock(), response);
   wire::Call& call = outcome.call;
   call.set_id(HexOfNumber(boot_) + "-" + std::to_string(next_call_++));
+  call.set_lease(lease);
   call.set_latency_ms(static_cast<uint64_t>(
       std::chrono::duration_cast<Milliseconds>(world_.loop.now() - job.since).count()));
   world_.metrics.OnCall(call);
+  LearnPace(job, outcome);
+  --model.in_flight;
   Learn(job, outcome);
   Book(&job, outcome, call);
-  const bool hopeless = outcome.failure.kind() == ProviderFailure::HARD && !model.worked;
-  const std::deque<uint64_t> others = hopeless ? model.waiting : std::deque<uint64_t>();
   Finish(lease);
-  for (const uint64_t other : others) {
-    GiveBack(other, ProviderFailure::HARD, outcome.failure.message());
-  }
+  if (outcome.failure.kind() == ProviderFailure::HARD) GiveBackUnsent(model, model.refused);
   Admit(&model);
+}
+
+// A call that is refused for good would be refused for all that wait behind it too.
+void Scorer::GiveBackUnsent(const Model& model, const std::string& why) {
+  std::vector<uint64_t> unsent;
+  for (const auto& [lease, job] : jobs_) {
+    if (job.batch.model() == model.name && !job.in_flight) unsent.push_back(lease);
+  }
+  for (const uint64_t lease : unsent) GiveBack(lease, ProviderFailure::HARD, why);
+}
+
+// What it says about how fast the server is, and how many calls it bears.
+void Scorer::LearnPace(const Job& job, const ChatOutcome& outcome) {
+  Model& model = *job.model;
+  const MonotonicTime now = world_.loop.now();
+  if (outcome.kind == ChatOutcome::Kind::kAnswered) {
+    const auto kind = static_cast<uint32_t>(2 * job.call.papers + job.call.stage);
+    model.concurrency.OnAnswered(kind, job.since, now, model.in_flight);
+    answered_last_ = &model;
+  } else if (outcome.failure.kind() == ProviderFailure::TRANSIENT) {
+    model.concurrency.OnFailed(job.since, now);
+  } else if (outcome.failure.kind() == ProviderFailure::RATE_LIMITED) {
+    model.limiter->OnRefused(job.tokens, job.since);
+  }
 }
 
 // What the response says about model and server, beyond its papers.
 void Scorer::Learn(const Job& job, const ChatOutcome& outcome) {
   Model& model = *job.model;
-  if (outcome.kind == ChatOutcome::Kind::kAnswered) model.worked = any_worked_ = true;
+  if (outcome.kind == ChatOutcome::Kind::kAnswered) {
+    model.worked = true;
+    model.refused.clear();
+  } else if (outcome.failure.kind() == ProviderFailure::HARD) {
+    if (model.refused.empty()) {
+      spdlog::error("{} cannot be used: {}", model.name, outcome.failure.message());
+    }
+    model.worked = false;
+    model.refused = outcome.failure.message();
+  }
   if (model.dialect.json_schema && !outcome.dialect.json_schema) {
     spdlog::warn("{} takes no JSON schema; asking for plain text", model.name);
   }
   model.dialect.json_schema &= outcome.dialect.json_schema;
   model.dialect.max_completion_tokens |= outcome.dialect.max_completion_tokens;
-  model.limiter->FollowDown(outcome.limits.requests, outcome.limits.tokens);
+  model.limiter->OnNamed({outcome.limits.requests, outcome.limits.tokens});
   if (outcome.pause.count() > 0) {
     spdlog::info("{} for {}: everybody pauses for {} ms", outcome.call.outcome(), model.name,
                  std::chrono::duration_cast<Milliseconds>(outcome.pause).count());
-    model.limiter->Pause(outcome.pause);
+    const bool for_rate = outcome.failure.kind() == ProviderFailure::RATE_LIMITED;
+    model.limiter->Pause(outcome.pause, for_rate ? PauseFor::kQuota : PauseFor::kServer);
   }
   if (outcome.call.tokens_reported()) {
-    model.tokens.Learn(CharsOf(job.call.prompt), job.call.papers, outcome.call.prompt_tokens(),
+    model.tokens.Learn(job.prompt_chars, job.call.papers, outcome.call.prompt_tokens(),
                        outcome.call.completion_tokens());
   }
 }
@@ -303,6 +428,7 @@ void Scorer::Finish(uint64_t lease) {
   const bool admitted = job.ticket != 0 || job.in_flight;
   if (job.ticket != 0) job.model->limiter->Cancel(job.ticket);
   if (admitted) --job.model->admitted;
+  job.result.set_reasoning(job.model != nullptr && job.model->dialect.max_completion_tokens);
   world_.metrics.OnPapers(static_cast<size_t>(
       std::count_if(job.result.papers().begin(), job.result.papers().end(), [](const auto& row) {
         return row.kind() != wire::PaperResult::MISSING && row.kind() != wire::PaperResult::REFUSED;
@@ -334,6 +460,11 @@ void Scorer::Leave() {
 
 void Scorer::StopWhenDone() {
   if (!leaving_ || !jobs_.empty() || world_.link.unacknowledged() > 0) return;
+  if (std::any_of(models_.begin(), models_.end(),
+                  [](const auto& entry) { return entry.second->limiter->telling(); })) {
+    world_.loop.After(kTellAgain, [this] { StopWhenDone(); });
+    return;
+  }
   world_.link.ReadyChanged();  // the goodbye: leaving, and holding nothing
   world_.loop.Stop();
 }
@@ -350,12 +481,22 @@ std::string Scorer::RedisTrouble() const {
 }
 
 std::string Scorer::trouble() const {
-  const std::string redis = RedisTrouble();
-  const std::string aggregator = world_.link.trouble();
-  return redis + (redis.empty() || aggregator.empty() ? "" : "; ") + aggregator;
+  std::string all;
+  const auto add = [&all](const std::string& trouble) {
+    if (!trouble.empty()) all += (all.empty() ? "" : "; ") + trouble;
+  };
+  add(RedisTrouble());
+  add(world_.link.trouble());
+  for (const auto& [name, model] : models_) {
+    if (!model->refused.empty()) add(name + " cannot be used: " + model->refused);
+  }
+  return all;
 }
 
 void Scorer::Tick() {
+  for (const auto& [name, model] : models_) {
+    world_.metrics.SetLimits(name, model->limiter->in_force(), model->concurrency.limit());
+  }
   const std::string trouble = RedisTrouble();
   if (trouble.empty() == !said_redis_trouble_) return;
   said_redis_trouble_ = !trouble.empty();

@@ -8,8 +8,10 @@
 //     '--> first --> send time --> in flight --> result
 //
 // "first" is a batch that waits because its model has not answered any call
-// yet: until it has, one call is made at a time. Before "in flight" a batch can
-// be given back.
+// yet: until it has, one call is made at a time; later, because as many calls of the
+// model are under way as concurrency.h allows. (What has asked for its send time goes,
+// even if fewer are allowed by then: the time would be lost.) A refused key (or quota, or model)
+// takes it back to the first call. Before "in flight" a batch can be given back.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +28,10 @@
 #include "common/loop.h"
 #include "common/redis.h"
 #include "scorer/aggregator_link.h"
+#include "scorer/concurrency.h"
 #include "scorer/limiter.h"
 #include "scorer/metrics.h"
-#include "scorer/openai.h"
+#include "scorer/provider.h"
 #include "scorer/score_cache.h"
 #include "scorer/settings.h"
 #include "scorer/token_estimate.h"
@@ -74,19 +77,25 @@ class Scorer {
   struct Model {
     std::string name;
     ChatDialect dialect;
-    bool worked = false;  // has answered a call
+    bool worked = false;  // has answered a call since it was last refused for good
+    std::string refused;  // why it refuses every call, for people; empty: it does not
     TokenEstimate tokens;
     std::unique_ptr<Limiter> limiter;
+    Concurrency concurrency;
+    size_t in_flight = 0;
     size_t admitted = 0;           // waiting for a send time, or in flight
     std::deque<uint64_t> waiting;  // leases, in order of arrival
   };
   struct Job {
-    wire::Batch batch;
+    wire::Batch batch;  // from "first" on without its texts, which the prompt has
     wire::Result result;
-    std::vector<wire::BatchPaper> asked;  // not found in the cache
+    std::vector<wire::BatchPaper> asked;  // not found in the cache; likewise
     Model* model = nullptr;               // from "first" on
-    ChatCall call;
+    ChatCall call;                        // in flight without the prompt
+    size_t prompt_chars = 0;
+    size_t bare_chars = 0;  // of them, those that stand in every call of this prompt
     ChatDialect dialect;
+    int64_t tokens = 0;          // as asked of the limiter
     Limiter::Ticket ticket = 0;  // while waiting for the send time
     bool in_flight = false;
     MonotonicTime since;  // of asking the limiter, then of sending
@@ -94,6 +103,8 @@ class Scorer {
 
   wire::Ready Ready() const;
   uint32_t FreeCalls() const;
+  size_t Room() const;
+  bool AnyWorked() const;
   void OnBatch(wire::Batch batch);
   void OnVoid(uint64_t lease);
   void Refuse(const wire::Batch& batch, wire::ProviderFailure::Kind kind,
@@ -104,12 +115,17 @@ class Scorer {
   void LookUp(uint64_t lease);
   void OnLookedUp(uint64_t lease, const Result<ScoreCache::Found>& found);
   void Prepare(Job* job);
+  static void DropTexts(Job* job);
   void Admit(Model* model);
+  static bool HasRoom(const Job& job);
   void AskLimiter(Job* job);
+  void ReturnTooLarge(Job* job, int64_t most);
   void Send(uint64_t lease);
   void OnResponse(uint64_t lease, const Result<HttpResponse>& response);
   void Learn(const Job& job, const ChatOutcome& outcome);
+  void LearnPace(const Job& job, const ChatOutcome& outcome);
   void Book(Job* job, const ChatOutcome& outcome, const wire::Call& call);
+  void GiveBackUnsent(const Model& model, const std::string& why);
   void GiveBack(uint64_t lease, wire::ProviderFailure::Kind kind, const std::string& message);
   void Finish(uint64_t lease);
 
@@ -126,7 +142,7 @@ class Scorer {
   std::map<std::string, std::unique_ptr<Model>> models_;
   std::map<uint64_t, Job> jobs_;  // by lease
   size_t in_flight_ = 0;
-  bool any_worked_ = false;
+  const Model* answered_last_ = nullptr;
   uint64_t next_call_ = 1;
   Loop::TimerId tick_timer_ = 0;
   bool said_redis_trouble_ = false;

@@ -6,11 +6,18 @@
 #include <nlohmann/json.hpp>
 
 #include "common/text.h"
+#include "scorer/anthropic.h"
 
 namespace paperboy {
 namespace {
 
-constexpr char kOpenAiHost[] = "api.openai.com";
+// Servers that take no call without a key.
+bool NeedsKey(const std::string& backend, const std::string& host) {
+  return backend != "openai" || host == "api.openai.com";
+}
+const char* KeyName(const std::string& backend) {
+  return backend == "anthropic" ? "ANTHROPIC_API_KEY" : "OPENAI_API_KEY";
+}
 constexpr char kAbout[] =
     "Scores papers: asks the aggregator for batches, calls the model within the shared rate "
     "limits, checks the answers and returns the scores. Start as many as the quota feeds; each "
@@ -19,6 +26,9 @@ constexpr char kAfter[] =
     "Examples:\n"
     "  OPENAI_API_KEY=... paperboy-scorer --model gpt-4o-mini --rpm 500 --tpm 200000\n"
     "  paperboy-scorer --llm-url http://localhost:8000/v1 --model my-model\n"
+    "  ANTHROPIC_API_KEY=... paperboy-scorer --backend anthropic --model claude-haiku-4-5\n"
+    "  paperboy-scorer --backend azure --llm-url https://RESOURCE.openai.azure.com --model "
+    "DEPLOYMENT\n"
     "  paperboy-scorer --backend lexical\n"
     "\n"
     "SIGTERM: gives back what was not sent to the model, finishes what is under way, and exits\n"
@@ -33,7 +43,8 @@ std::string HostOf(const std::string& url) {
 
 Result<std::string> ReadKey(const Options& options) {
   const std::string& path = options.String("api-key-file");
-  std::string key(Trim(options.String("openai-api-key")));
+  const bool anthropic = options.String("backend") == "anthropic";
+  std::string key(Trim(options.String(anthropic ? "anthropic-api-key" : "openai-api-key")));
   if (!path.empty()) {
     std::ifstream file(path, std::ios::binary);
     const std::string text(std::istreambuf_iterator<char>(file), {});
@@ -48,29 +59,53 @@ Result<std::string> ReadKey(const Options& options) {
   return key;
 }
 
-Status CheckTemperature(const std::string& text) {
+Status CheckTemperature(const std::string& text, double most) {
   if (text.empty()) return Ok();
   const auto value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (value.is_number() && value >= 0.0 && value <= 2.0) return Ok();
-  return Invalid("--temperature \"" + text + "\": a number from 0 to 2, or empty to send none");
+  if (value.is_number() && value >= 0.0 && value <= most) return Ok();
+  return Invalid("--temperature \"" + text + "\": a number from 0 to " +
+                 std::to_string(static_cast<int>(most)) + ", or empty to send none");
+}
+
+// What the other backends have no default for.
+Status CheckBackend(const Options& options, const LlmServerSettings& server) {
+  if (server.backend == "openai") return Ok();
+  if (options.Origin("model") == "default") {
+    return Invalid("--backend " + server.backend + " needs --model: the name of " +
+                   (server.backend == "azure" ? "your deployment" : "a model of the server's"));
+  }
+  if (server.backend != "azure") return Ok();
+  const bool has_path = PrintableUrl(server.base_url).find('/', 8) != std::string::npos;
+  if (options.Origin("llm-url") != "default" && !has_path) return Ok();
+  return Invalid(
+      "--backend azure needs --llm-url with the resource's address alone, as "
+      "https://RESOURCE.openai.azure.com (--model names the deployment); an address that ends in "
+      "/openai/v1 is for --backend openai");
 }
 
 Result<LlmServerSettings> ReadServer(const Options& options) {
   LlmServerSettings server;
-  server.base_url = options.String("llm-url");
+  server.backend = options.String("backend");
+  const bool anthropic = server.backend == "anthropic";
+  const bool own_url = anthropic && options.Origin("llm-url") == "default";
+  server.base_url = own_url ? kAnthropicUrl : options.String("llm-url");
   while (server.base_url.ends_with('/')) server.base_url.pop_back();
   if (!server.base_url.starts_with("http://") && !server.base_url.starts_with("https://")) {
     return Invalid("--llm-url \"" + PrintableUrl(server.base_url) +
                    "\": a URL such as https://api.openai.com/v1");
   }
+  if (const Status status = CheckBackend(options, server); !status) return status.error();
   server.temperature = Trim(options.String("temperature"));
-  if (const Status status = CheckTemperature(server.temperature); !status) return status.error();
+  if (const Status status = CheckTemperature(server.temperature, anthropic ? 1 : 2); !status) {
+    return status.error();
+  }
   const Result<std::string> key = ReadKey(options);
   if (!key) return key.error();
   server.key = *key;
-  if (server.key.empty() && HostOf(server.base_url) == kOpenAiHost) {
-    return Invalid(std::string("no API key for ") + kOpenAiHost +
-                   ": set OPENAI_API_KEY or --api-key-file, name a server that needs none with "
+  const std::string host = HostOf(server.base_url);
+  if (server.key.empty() && NeedsKey(server.backend, host)) {
+    return Invalid("no API key for " + host + ": set " + KeyName(server.backend) +
+                   " or --api-key-file, name a server that needs none with --backend openai and "
                    "--llm-url, or score by words alone with --backend lexical");
   }
   server.timeout = Milliseconds(std::llround(options.Number("call-timeout") * 1'000));
@@ -87,27 +122,35 @@ std::vector<Option> Table() {
       {.name = "backend",
        .default_value = "openai",
        .placeholder = "NAME",
-       .help = "openai: a chat server. lexical: embedded, by words alone, without network or key.",
-       .choices = {"openai", "lexical"}},
+       .help =
+           "What the model's server speaks. openai: chat completions, as many servers do. azure: "
+           "Azure OpenAI's deployments. anthropic: messages. lexical: no server: by words "
+           "alone, without network or key.",
+       .choices = {"openai", "azure", "anthropic", "lexical"}},
       {.name = "llm-url",
        .default_value = "https://api.openai.com/v1",
        .placeholder = "URL",
-       .help = "Base URL of the OpenAI-compatible server."},
+       .help = "Base URL of the model's server. azure: https://RESOURCE.openai.azure.com, with "
+               "?api-version=... if need be. anthropic: by default https://api.anthropic.com/v1."},
       {.name = "model",
        .default_value = "gpt-4o-mini",
        .placeholder = "NAME",
-       .help = "The model for profiles that name none."},
+       .help = "The model, or Azure's deployment, for profiles that name none."},
       {.name = "temperature",
        .default_value = "0",
        .placeholder = "NUMBER",
        .help = "Sent with each call; empty: not sent, for models that take none."},
       {.name = "openai-api-key",
-       .help = "The key of the model's server.",
+       .help = "The key of the model's server, for openai and azure.",
        .secret = true,
        .env = "OPENAI_API_KEY"},
+      {.name = "anthropic-api-key",
+       .help = "The same for anthropic.",
+       .secret = true,
+       .env = "ANTHROPIC_API_KEY"},
       {.name = "api-key-file",
        .placeholder = "FILE",
-       .help = "A file with the key; wins over OPENAI_API_KEY."},
+       .help = "A file with the key; wins over OPENAI_API_KEY and ANTHROPIC_API_KEY."},
       {.name = "rpm",
        .type = OptionType::kInteger,
        .default_value = "0",
@@ -133,7 +176,7 @@ std::vector<Option> Table() {
        .type = OptionType::kInteger,
        .default_value = "8",
        .placeholder = "N",
-       .help = "Calls in flight.",
+       .help = "Calls in flight at most; fewer while the server is slow or fails.",
        .min = 1,
        .max = 1'000},
       {.name = "call-timeout",

@@ -8,13 +8,13 @@
 #include "common/redis.h"
 #include "common/result.h"
 #include "scorer/limiter_rate.h"
-#include "scorer/openai.h"
+#include "scorer/provider.h"
 #include "scorer/token_estimate.h"
 
 namespace paperboy {
 
 struct ScorerSettings {
-  bool lexical = false;  // the backend; else openai
+  bool lexical = false;  // the backend; else server.backend
   std::string model;     // for digests whose profile names none
   LlmServerSettings server;
   LimiterSettings limits;

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/tokens.h"
+
 namespace paperboy {
 namespace {
 
-constexpr double kPerChar = 0.25;
 constexpr double kNewest = 0.1;
 // For what the means miss within one window.
 constexpr double kMargin = 1.01;
@@ -21,7 +22,7 @@ int64_t TokenEstimate::Of(size_t prompt_chars, size_t papers, int64_t max_tokens
     tokens =
         kMargin * (chars * per_char_ + std::min(most, static_cast<double>(papers) * per_paper_));
   } else {
-    tokens = chars * std::max(kPerChar, per_char_) + most;
+    tokens = chars * std::max(kTokensPerChar, per_char_) + most;
   }
   return static_cast<int64_t>(std::ceil(tokens));
 }

@@ -131,3 +131,9 @@ run_test() {
   if ((code == 0)); then grep -vE '^\[ RUN|^\[---|^\[===|^$|^Running main|^Note:' "$work/test.log"; else tail -n 60 "$work/test.log"; fi
   grep -qE '^\[  PASSED  \] [1-9][0-9]* tests?\.' "$work/test.log" && ((code == 0))
 }
+
+# run_bench ARGUMENT...: runs the quota benchmark (with --peer the peer too) and prints
+# its table; fails when a row does not hold.
+run_bench() {
+  in_clone tests/bench/run "$@" 2> "$work/bench.err" || { tail -n 10 "$work/bench.err"; return 1; }
+}

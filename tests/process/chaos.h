@@ -45,8 +45,9 @@ struct Published {
                       const std::map<std::string, std::string>& left_out = {}) {
     Published published{WithoutCost(system.Page(date, profile)), system.DigestJson(date, profile)};
     if (!left_out.empty()) published.LeaveOut(left_out);
-    for (const char* spent : {"completed_at", "calls", "prompt_tokens", "completion_tokens",
-                              "prompt_dollars", "completion_dollars", "edition"}) {
+    for (const char* spent :
+         {"completed_at", "calls", "prompt_tokens", "completion_tokens", "prompt_dollars",
+          "completion_dollars", "edition", "lost_calls", "lost_dollars_at_most"}) {
       published.digest.erase(spent);
     }
     for (auto& row : published.digest["rows"]) row.erase("call");

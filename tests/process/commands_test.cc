@@ -43,10 +43,10 @@ class Commands : public testing::Test {
 
 TEST_F(Commands, LookAtTheLedgerBesideTheRunningProcess) {
   RunDay();
-  Expect(0, {"status"}, AllOf(HasSubstr("default  2026-09-15  published"), HasSubstr("schema 2")));
+  Expect(0, {"status"}, AllOf(HasSubstr("default  2026-09-15  published"), HasSubstr("schema 3")));
   Expect(0, {"papers", kDate}, HasSubstr(day.settings.papers[3].id));
   Expect(0, {"papers", kDate, "unscored"}, HasSubstr("no paper of 2026-09-15 is unscored"));
-  Expect(0, {"verify"}, HasSubstr("1 digests rendered anew, 4 files compared: everything matches"));
+  Expect(0, {"verify"}, HasSubstr("1 digest rendered anew, 4 files compared: everything matches"));
   std::ofstream(system.out_dir() + "/default/output.md", std::ios::app) << "by hand";
   Expect(2, {"verify"}, HasSubstr("output.md is missing or is not what was published"));
   system.RestartAggregator();
@@ -68,7 +68,7 @@ TEST_F(Commands, WrongWordsAreSaidWithWhatThereIs) {
 TEST_F(Commands, RedoAndPruneCostNoCallAndGiveTheSamePage) {
   RunDay();
   const std::string page = system.Page(kDate);
-  Expect(0, {"redo", kDate}, HasSubstr("default 2026-09-15: open again, 24 rows were dropped"));
+  Expect(0, {"redo", kDate}, HasSubstr("default 2026-09-15: open again, 24 rows dropped"));
   EXPECT_EQ(system.Page(kDate), page) << "it stays until it is delivered anew";
   Expect(0, {"verify"}, HasSubstr("note: default 2026-09-15 is open: being amended"));
   RunDay();
@@ -90,7 +90,7 @@ TEST_F(Commands, RetryScoresWhatTheModelHadRefusedForGood) {
   ASSERT_EQ(run.exit.code, 0) << "nothing that a later run could mend" << run.err << system.Logs();
   Expect(0, {"papers", kDate, "unscored"}, HasSubstr(day.settings.papers[3].id));
   system.llm().SetFaults("");
-  Expect(0, {"retry", kDate}, HasSubstr("1 papers are tried again"));
+  Expect(0, {"retry", kDate}, HasSubstr("1 paper tried again"));
   EXPECT_TRUE(WaitUntil([&] { return system.DigestJson(kDate)["funnel"]["unscored"] == 0; }, 30s))
       << system.Logs();
   Expect(0, {"verify"}, HasSubstr("everything matches"));

@@ -112,6 +112,19 @@ TEST(Daily, AServerThatRefusesSchemasIsAskedForLines) {
   EXPECT_EQ(system.llm().account().scored.size(), 20u);
 }
 
+TEST(Daily, AServerThatReportsNoTokensIsNotSaidToHaveUsedNone) {
+  Day day = DayOf(20);
+  day.settings.llm.faults = "no_usage";
+  System system(day.settings);
+  system.StartAggregator();
+  system.StartScorers(1);
+  const auto run = system.RunFetcher(day.FromFile(system));
+  ASSERT_EQ(run.exit.code, 0) << run.err << system.Logs();
+  EXPECT_THAT(run.out, testing::ContainsRegex("tokens +not reported\n +cost +unknown, and of "
+                                              "[0-9]+ calls whose cost is not known"));
+  EXPECT_TRUE(system.DigestJson(kDate)["prompt_tokens"].is_null());
+}
+
 TEST(Daily, BadAnswersAndFailingCallsLoseNoPaper) {
   Day day = DayOf(80);
   day.settings.llm.faults =
@@ -212,28 +225,6 @@ class BadInput : public testing::Test {
   Day day;
   System system;
 };
-
-TEST_F(BadInput, AWrongKeyWithholdsTheDigestAndTheSameCommandMendsIt) {
-  day.settings.llm.keys = {"the-right-key"};
-  System strict(day.settings);
-  strict.StartAggregator();
-  strict.StartScorers(2);
-  const auto run = strict.RunFetcher(day.FromFile(strict));
-  EXPECT_EQ(run.exit.code, 3) << run.err << run.out << strict.Logs();
-  EXPECT_THAT(run.out + run.err, HasSubstr("Incorrect API key"));
-  EXPECT_THAT(run.out + run.err + strict.Logs(), Not(HasSubstr("test-key")));
-  EXPECT_EQ(strict.Page(kDate), "") << "nothing is published as a quiet day";
-  EXPECT_EQ(strict.DigestJson(kDate)["state"], "withheld");
-  EXPECT_LE(strict.llm().account().calls, 3u + 2u);
-  for (size_t i = 0; i < 2; ++i) strict.scorer(i).Kill(SIGTERM);
-  // Options given later win: the mended key comes from a file.
-  const std::string key_file = strict.data_dir() + "/key";
-  std::ofstream(key_file) << "the-right-key\n";
-  strict.StartScorers(1, "openai", {"--api-key-file", key_file});
-  const auto mended = strict.RunFetcher(day.FromFile(strict));
-  EXPECT_EQ(mended.exit.code, 0) << mended.err << strict.Logs();
-  EXPECT_EQ(strict.DigestJson(kDate)["state"], "published");
-}
 
 TEST_F(BadInput, AMalformedLineIsRefusedByItsNumberAndTheRestCounts) {
   system.StartAggregator();

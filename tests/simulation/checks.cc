@@ -1,8 +1,11 @@
 #include "tests/simulation/checks.h"
 
+#include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/redis_keys.h"
 #include "common/text.h"
 #include "common/wire.h"
 
@@ -86,7 +89,9 @@ void Witness::OnScorerReply(const std::string& scorer, const std::string& frame)
   if (reply.has_batch()) {
     if (disk_.store->db().InTransaction()) world_.Violate("a batch leaves before its commit");
     for (const auto& paper : reply.batch().papers()) {
-      unit_of_[paper.key()] = UnitName(reply.batch(), paper);
+      const std::string name = UnitName(reply.batch(), paper);
+      unit_of_[paper.key()] = name;
+      keys_of_[name].insert(paper.key());
     }
   }
   if (!reply.has_ack()) return;
@@ -244,14 +249,59 @@ void Witness::CheckSends() const {
     for (const Model::Unit& unit : call.units) ++sent[unit.name];
   }
   for (const auto& [unit, times] : sent) {
-    if (times == 1) continue;
+    // Of several readings a call does not say which one it was about.
+    const auto keys = keys_of_.find(unit);
+    if (times == 1 || (keys != keys_of_.end() && keys->second.size() > 1)) continue;
     if (const uint64_t allowed = Allowed(unit); times > allowed) {
       return world_.Violate(unit + " was sent " + std::to_string(times) + " times, " +
                             std::to_string(allowed) + " explained");
     }
   }
-  if (model_.rejected() > 0) {
-    world_.Violate(std::to_string(model_.rejected()) + " calls were beyond the model's quota");
+}
+
+// Two refusals a window to two apart measure a quota that was used all the time in
+// between: the first such two, or nullopt.
+std::optional<MonotonicTime> FirstOfAPair(const std::vector<MonotonicTime>& refused,
+                                          Microseconds window) {
+  for (const MonotonicTime first : refused) {
+    const bool paired = std::any_of(refused.begin(), refused.end(), [&](MonotonicTime other) {
+      return other - first >= window * 98 / 100 && other - first <= 2 * window;
+    });
+    if (paired) return first;
+  }
+  return std::nullopt;
+}
+
+// No call is beyond the quota; of one that was lowered without notice, none but those
+// that find it, within two windows of the first.
+void Witness::CheckQuota(const Scenario& scenario) const {
+  if (!model_.rejected().empty()) {
+    return world_.Violate(std::to_string(model_.rejected().size()) +
+                          " calls were beyond the model's quota");
+  }
+  const auto& rejected = model_.rejected_when_lowered();
+  // It may be forgotten, and found again.
+  if (rejected.empty() || RedisUnsure() || world_.clock_is_back()) return;
+  const auto window = std::chrono::duration_cast<Microseconds>(model_.quota().window);
+  const auto begin = FirstOfAPair(rejected, window);
+  const auto late = std::count_if(rejected.begin(), rejected.end(), [&](MonotonicTime at) {
+    return begin && at > *begin + 2 * window + kNewsOfAPause;
+  });
+  // What a scorer was granted and took along into its death, or slept over, makes the
+  // limit found too large until a few more refusals mend it.
+  const size_t lost = deaths_.size() + spans_.size();
+  if (late > static_cast<ptrdiff_t>(3 * lost)) {
+    return world_.Violate(std::to_string(late) + " of " + std::to_string(rejected.size()) +
+                          " calls were beyond the lowered quota after two windows");
+  }
+  // A server that refuses at random too may have the limit found too low.
+  if (scenario.model.refuses > 0) return;
+  const auto found = redis_.Execute(
+      {"HGET", redis_keys::Limit(QuotaKey(scenario.scorer.server, scenario.scorer.model)), "fr"});
+  const double windows_a_minute = 60 / model_.quota().window.count();
+  const double whole = std::floor(*scenario.lowered_to / windows_a_minute) * windows_a_minute;
+  if (found && !found->string.empty() && found->string != "0" && std::stod(found->string) < whole) {
+    world_.Violate("the limit found is " + found->string + " instead of " + std::to_string(whole));
   }
 }
 
@@ -311,6 +361,36 @@ void Witness::CheckLedger(const Scenario& scenario) const {
   if (booked < model_.tokens_answered() && deaths_.empty() && ledgers_replaced_ == 0) {
     world_.Violate(std::to_string(model_.tokens_answered() - booked) +
                    " tokens were used and not booked");
+  }
+}
+
+// What was paid is booked, or set aside for a call whose cost is not known; and both
+// together are within the budgets.
+void Witness::CheckMoney(const Scenario& scenario) const {
+  if (ledgers_replaced_ > 0) return;  // what was spent before is not known any more
+  const int64_t accounted = Count(
+      "SELECT (SELECT coalesce(sum(prompt_picodollars + completion_picodollars), 0) FROM call) + "
+      "(SELECT coalesce(sum(estimate_picodollars), 0) FROM lease)");
+  if (model_.charged() > accounted) {
+    return world_.Violate("the model charged " + std::to_string(model_.charged()) +
+                          " picodollars, and " + std::to_string(accounted) + " are accounted for");
+  }
+  for (const auto& profile : scenario.last_profiles()) {
+    for (const auto& [budget, group] :
+         {std::pair{profile.budget_picodollars_per_digest(), "digest"},
+          std::pair{profile.budget_picodollars_per_day(), "day"}}) {
+      const std::string sql =
+          std::string(
+              "SELECT sum(amount) AS spent FROM (SELECT digest, day, prompt_picodollars + "
+              "completion_picodollars AS amount FROM call UNION ALL SELECT digest, day, "
+              "estimate_picodollars FROM lease) JOIN digest ON digest.id = digest "
+              "WHERE profile = ? GROUP BY ") +
+          group + " ORDER BY spent DESC";
+      auto cursor = disk_.store->db().Query(sql.c_str(), profile.name());
+      if (budget == 0 || !cursor.Next() || cursor.Int(0) <= budget) continue;
+      world_.Violate(profile.name() + " spent " + std::to_string(cursor.Int(0)) +
+                     " picodollars of " + std::to_string(budget));
+    }
   }
 }
 

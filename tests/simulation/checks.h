@@ -5,6 +5,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,10 @@ class Witness {
   // ---- at the end; `expected` is what an undisturbed run published
   void CheckSends() const;
   void CheckPauses() const;
+  void CheckQuota(const Scenario& scenario) const;
   void CheckLedger(const Scenario& scenario) const;
+  // No budget was exceeded by what calls reported.
+  void CheckMoney(const Scenario& scenario) const;
   void CheckFiles(const Files& files, const Files& expected) const;
 
   size_t repeats() const;
@@ -61,6 +65,7 @@ class Witness {
   RedisHost& redis_;
   Disk& disk_;
   std::map<std::string, std::string> unit_of_;                       // by work key
+  std::map<std::string, std::set<std::string>> keys_of_;             // by unit
   std::map<std::string, std::map<uint64_t, wire::Result>> results_;  // by scorer and lease
   std::map<std::string, std::map<uint64_t, wire::Rows>> rows_;       // by fetcher and request
   std::vector<Span> spans_;

@@ -1,6 +1,7 @@
 #include "tests/simulation/model.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace paperboy::sim {
 namespace {
@@ -25,6 +26,23 @@ HttpResponse ErrorResponse(int status, const std::string& code) {
 }  // namespace
 
 Model::Answer Model::OnRequest(Node& client, const HttpRequest& request) {
+  Answer answer = Respond(client, request);
+  if (settings_.names_limits && answer.response.ok()) {
+    const auto limit = std::llround(quota_.limits().requests_per_minute);
+    answer.response->headers.emplace_back("x-ratelimit-limit-requests", std::to_string(limit));
+  }
+  return answer;
+}
+
+void Model::LowerQuota(double requests_per_minute) {
+  lowered_ = true;
+  Quota::Limits limits = quota_.limits();
+  limits.requests_per_minute = requests_per_minute;
+  quota_.SetLimits(limits);
+  world_.Tell("model: the quota is lowered to " + std::to_string(requests_per_minute));
+}
+
+Model::Answer Model::Respond(Node& client, const HttpRequest& request) {
   tap_(client.name());
   const Json body = Json::parse(request.body);
   const std::string prompt = body["messages"][0]["content"];
@@ -53,7 +71,7 @@ Model::Answer Model::OnRequest(Node& client, const HttpRequest& request) {
     world_.Tell(std::string("model: ") + how + " for " + client.name());
   };
   if (const auto wait = quota_.Take(static_cast<double>(asked), world_.now()); wait.count() > 0) {
-    ++rejected_;
+    (lowered_ ? rejected_when_lowered_ : rejected_).push_back(world_.now());
     failed("429, the quota is used up");
     answer.response = ErrorResponse(429, "rate_limit_exceeded");
     answer.after = std::chrono::milliseconds(5);
@@ -113,6 +131,10 @@ Model::Answer Model::OnRequest(Node& client, const HttpRequest& request) {
   const std::string content = AnswerContent(papers, scores_, format, fault);
   const uint64_t written = content.size() / kCharsPerToken;
   tokens_answered_ += asked + written;
+  static const Prices prices = Prices::Bundled();
+  const Price price = prices.Of(body["model"]).value_or(Price{});
+  charged_ += static_cast<Picodollars>(asked) * price.prompt +
+              static_cast<Picodollars>(written) * price.completion;
   answer.response = JsonResponse(
       200,
       {{"model", body["model"]},

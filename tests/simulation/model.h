@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregator/prices.h"
 #include "tests/simulation/sim_http.h"
 #include "tests/support/llm_answer.h"
 #include "tests/support/quota.h"
@@ -21,12 +22,13 @@ class Model : public WebHost {
     Microseconds least{200'000}, most{2'000'000};  // latency
     Quota::Limits quota;
     // Probabilities, each for a call.
-    double lacks = 0;    // the answer lacks a paper
-    double fails = 0;    // 500
-    double resets = 0;   // no answer, the connection is reset
-    double refuses = 0;  // 429 with Retry-After
-    double hangs = 0;    // no answer at all
-    std::string poison;  // whoever gets an answer about this paper's abstract dies of it
+    double lacks = 0;           // the answer lacks a paper
+    double fails = 0;           // 500
+    double resets = 0;          // no answer, the connection is reset
+    double refuses = 0;         // 429 with Retry-After
+    double hangs = 0;           // no answer at all
+    bool names_limits = false;  // in x-ratelimit-limit-requests
+    std::string poison;         // whoever gets an answer about this paper's abstract dies of it
   };
 
   Model(World& world, Settings settings)
@@ -61,10 +63,18 @@ class Model : public WebHost {
   void Recorded(const std::string& unit);
   void Cached(const std::string& unit);
   static constexpr std::chrono::seconds kRetryAfter{2};
-  uint64_t rejected() const { return rejected_; }
+  // From now on only that many requests a minute are admitted.
+  void LowerQuota(double requests_per_minute);
+  bool lowered() const { return lowered_; }
+  const Quota::Limits& quota() const { return quota_.limits(); }
+  // When calls were refused for the quota; before it was lowered, and after.
+  const std::vector<MonotonicTime>& rejected() const { return rejected_; }
+  const std::vector<MonotonicTime>& rejected_when_lowered() const { return rejected_when_lowered_; }
   uint64_t tokens_answered() const { return tokens_answered_; }
+  Picodollars charged() const { return charged_; }
 
  private:
+  Answer Respond(Node& client, const HttpRequest& request);
   void Mark(const std::string& unit, std::optional<MonotonicTime> Unit::*place);
 
   World& world_;
@@ -74,8 +84,10 @@ class Model : public WebHost {
   LlmScores scores_;
   std::map<std::string, int> lacked_;  // by paper
   std::vector<Call> calls_;
-  uint64_t rejected_ = 0;
+  bool lowered_ = false;
+  std::vector<MonotonicTime> rejected_, rejected_when_lowered_;
   uint64_t tokens_answered_ = 0;
+  Picodollars charged_ = 0;
 };
 
 }  // namespace paperboy::sim

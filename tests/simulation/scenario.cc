@@ -33,10 +33,58 @@ wire::Profile DrawProfile(World& world, size_t number) {
   profile.set_novelty_cutoff(static_cast<uint32_t>(3 + world.Below(4)));
   profile.set_batch_size(static_cast<uint32_t>(1 + world.Below(5)));
   profile.set_title_stage(world.Chance(0.2));
+  // Now and then, and without a draw: the seeds stay what they were.
+  profile.set_rescore_margin(1);
+  if (profile.batch_size() == 3) profile.set_rescore_samples(2 + profile.novelty_cutoff() % 2);
+  if (profile.novelty_cutoff() == 4) profile.set_drift_anchors(2);
   // Every other time two profiles ask the same, and share each score.
   Ask(&profile, world.Chance(0.5) ? "A" : "B");
   Revise(&profile);
   return profile;
+}
+
+// One day whose papers take many windows, asked about one by one.
+void DrawLoweredQuota(World& world, Scenario* s) {
+  s->from_api = false;
+  s->days = {{kDates[0], InventArxivPapers(60, kDates[0])}};
+  for (wire::Profile& profile : s->profiles) {
+    profile.set_batch_size(1);
+    Revise(&profile);
+  }
+  s->changed.reset();
+  s->commands = {{0, milliseconds(0)}};
+  s->scorers = 2 + world.Below(3);
+  s->scorer.concurrency = 2 + world.Below(6);
+  s->scorer.limits.rpm = static_cast<int64_t>(60 + world.Below(90));
+  s->scorer.limits.tpm = 0;
+  // Whole, as providers name their limits.
+  s->lowered_to =
+      std::floor(static_cast<double>(s->scorer.limits.rpm) * (0.4 + 0.1 * world.Below(5)));
+  s->lowered_at = world.Between(seconds(4), seconds(16));
+  s->model.names_limits = world.Chance(0.3);
+}
+
+// A call takes $0.001 to $0.002, and twice to five times as much is reserved for it.
+void SetBudgets(World& world, Scenario* s) {
+  std::vector<wire::Profile*> profiles;
+  for (wire::Profile& profile : s->profiles) profiles.push_back(&profile);
+  if (s->changed) profiles.push_back(&*s->changed);
+  const auto amount = static_cast<int64_t>((2 + world.Below(30)) * 1'000'000'000);
+  const bool per_digest = world.Chance(0.5);
+  const bool degrades = world.Chance(0.5);
+  for (wire::Profile* profile : profiles) {
+    if (per_digest) {
+      profile->set_budget_picodollars_per_digest(amount);
+    } else {
+      profile->set_budget_picodollars_per_day(amount);
+    }
+    if (degrades) {
+      profile->add_degrade(kGiveUpSmallBatches);
+      profile->add_degrade(kGiveUpModel);
+      profile->set_cheaper_model("gpt-4o-mini");
+    }
+    Revise(profile);
+  }
 }
 
 std::vector<Day> DrawDays(World& world, bool from_api) {
@@ -97,10 +145,12 @@ Scenario DrawScenario(World& world) {
   s.scorer.server.key = "key";
   s.scorer.server.temperature = "0";
   s.scorer.server.timeout = seconds(20);
-  if (world.Chance(0.5)) {
+  const bool lowered = world.Chance(0.1);
+  if (lowered) DrawLoweredQuota(world, &s);
+  if (lowered || world.Chance(0.5)) {
     // Sliding windows of 10 s, small enough to be felt.
-    s.scorer.limits.rpm = static_cast<int64_t>(120 + world.Below(300));
-    if (world.Chance(0.5)) s.scorer.limits.tpm = static_cast<int64_t>(60'000);
+    if (!lowered) s.scorer.limits.rpm = static_cast<int64_t>(120 + world.Below(300));
+    if (!lowered && world.Chance(0.5)) s.scorer.limits.tpm = static_cast<int64_t>(60'000);
     s.scorer.limits.window = seconds(10);
     s.scorer.charge = TokenCharge::kUsed;
     s.model.quota.requests_per_minute = static_cast<double>(s.scorer.limits.rpm);
@@ -127,6 +177,8 @@ Scenario DrawScenario(World& world) {
   if (world.Chance(0.05) && papers.size() >= kManyPapers && !titles) {
     s.model.poison = papers[world.Below(papers.size())].id;
   }
+  s.thrifty = world.Chance(0.1);
+  if (s.thrifty) SetBudgets(world, &s);
   return s;
 }
 
@@ -137,6 +189,7 @@ Scenario Undisturbed(Scenario s) {
   s.scorers = 2;
   s.scorer.concurrency = 8;
   s.scorer.limits = {};
+  s.lowered_to.reset();
   s.model = {.poison = s.model.poison};
   s.model.least = s.model.most = milliseconds(1);
   s.harsh_net = false;

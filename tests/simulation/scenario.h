@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,7 +38,13 @@ struct Scenario {
   size_t scorers = 2;
   ScorerSettings scorer;
   Model::Settings model;
+  // The provider lowers its quota, without notice: requests a minute, when.
+  std::optional<double> lowered_to;
+  Microseconds lowered_at{0};
   bool harsh_net = false;
+  // Budgets that may not suffice: what is published depends on what was lost, so that
+  // only the money is looked at.
+  bool thrifty = false;
 
   // The profiles at the end.
   std::vector<wire::Profile> last_profiles() const;

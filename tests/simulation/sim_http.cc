@@ -21,8 +21,9 @@ uint64_t SimHttp::Start(HttpRequest request, Callback done) {
   World& world = node_.world();
   WebHost* host = hosts_.at(HostOf(request.url));
   pending_.emplace(id, std::move(done));
-  node_.Post(world.now() + request.timeout,
-             [this, id] { Finish(id, Unavailable("no answer within the time-out")); });
+  node_.Post(world.now() + request.timeout, [this, id] {
+    Finish(id, Error{ErrorKind::kTimedOut, "no answer in time"});
+  });
   world.After(world.Between(kLeastWay, kLongestWay),
               [this, id, host, node = &node_, life = node_.life(), request = std::move(request)] {
                 World& w = node->world();

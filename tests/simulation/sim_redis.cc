@@ -174,6 +174,15 @@ Result<RedisReply> RedisHost::Execute(const std::vector<std::string>& a) {
     for (size_t i = 2; i < a.size(); ++i) list.array.push_back(field_of(a.at(1), a[i]));
     return list;
   }
+  if (name == "HGETALL") {
+    Value* value = Find(a.at(1));
+    if (value == nullptr) return list;
+    for (const auto& [field, content] : std::get<Hash>(value->content)) {
+      list.array.push_back(String(field));
+      list.array.push_back(String(content));
+    }
+    return list;
+  }
   if (name == "HSET") {
     for (size_t i = 2; i + 1 < a.size(); i += 2) Make<Hash>(a.at(1))[a[i]] = a[i + 1];
     return Integer(static_cast<int64_t>(a.size() / 2 - 1));

@@ -3,7 +3,9 @@
 #include <httplib.h>
 
 #include <fstream>
+#include <set>
 
+#include "aggregator/publish.h"
 #include "tests/support/arxiv_xml.h"
 
 namespace paperboy::sim {
@@ -156,7 +158,9 @@ void Simulation::OnFetchEnd(Fetch* fetch, bool killed) {
                           return other->day == fetch->day &&
                                  (other->changed.size() > 1 || other->changed != fetch->changed);
                         });
-  if (!killed && (fetch->exit == kExitOk || replaced)) {
+  // Money that is used up lets no later run score the rest.
+  const bool spent = scenario_.thrifty && fetch->exit == kExitWithheld && fetch->started_calm;
+  if (!killed && (fetch->exit == kExitOk || replaced || spent)) {
     fetch->done = true;
     return;
   }
@@ -199,6 +203,9 @@ void Simulation::Run(bool faults) {
       world_.Tell("the first profile is changed");
       profile_changed_ = true;
     });
+  }
+  if (scenario_.lowered_to) {
+    world_.After(scenario_.lowered_at, [this] { model_.LowerQuota(*scenario_.lowered_to); });
   }
   std::vector<std::unique_ptr<Node>> strangers;
   if (faults) {
@@ -278,9 +285,18 @@ void Simulation::FinalPass() {
   DeleteOut();
 }
 
-// OUT is derived: it comes back, byte for byte, with the next start.
+// OUT is derived: it comes back, byte for byte, with the next start. What a ledger that
+// was deleted had published, and the one that is there has not (it withholds that day, say),
+// is nobody's: it stays until it is deleted.
 void Simulation::DeleteOut() {
-  const auto before = files();
+  std::set<std::string> known;
+  {
+    auto cursor = disk_.store->db().Query("SELECT path FROM file");
+    while (cursor.Next()) known.insert(cursor.Text(0));
+  }
+  for (const auto& newest : NewestPages(disk_.store->db())) known.insert(newest.path);
+  auto before = files();
+  std::erase_if(before, [&](const auto& file) { return !known.contains(file.first); });
   disk_.out.Clear();
   aggregator_->Kill();
   world_.Run([] { return false; }, world_.now() + seconds(2));

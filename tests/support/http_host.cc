@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <httplib.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <condition_variable>
+#include <algorithm>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <stdexcept>
@@ -63,18 +65,51 @@ class SocketStream : public httplib::Stream {
   int fd_;
 };
 
-thread_local int current_fd = -1;  // of the connection that this thread serves
+// The same, encrypted.
+class TlsStream : public SocketStream {
+ public:
+  TlsStream(int fd, SSL_CTX* context) : SocketStream(fd), ssl_(SSL_new(context), SSL_free) {
+    SSL_set_fd(ssl_.get(), fd);
+  }
+  bool Accept() { return SSL_accept(ssl_.get()) == 1; }
+  bool is_readable() const override {
+    return SSL_pending(ssl_.get()) > 0 || SocketStream::is_readable();
+  }
+  ssize_t read(char* to, size_t size) override {
+    return is_readable() ? SSL_read(ssl_.get(), to, Int(size)) : -1;
+  }
+  ssize_t write(const char* from, size_t size) override {
+    return is_writable() ? SSL_write(ssl_.get(), from, Int(size)) : -1;
+  }
 
-bool PeerGone(int fd) {
-  char byte = 0;
-  const ssize_t n = ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+ private:
+  static int Int(size_t size) {
+    return static_cast<int>(std::min<size_t>(size, std::numeric_limits<int>::max()));
+  }
+  std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
+};
+
+using TlsContext = std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)>;
+
+TlsContext ContextOf(const std::optional<HttpHost::Tls>& tls) {
+  TlsContext context(nullptr, SSL_CTX_free);
+  if (!tls) return context;
+  context.reset(SSL_CTX_new(TLS_server_method()));
+  if (SSL_CTX_use_certificate_chain_file(context.get(), tls->certificate.c_str()) != 1 ||
+      SSL_CTX_use_PrivateKey_file(context.get(), tls->key.c_str(), SSL_FILETYPE_PEM) != 1) {
+    throw std::runtime_error("cannot use the certificate " + tls->certificate + " with the key " +
+                             tls->key);
+  }
+  return context;
 }
+
+thread_local int current_fd = -1;  // of the connection that this thread serves
+thread_local bool close_after_answer = false;
 
 }  // namespace
 
 struct HttpHost::Impl : httplib::Server {
-  explicit Impl(size_t max_connections) {
+  Impl(size_t max_connections, const std::optional<Tls>& tls) : context(ContextOf(tls)) {
     new_task_queue = [max_connections] { return new httplib::ThreadPool(max_connections); };
     // cpp-httplib's own choice, SO_REUSEPORT, would let two servers share a port.
     set_socket_options([](socket_t fd) {
@@ -107,14 +142,23 @@ struct HttpHost::Impl : httplib::Server {
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     current_fd = fd;
-    SocketStream stream(fd);
-    bool closed = false;
-    while (!closed && stream.is_readable()) {
-      if (!process_request(stream, false, closed, [](httplib::Request&) {})) break;
+    if (context) {
+      TlsStream stream(fd, context.get());
+      if (stream.Accept()) ServeRequests(stream);
+    } else {
+      SocketStream stream(fd);
+      ServeRequests(stream);
     }
     Leave(fd);
-    ::close(fd);
     return true;
+  }
+
+  void ServeRequests(SocketStream& stream) {
+    bool closed = false;
+    close_after_answer = false;
+    while (!closed && !close_after_answer && stream.is_readable()) {
+      if (!process_request(stream, false, closed, [](httplib::Request&) {})) break;
+    }
   }
 
   bool Enter(int fd) {
@@ -125,22 +169,29 @@ struct HttpHost::Impl : httplib::Server {
   }
   void Leave(int fd) {
     std::lock_guard lock(mutex);
+    ::close(fd);
     open.erase(fd);
   }
 
   Handler handler;
   int port = 0;
   std::thread thread;
+  TlsContext context;  // null: in clear
   std::mutex mutex;
-  std::condition_variable wake;
   bool stopping = false;
   std::set<int> open;
 };
 
-HttpHost::HttpHost(size_t max_connections) : impl_(std::make_unique<Impl>(max_connections)) {}
+HttpHost::HttpHost(size_t max_connections, const std::optional<Tls>& tls)
+    : impl_(std::make_unique<Impl>(max_connections, tls)) {}
 HttpHost::~HttpHost() { Stop(); }
 
 int HttpHost::port() const { return impl_->port; }
+
+size_t HttpHost::connections() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->open.size();
+}
 
 void HttpHost::Start(int port, Handler handler) {
   impl_->handler = std::move(handler);
@@ -159,22 +210,21 @@ void HttpHost::Stop() {
     impl_->stopping = true;
     for (const int fd : impl_->open) ::shutdown(fd, SHUT_RDWR);
   }
-  impl_->wake.notify_all();
   impl_->stop();
   impl_->thread.join();
 }
 
 bool HttpHost::Sleep(std::chrono::steady_clock::duration time) {
-  // How long a client that was killed goes unnoticed.
-  constexpr std::chrono::milliseconds kLook{20};
+  // The other end's close wakes it, and so does Stop, which shuts this end.
   const auto end = std::chrono::steady_clock::now() + time;
-  std::unique_lock lock(impl_->mutex);
-  while (!impl_->stopping && !PeerGone(current_fd)) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now >= end) return true;
-    impl_->wake.wait_until(lock, std::min(end, now + kLook));
+  pollfd peer{current_fd, POLLRDHUP, 0};
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+        std::max(end - std::chrono::steady_clock::now(), std::chrono::steady_clock::duration{0}));
+    const int ready = ::poll(&peer, 1, static_cast<int>(left.count()));
+    if (ready > 0) return false;
+    if (ready == 0 && left.count() == 0) return true;
   }
-  return false;
 }
 
 void HttpHost::ResetConnection() {
@@ -186,5 +236,7 @@ void HttpHost::ResetConnection() {
   ::dup2(nowhere, current_fd);
   ::close(nowhere);
 }
+
+void HttpHost::CloseAfterAnswer() { close_after_answer = true; }
 
 }  // namespace paperboy

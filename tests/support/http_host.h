@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace httplib {
@@ -19,8 +20,15 @@ class HttpHost {
  public:
   using Handler = std::function<void(const httplib::Request&, httplib::Response&)>;
 
-  // At most `max_connections` are served at once; more wait.
-  explicit HttpHost(size_t max_connections);
+  // PEM files of the certificate that the server shows, and of its key.
+  struct Tls {
+    std::string certificate;
+    std::string key;
+  };
+
+  // At most `max_connections` are served at once; more wait. With `tls` it speaks
+  // HTTPS; throws std::runtime_error when the files cannot be used.
+  explicit HttpHost(size_t max_connections, const std::optional<Tls>& tls = {});
   ~HttpHost();  // stops
   HttpHost(const HttpHost&) = delete;
   HttpHost& operator=(const HttpHost&) = delete;
@@ -32,6 +40,7 @@ class HttpHost {
   // Breaks every connection, waits for the handlers, and frees the port.
   void Stop();
   int port() const;
+  size_t connections() const;  // open now
 
   // Waits, but no longer than until Stop or until the client is gone; false in
   // both cases.
@@ -40,6 +49,9 @@ class HttpHost {
   // Breaks the connection of the handler that runs on this thread, with a reset:
   // nothing that it answers is sent.
   static void ResetConnection();
+  // Closes it once the answer of the handler that runs on this thread is sent,
+  // although the answer promises to keep it.
+  static void CloseAfterAnswer();
 
  private:
   struct Impl;

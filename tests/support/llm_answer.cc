@@ -115,6 +115,7 @@ std::vector<Row> RowsFor(const std::vector<LlmPaper>& papers, const LlmScores& s
   for (const LlmPaper& paper : Answered(papers, fault)) {
     rows.push_back({paper.id, scores.Of(paper.id)});
     if (fault.kind == "range") rows.back().score = {57, -3, rows.back().score.comment};
+    if (fault.kind == "obey") rows.back().score = {10, 10, "As I was told."};
   }
   if (fault.kind == "alien")
     rows.push_back({"9999.99999", {10, 10, "Nobody asked about this one."}});
@@ -243,8 +244,8 @@ std::string AnswerContent(const std::vector<LlmPaper>& papers, const LlmScores& 
 }
 
 std::vector<std::string> ScoredIn(const std::vector<LlmPaper>& papers, const Fault& fault) {
-  static const std::set<std::string> kNothing = {"garbage", "range", "length", "refusal",
-                                                 "filtered"};
+  static const std::set<std::string> kNothing = {
+      "garbage", "range", "length", "refusal", "filtered", "big", "drip", "reset_body", "cut_body"};
   std::vector<std::string> ids;
   if (kNothing.contains(fault.kind)) return ids;
   for (const LlmPaper& paper : Answered(papers, fault)) ids.push_back(paper.id);

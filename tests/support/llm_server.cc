@@ -13,6 +13,7 @@
 
 #include "tests/support/faults.h"
 #include "tests/support/http_host.h"
+#include "tests/support/llm_messages.h"
 
 namespace paperboy {
 namespace {
@@ -20,10 +21,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kMaxConnections = 256;
 constexpr double kBytesPerToken = 4;
 constexpr int kSlowFactor = 20;
 constexpr std::chrono::minutes kHang{10};
+constexpr size_t kBigBody = 10 << 20;
+constexpr std::chrono::milliseconds kDrip{20};  // from byte to byte
+constexpr char kDeployments[] = "/openai/deployments/";
 // OpenAI reports cached prefixes from 1,024 tokens on, in steps of 128.
 constexpr uint64_t kCacheFrom = 1024;
 constexpr uint64_t kCacheStep = 128;
@@ -125,16 +128,51 @@ std::string Duration(double seconds) {
   return std::to_string(ms / 60'000) + "m" + std::to_string(ms % 60'000 / 1000) + "s";
 }
 
+bool IsAzure(const httplib::Request& request) {
+  return request.path.find(kDeployments) != std::string::npos;
+}
+bool IsMessages(const httplib::Request& request) {
+  return std::string_view(request.path).ends_with("/messages");
+}
+
 std::string KeyOf(const httplib::Request& request) {
+  if (IsAzure(request)) return request.get_header_value("api-key");
+  if (IsMessages(request)) return request.get_header_value("x-api-key");
   constexpr std::string_view kBearer = "Bearer ";
   const std::string given = request.get_header_value("Authorization");
   return given.starts_with(kBearer) ? given.substr(kBearer.size()) : given;
+}
+
+// "gpt" of /openai/deployments/gpt/chat/completions.
+std::string DeploymentOf(const std::string& path) {
+  const size_t begin = path.find(kDeployments) + std::string_view(kDeployments).size();
+  return path.substr(begin, path.find('/', begin) - begin);
 }
 
 void SetRetryAfter(httplib::Response& response, double seconds) {
   response.set_header("retry-after", std::to_string(static_cast<int64_t>(std::ceil(seconds))));
   response.set_header("retry-after-ms",
                       std::to_string(static_cast<int64_t>(std::ceil(seconds * 1000))));
+}
+
+// NUMBER or NUMBER-SECONDS, as in llm_server.h.
+bool AnswerStatus(const std::string& kind, httplib::Response& response) {
+  const size_t dash = kind.find('-');
+  const std::string number = kind.substr(0, dash);
+  if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos) return false;
+  const int status = std::stoi(number);
+  if (dash != std::string::npos) {
+    SetRetryAfter(response, std::stod(kind.substr(dash + 1)));
+  } else if (status == 429) {
+    SetRetryAfter(response, 1);
+  }
+  if (status == 429) {
+    AnswerError(response, status, "Rate limit reached.", "tokens", "rate_limit_exceeded");
+  } else {
+    AnswerError(response, status, "The server had an error while processing your request.",
+                status < 500 ? "invalid_request_error" : "server_error");
+  }
+  return true;
 }
 
 // Answers for the kinds that replace the model's answer. False for any other.
@@ -145,6 +183,8 @@ bool AnswerFault(const std::string& kind, const ChatRequest& chat, httplib::Resp
     AnswerHtml(response, 403, "403 Forbidden");
   } else if (kind == "html502") {
     AnswerHtml(response, 502, "502 Bad Gateway");
+  } else if (kind == "html200") {
+    AnswerHtml(response, 200, "Sign in to the network");
   } else if (kind == "insufficient_quota") {
     AnswerError(response, 429,
                 "You exceeded your current quota, please check your plan and billing details.",
@@ -162,15 +202,8 @@ bool AnswerFault(const std::string& kind, const ChatRequest& chat, httplib::Resp
   } else if (kind == "401") {
     AnswerError(response, 401, "Incorrect API key provided.", "invalid_request_error",
                 "invalid_api_key");
-  } else if (kind == "429") {
-    SetRetryAfter(response, 1);
-    AnswerError(response, 429, "Rate limit reached.", "tokens", "rate_limit_exceeded");
-  } else if (!kind.empty() && kind.find_first_not_of("0123456789") == std::string::npos) {
-    const int status = std::stoi(kind);
-    AnswerError(response, status, "The server had an error while processing your request.",
-                status < 500 ? "invalid_request_error" : "server_error");
   } else {
-    return false;
+    return AnswerStatus(kind, response);
   }
   return true;
 }
@@ -195,21 +228,26 @@ struct LlmServer::Impl {
       : options(std::move(given)),
         faults(options.faults, options.seed),
         latency(options.latency),
+        keys(options.keys),
         random(options.seed),
         quota(options.quota),
-        host(kMaxConnections) {
+        host(options.connections, options.tls) {
     account.keys_seen.resize(options.keys.size());
   }
 
   void Handle(const httplib::Request& request, httplib::Response& response);
   void HandleAccount(const httplib::Request& request, httplib::Response& response);
   void HandleChat(const httplib::Request& request, httplib::Response& response);
+  void HandleMessages(const httplib::Request& request, httplib::Response& response);
   bool KeyAccepted(const httplib::Request& request);
   std::optional<size_t> NoteCall(const std::string& key, const std::vector<LlmPaper>& papers);
-  bool Admitted(const ChatRequest& chat, uint64_t tokens, httplib::Response& response);
+  bool Admitted(const ChatRequest& chat, uint64_t tokens, const Fault& fault,
+                httplib::Response& response);
   void Complete(const ChatRequest& chat, const std::vector<LlmPaper>& papers, const Fault& fault,
                 std::string content, httplib::Response& response);
+  void Deliver(const std::string& fault, httplib::Response& response);
   std::chrono::duration<double> DrawLatency(const std::string& fault);
+  bool Overloaded(httplib::Response& response);
   uint64_t CachedTokens(const ChatRequest& chat);
   Account Snapshot();
   Json Stats();
@@ -218,10 +256,12 @@ struct LlmServer::Impl {
   Faults faults;
   std::atomic<std::chrono::milliseconds> latency;
   std::mutex mutex;  // guards what follows
+  std::vector<std::string> keys;
   std::mt19937_64 random;
   Quota quota;
   Account account;
   std::vector<Call> calls;
+  std::vector<Arrival> arrivals;
   std::optional<Clock::time_point> first_admitted, last_admitted;
   std::map<std::string, std::string> last_prompt;  // by model
   uint64_t next_id = 1;
@@ -235,6 +275,7 @@ void LlmServer::Impl::Handle(const httplib::Request& request, httplib::Response&
   if (request.path.rfind("/account/", 0) == 0) return HandleAccount(request, response);
   if (request.method == "POST" && ends_with("/chat/completions"))
     return HandleChat(request, response);
+  if (request.method == "POST" && IsMessages(request)) return HandleMessages(request, response);
   if (request.method == "GET" && ends_with("/models")) {
     Json list = Json::array();
     for (const std::string& model : options.models)
@@ -261,7 +302,7 @@ void LlmServer::Impl::HandleAccount(const httplib::Request& request, httplib::Re
   if (what == "reset" && request.method == "POST") {
     std::lock_guard lock(mutex);
     const uint64_t in_flight = account.in_flight;
-    account = Account{.in_flight = in_flight, .keys_seen = std::vector<bool>(options.keys.size())};
+    account = Account{.in_flight = in_flight, .keys_seen = std::vector<bool>(keys.size())};
     first_admitted.reset();
     return Answer(response, 200, Json::object());
   }
@@ -269,11 +310,11 @@ void LlmServer::Impl::HandleAccount(const httplib::Request& request, httplib::Re
 }
 
 bool LlmServer::Impl::KeyAccepted(const httplib::Request& request) {
-  if (options.keys.empty()) return true;
   const std::string given = KeyOf(request);
   std::lock_guard lock(mutex);
-  for (size_t i = 0; i < options.keys.size(); ++i) {
-    if (given != options.keys[i]) continue;
+  if (keys.empty()) return true;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (given != keys[i]) continue;
     account.keys_seen[i] = true;
     return true;
   }
@@ -281,29 +322,30 @@ bool LlmServer::Impl::KeyAccepted(const httplib::Request& request) {
   return false;
 }
 
-bool LlmServer::Impl::Admitted(const ChatRequest& chat, uint64_t tokens,
+bool LlmServer::Impl::Admitted(const ChatRequest& chat, uint64_t tokens, const Fault& fault,
                                httplib::Response& response) {
   std::lock_guard lock(mutex);
   const auto now = Clock::now();
   const double wait = quota.Take(static_cast<double>(tokens), now).count();
+  const Quota::Limits& limits = quota.limits();
+  arrivals.push_back({now, static_cast<double>(tokens), wait == 0, fault.kind});
   if (options.headers && quota.window_requests() > 0) {
     const double left = std::max(0.0, quota.remaining_requests());
     response.set_header("x-ratelimit-limit-requests",
-                        std::to_string(std::llround(options.quota.requests_per_minute)));
+                        std::to_string(std::llround(limits.requests_per_minute)));
     response.set_header("x-ratelimit-remaining-requests",
                         std::to_string(std::llround(std::floor(left))));
-    response.set_header(
-        "x-ratelimit-reset-requests",
-        Duration((1 - left / quota.window_requests()) * options.quota.window.count()));
+    response.set_header("x-ratelimit-reset-requests",
+                        Duration((1 - left / quota.window_requests()) * limits.window.count()));
   }
   if (options.headers && quota.window_tokens() > 0) {
     const double left = std::max(0.0, quota.remaining_tokens());
     response.set_header("x-ratelimit-limit-tokens",
-                        std::to_string(std::llround(options.quota.tokens_per_minute)));
+                        std::to_string(std::llround(limits.tokens_per_minute)));
     response.set_header("x-ratelimit-remaining-tokens",
                         std::to_string(std::llround(std::floor(left))));
-    response.set_header("x-ratelimit-reset-tokens", Duration((1 - left / quota.window_tokens()) *
-                                                             options.quota.window.count()));
+    response.set_header("x-ratelimit-reset-tokens",
+                        Duration((1 - left / quota.window_tokens()) * limits.window.count()));
   }
   if (wait > 0) {
     ++account.rejected_429;
@@ -319,6 +361,17 @@ bool LlmServer::Impl::Admitted(const ChatRequest& chat, uint64_t tokens,
   return true;
 }
 
+void LlmServer::Impl::HandleMessages(const httplib::Request& request, httplib::Response& response) {
+  if (const std::string error = MessagesError(request); !error.empty()) {
+    AnswerError(response, 400, error, "invalid_request_error");
+  } else {
+    httplib::Request chat = request;
+    chat.body = ChatFromMessages(request.body);
+    HandleChat(chat, response);
+  }
+  ToMessages(&response, std::time(nullptr));
+}
+
 void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Response& response) {
   {
     std::lock_guard lock(mutex);
@@ -326,12 +379,17 @@ void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Respo
   }
   if (!KeyAccepted(request)) {
     return AnswerError(response, 401,
-                       "Incorrect API key provided. You can find your API key in your "
-                       "account settings.",
+                       "Incorrect API key provided: " + KeyOf(request) +
+                           ". You can find your API key in your "
+                           "account settings.",
                        "invalid_request_error", "invalid_api_key");
   }
+  if (IsAzure(request) && !request.has_param("api-version")) {
+    return AnswerError(response, 404, "Resource not found", "", "404");
+  }
   std::string error;
-  const std::optional<ChatRequest> chat = ParseChat(request.body, &error);
+  std::optional<ChatRequest> chat = ParseChat(request.body, &error);
+  if (chat && IsAzure(request)) chat->model = DeploymentOf(request.path);
   const bool known_model =
       !chat || options.models.empty() ||
       std::find(options.models.begin(), options.models.end(), chat->model) != options.models.end();
@@ -351,9 +409,11 @@ void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Respo
   const uint64_t answer_tokens = options.charge == Charge::kMaximum && chat->max_tokens > 0
                                      ? chat->max_tokens
                                      : Tokens(content.size());
-  if (!Admitted(*chat, Tokens(chat->text.size()) + answer_tokens, response)) return;
+  if (!Admitted(*chat, Tokens(chat->text.size()) + answer_tokens, fault, response)) return;
   const std::optional<size_t> call = NoteCall(KeyOf(request), papers);
-  if (!AnswerFault(fault.kind, *chat, response)) {
+  if (fault.kind == "redirect") {
+    response.set_redirect(options.elsewhere, 307);
+  } else if (!Overloaded(response) && !AnswerFault(fault.kind, *chat, response)) {
     Complete(*chat, papers, fault, std::move(content), response);
   }
   std::lock_guard lock(mutex);
@@ -377,9 +437,20 @@ std::optional<size_t> LlmServer::Impl::NoteCall(const std::string& key,
 std::chrono::duration<double> LlmServer::Impl::DrawLatency(const std::string& fault) {
   if (fault == "hang") return kHang;
   std::lock_guard lock(mutex);
-  const double factor = std::exp(options.jitter * std::normal_distribution<double>()(random));
+  const auto load = static_cast<double>(account.in_flight) / static_cast<double>(options.capacity);
+  const double queue = options.capacity > 0 ? std::max(1.0, load) : 1;
+  const double factor =
+      queue * std::exp(options.jitter * std::normal_distribution<double>()(random));
   return std::chrono::duration<double>(latency.load()) * factor *
          (fault == "slow" ? kSlowFactor : 1);
+}
+
+bool LlmServer::Impl::Overloaded(httplib::Response& response) {
+  std::lock_guard lock(mutex);
+  if (options.capacity == 0 || account.in_flight < 2 * options.capacity) return false;
+  ++account.overloaded;
+  AnswerError(response, 503, "The server is overloaded.", "server_error");
+  return true;
 }
 
 uint64_t LlmServer::Impl::CachedTokens(const ChatRequest& chat) {
@@ -430,7 +501,10 @@ void LlmServer::Impl::Complete(const ChatRequest& chat, const std::vector<LlmPap
                      {"message", {{"role", "assistant"}, {"content", text}, {"refusal", refusal}}},
                      {"logprobs", nullptr},
                      {"finish_reason", finish}}})}};
-  if (fault.kind != "no_usage") {
+  if (fault.kind == "bare") {
+    body.erase("model");
+    body["choices"][0].erase("finish_reason");
+  } else if (fault.kind != "no_usage") {
     body["usage"] = {{"prompt_tokens", prompt},
                      {"completion_tokens", completion},
                      {"total_tokens", prompt + completion},
@@ -448,7 +522,27 @@ void LlmServer::Impl::Complete(const ChatRequest& chat, const std::vector<LlmPap
   } else {
     for (const std::string& id : ScoredIn(papers, fault)) ++account.scored[id];
   }
+  if (fault.kind == "big") body["padding"] = std::string(kBigBody, 'x');
   Answer(response, 200, body);
+  Deliver(fault.kind, response);
+}
+
+// For the kinds that spoil an answer on its way.
+void LlmServer::Impl::Deliver(const std::string& fault, httplib::Response& response) {
+  if (fault == "close") return HttpHost::CloseAfterAnswer();
+  const std::string body = response.body;
+  if (fault == "text") response.set_content(body, "text/html");
+  if (fault == "cut_body") response.body.resize(body.size() / 2);
+  if (fault != "drip" && fault != "reset_body") return;
+  response.body.clear();
+  response.set_content_provider(
+      body.size(), "application/json",
+      [this, body, fault](size_t offset, size_t, httplib::DataSink& sink) {
+        if (fault == "drip") return host.Sleep(kDrip) && sink.write(&body[offset], 1);
+        if (offset == 0) return sink.write(body.data(), body.size() / 2);
+        HttpHost::ResetConnection();
+        return false;
+      });
 }
 
 LlmServer::Account LlmServer::Impl::Snapshot() {
@@ -470,6 +564,7 @@ Json LlmServer::Impl::Stats() {
   return {{"calls", a.calls},
           {"ok", a.ok},
           {"rejected_429", a.rejected_429},
+          {"overloaded", a.overloaded},
           {"bad_key", a.bad_key},
           {"bad_request", a.bad_request},
           {"abandoned", a.abandoned},
@@ -506,10 +601,27 @@ void LlmServer::Start() {
 }
 void LlmServer::Stop() { impl_->host.Stop(); }
 int LlmServer::port() const { return impl_->host.port(); }
-std::string LlmServer::url() const { return "http://127.0.0.1:" + std::to_string(port()) + "/v1"; }
+std::string LlmServer::url() const {
+  return (impl_->options.tls ? "https" : "http") + ("://127.0.0.1:" + std::to_string(port())) +
+         "/v1";
+}
 void LlmServer::SetFaults(const std::string& faults) { impl_->faults.Set(faults); }
 void LlmServer::SetLatency(std::chrono::milliseconds median) { impl_->latency = median; }
+void LlmServer::SetKeys(const std::vector<std::string>& keys) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->keys = keys;
+  impl_->account.keys_seen.resize(keys.size());
+}
+void LlmServer::SetQuota(const Quota::Limits& limits) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->quota.SetLimits(limits);
+}
 LlmServer::Account LlmServer::account() const { return impl_->Snapshot(); }
+std::vector<LlmServer::Arrival> LlmServer::arrivals(size_t first) const {
+  std::lock_guard lock(impl_->mutex);
+  const size_t from = std::min(first, impl_->arrivals.size());
+  return {impl_->arrivals.begin() + static_cast<std::ptrdiff_t>(from), impl_->arrivals.end()};
+}
 std::vector<LlmServer::Call> LlmServer::calls() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->calls;

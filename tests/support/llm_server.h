@@ -1,8 +1,10 @@
-// A simulated model provider: an OpenAI-compatible server that enforces its
-// quota as providers do, misbehaves on request, answers the same every time, and
+// A simulated model provider: a server of OpenAI's, Azure's or Anthropic's kind
+// that enforces its quota as providers do, misbehaves on request, answers the same every time, and
 // keeps an account of its clients. Thread-safe.
 //
 //   POST .../chat/completions   GET .../models   (any prefix, as /v1)
+//   POST .../openai/deployments/MODEL/chat/completions?api-version=...
+//   POST .../messages           (llm_messages.h)
 //   GET  /account/stats         counters, as JSON
 //   GET  /account/scored        {id: how often in a successful answer}
 //   GET  /account/sent          {id: how often in an admitted call}
@@ -14,9 +16,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/support/http_host.h"
 #include "tests/support/llm_answer.h"
 #include "tests/support/quota.h"
 
@@ -29,13 +33,17 @@ class LlmServer {
     kMaximum,  // prompt and the request's max_tokens, as OpenAI does
   };
   struct Options {
-    int port = 0;                     // 0: any
+    int port = 0;              // 0: any
+    size_t connections = 256;  // served at once
+    std::optional<HttpHost::Tls> tls;
     std::vector<std::string> keys;    // accepted; none: every key, and no key
     std::vector<std::string> models;  // known; none: every model
     Quota::Limits quota;
     Charge charge = Charge::kActual;
     std::chrono::milliseconds latency{0};  // the median
     double jitter = 0;                     // sigma of the log-normal latency
+    size_t capacity = 0;                   // calls in flight beyond which latency grows in
+                                           // proportion, and 503 beyond twice as many; 0: any
     bool headers = true;                   // x-ratelimit-*
     bool cache = false;                    // report a prefix shared with the call before as cached
     LlmScores scores;
@@ -43,20 +51,28 @@ class LlmServer {
     // As in faults.h; TEXT is looked for in the user's message. Kinds: those of
     // AnswerContent, and
     //   NUMBER          that status with OpenAI's error body (429: with retry-after 1)
+    //   NUMBER-SECONDS  the same with that retry-after
     //   insufficient_quota  429 that no waiting mends
     //   content_filter  400, as Azure refuses a prompt    refuse_schema  400 for json_schema
-    //   html, html502   a gateway's page, 403 or 502      drop           reset, no answer
+    //   html, html502, html200  a gateway's page, 403, 502 or 200
+    //   redirect        307 to `elsewhere`                drop           reset, no answer
     //   slow            20 times the latency              hang           no answer at all
-    //   length          cut off, finish_reason length     filtered       finish_reason
-    //   content_filter refusal         the model declines                no_usage       tokens not
-    //   reported
+    //   length          cut off, finish_reason length     refusal        the model declines
+    //   filtered        cut off, finish_reason content_filter
+    //   no_usage        tokens not reported
+    //   bare            as small servers answer: no tokens, no model, no finish_reason
+    //   text            the right JSON as text/html       big            10 MB of it
+    //   drip            a byte now and then               reset_body     reset in the middle of it
+    //   cut_body        its first half as if it were all  close          kept, then closed
     std::string faults;
+    std::string elsewhere;  // the URL that the fault "redirect" names
   };
 
   struct Account {
     uint64_t calls = 0;         // everything that was posted to chat/completions
     uint64_t ok = 0;            // answered with 200
     uint64_t rejected_429 = 0;  // by the quota, not by a fault
+    uint64_t overloaded = 0;    // answered with 503 for want of capacity
     uint64_t bad_key = 0;
     uint64_t bad_request = 0;                  // 400 and 404 that were the client's fault
     uint64_t abandoned = 0;                    // the client was gone before its answer was ready
@@ -88,6 +104,14 @@ class LlmServer {
     bool over = false;                // answered, or its client is gone
   };
 
+  // A call with a key and a body that were accepted, as the quota met it.
+  struct Arrival {
+    Quota::Time at;
+    double tokens = 0;     // charged, or they would have been
+    bool admitted = true;  // by the quota
+    std::string fault;     // that followed; "" for none
+  };
+
   explicit LlmServer(Options options);
   ~LlmServer();  // stops
   LlmServer(const LlmServer&) = delete;
@@ -98,11 +122,16 @@ class LlmServer {
   // Breaks all connections. A later Start takes the same port again.
   void Stop();
   int port() const;
-  std::string url() const;  // http://127.0.0.1:PORT/v1
+  std::string url() const;  // http://127.0.0.1:PORT/v1, or https
 
   void SetFaults(const std::string& faults);
-  void SetLatency(std::chrono::milliseconds median);  // of the calls to come
+  void SetLatency(std::chrono::milliseconds median);   // of the calls to come
+  void SetKeys(const std::vector<std::string>& keys);  // accepted from now on
+  // What the quota is from now on. x-ratelimit-* name it.
+  void SetQuota(const Quota::Limits& limits);
   Account account() const;
+  // All since the start, or from the `first` on, in their order.
+  std::vector<Arrival> arrivals(size_t first = 0) const;
   // All of them since the start, in the order in which they were admitted.
   std::vector<Call> calls() const;
 

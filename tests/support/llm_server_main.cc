@@ -29,6 +29,9 @@ int main(int argc, char** argv) {
   app.add_option("--latency", latency_ms, "median time of an answer, milliseconds");
   app.add_option("--jitter", options.jitter, "sigma of the log-normal latency");
   app.add_option(
+      "--capacity", options.capacity,
+      "calls in flight beyond which it gets slow, and answers 503 at twice as many; 0: any");
+  app.add_option(
       "--fault", options.faults,
       "KIND[@TEXT][=PROBABILITY|#COUNT],...; the kinds are in tests/support/llm_server.h");
   app.add_option("--seed", options.seed, "of faults and latencies");

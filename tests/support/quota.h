@@ -25,6 +25,10 @@ class Quota {
 
   explicit Quota(Limits limits) : limits_(limits) {}
 
+  // The limits from now on; what was admitted before still counts.
+  void SetLimits(const Limits& limits) { limits_ = limits; }
+  const Limits& limits() const { return limits_; }
+
   // Admits one request with `tokens` and returns 0, or admits nothing and
   // returns how long to wait (more than 0). More tokens than fit into one
   // window wait for ever: one window is returned.

@@ -68,7 +68,7 @@ TEST_F(AmendTest, RetryTriesAlsoWhatWasGivenUpForGood) {
   ASSERT_FALSE(IsMendable(store->db(), digest.id));
   const wire::Done done = Retry("2025-01-03");
   EXPECT_EQ(done.papers(), 4u);
-  EXPECT_THAT(done.lines(0), HasSubstr("test 2025-01-03: 4 papers are tried again"));
+  EXPECT_THAT(done.lines(0), HasSubstr("test 2025-01-03: 4 papers tried again"));
   EXPECT_EQ(StateOf(digest), "sealed");
   EXPECT_EQ(Count("SELECT sum(misses + alone_misses) FROM work"), 0);
   EXPECT_EQ(ScoreEverything(), 1) << "in one batch, as though for the first time";

@@ -1,8 +1,39 @@
+// Answers of models, well-formed and not. The bad answers that a scorer must
+// bear, and where each has its test (those on the way from the server are in
+// bad_answers_test.cc, which runs the scorer against a real server):
+//
+//   fences                      ParseScores.CodeFences, TrailingCommasAfterLines
+//   trailing commas             ParseScores.TrailingCommaInside*, ...AfterLines
+//   prose                       ParseScores.ProseAround, ProseWithAStrayBrace
+//   thinking aloud              ParseScores.Thoughts*
+//   truncated JSON              ParseScores.CutOff*, ALineCutOff*; BadAnswer cut_body
+//   finish_reason: length       InterpretChat.AnAnswerCutOff; BadAnswer length
+//   refusals                    InterpretChat.ARefusalInWords, RowsOf.*; BadAnswer refusal
+//   content filter              InterpretChat.AContentFilter*; BadAnswer filtered, content_filter
+//   scores as strings           ParseScores.NumbersAsStrings
+//   out of range                ParseScores.OutOfRange
+//   floats                      ParseScores.WholeNumbersAsFloats, Fractions
+//   nulls                       ParseScores.NullAndOtherTypes, ACommentThatIsNoText*
+//   unknown ids                 ParseScores.UnknownIdsAreIgnored
+//   duplicate ids               ParseScores.*Duplicate*, AFieldGivenTwice*
+//   ids with versions           ParseScores.IdsWithVersionOrPrefix
+//   other scripts               ParseScores.DigitsOf*, NamesWith*, CommentsInAnyScript
+//   no usage, model, finish     InterpretChat.AServerThatTellsLittle; BadAnswer bare
+//   10 MB bodies                BadAnswer big
+//   slow drip                   BadAnswer drip
+//   connection reset            BadAnswer drop (before the headers), reset_body (in the body)
+//   HTML pages of gateways      BadAnswer html, html502, html200
+//   wrong content type          BadAnswer text
+//   keep-alive closing          BadAnswerTest.AConnectionClosedWhileIdle*,
+//                               HttpClientTest.APostThatDiesOnAReusedConnection*
+//   redirects                   BadAnswerTest.ARedirect*
+//   TLS failures                BadAnswerTest.ACertificate*, HttpClientTest.*Certificate*
 #include "scorer/answer.h"
 
 #include <gtest/gtest.h>
 
 #include "common/text.h"
+#include "common/tokens.h"
 #include "scorer/loose_json.h"
 
 namespace paperboy {
@@ -232,6 +263,20 @@ TEST(ParseScores, Garbage) {
 
 TEST(ParseScores, Nothing) { EXPECT_EQ(FirstScore(""), "missing: not in the answer"); }
 
+TEST(ParseScores, ThoughtsAreNoAnswer) {
+  const std::string draft = Line("2504.00001", "2", "2") + "\n";
+  EXPECT_EQ(Scores("<think>Perhaps\n" + draft + "</think>\n" + kAll), kAllScores);
+  EXPECT_EQ(Scores("Perhaps\n" + draft + "</think>\n\n" + kAll), kAllScores);
+  EXPECT_EQ(FirstScore("<think>Perhaps\n" + draft), "missing: not in the answer");
+  EXPECT_EQ(Drops("<think>[\"2504.00001\"]</think>[\"2504.00002\"]"), "keep, drop, keep");
+}
+
+TEST(ParseScores, ACommentMayTalkOfThoughts) {
+  EXPECT_EQ(FirstScore(R"({"ARXIVID": "2504.00001", "COMMENT": "Trains <think> and </think>.",)"
+                       R"( "RELEVANCE": 8, "NOVELTY": 7})"),
+            "8/7");
+}
+
 TEST(ParseScores, HtmlPage) {
   EXPECT_EQ(FirstScore("<html><body>{{error}}</body></html>"), "missing: not in the answer");
 }
@@ -314,6 +359,46 @@ TEST(ParseScores, NullAndOtherTypes) {
   EXPECT_EQ(FirstScore(Line("2504.00001", "[8]", "7")), why);
   EXPECT_EQ(FirstScore(Line("2504.00001", "\"high\"", "7")),
             "missing: RELEVANCE is not a whole number");
+}
+
+TEST(ParseScores, DigitsOfOtherScriptsAreNoNumbers) {
+  const std::string why = "missing: RELEVANCE is not a whole number";
+  EXPECT_EQ(FirstScore(Line("2504.00001", "\"\uff18\"", "7")), why);   // full-width 8
+  EXPECT_EQ(FirstScore(Line("2504.00001", "\"\u0668\"", "7")), why);   // Arabic-Indic 8
+  EXPECT_EQ(FirstScore(Line("2504.00001", "\"1\uff10\"", "7")), why);  // half of each
+  EXPECT_EQ(FirstScore(Line("2504.00001", "\"\u516b\"", "7")), why);   // 8 in words
+  EXPECT_EQ(FirstScore(Line("2504.00001", "\uff18", "7")), "missing: not in the answer");
+  EXPECT_EQ(FirstScore(Line("2504.0000\uff11", "8", "7")), "missing: not in the answer");
+}
+
+TEST(ParseScores, NamesWithTextOfAnotherScriptBesideThem) {
+  EXPECT_EQ(FirstScore("{\"ARXIVID\": \"2504.00001\", \"RELEVANCE\uff08\u76f8\u5173\uff09\": 8, "
+                       "\"NOVELTY\": 7}"),
+            "8/7");
+  EXPECT_EQ(FirstScore("{\"ARXIVID\": \"2504.00001\", \"\u76f8\u5173\": 8, \"NOVELTY\": 7}"),
+            "missing: RELEVANCE is missing");
+}
+
+TEST(ParseScores, CommentsInAnyScriptAreCutByCharacters) {
+  std::string owls;  // two bytes a letter
+  for (size_t i = 0; i < kMaxCommentChars + 10; ++i) owls += "\u0441";
+  const auto rows = ParseScores(
+      "{\"ARXIVID\": \"2504.00001\", \"COMMENT\": \"\u732b\u5934\u9e70 \u0441\u043e\u0432\u0430\", "
+      "\"RELEVANCE\": 8, \"NOVELTY\": 7}\n{\"ARXIVID\": \"2504.00002\", \"COMMENT\": \"" +
+          owls + "\", \"RELEVANCE\": 3, \"NOVELTY\": 4}",
+      kAsked);
+  EXPECT_EQ(rows[0].comment(), "\u732b\u5934\u9e70 \u0441\u043e\u0432\u0430");
+  EXPECT_EQ(rows[1].comment(), owls.substr(0, 2 * kMaxCommentChars));
+}
+
+TEST(ParseScores, AFieldGivenTwiceDifferentlyIsNoScore) {
+  const std::string why = "missing: RELEVANCE stands there twice with different values";
+  EXPECT_EQ(
+      FirstScore(R"({"ARXIVID": "2504.00001", "RELEVANCE": 8, "relevance": 3, "NOVELTY": 7})"),
+      why);
+  EXPECT_EQ(
+      FirstScore(R"({"ARXIVID": "2504.00001", "RELEVANCE": 8, "relevance": 8, "NOVELTY": 7})"),
+      "8/7");
 }
 
 TEST(ParseScores, AMissingField) {

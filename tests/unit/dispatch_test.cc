@@ -23,10 +23,10 @@ class DispatchTest : public LedgerTest {
 
 TEST_F(DispatchTest, NothingIsHandedOutUntilScorersCouldSayWhatTheyHold) {
   Deliver("2025-01-03", Papers(4));
-  Ready(1, 2);
+  Ready(1, 1);
   EXPECT_TRUE(HandOut().empty());
   PassAdoption();
-  Ready(1, 2);
+  Ready(1, 1);
   EXPECT_EQ(HandOut().size(), 1u);
 }
 
@@ -48,7 +48,12 @@ TEST_F(DispatchTest, APaperIsHeldByOneScorerAtATime) {
   Deliver("2025-01-03", Papers(4));
   Ready(1, 4);
   Ready(2, 4);
-  EXPECT_EQ(HandOut().size(), 1u);
+  std::multiset<std::string> held;
+  for (const auto& batch : HandOut()) {
+    for (const auto& paper : batch.papers()) held.insert(paper.id());
+  }
+  EXPECT_EQ(held.size(), 4u);
+  for (const auto& id : held) EXPECT_EQ(held.count(id), 1u) << id;
 }
 
 TEST_F(DispatchTest, ABatchThatAScorerLostGoesBack) {
@@ -138,6 +143,14 @@ TEST_F(DispatchTest, AResultSentTwiceCountsOnce) {
   EXPECT_EQ(Count("SELECT count(*) FROM call"), 1);
 }
 
+TEST_F(DispatchTest, TowardsTheEndOfADigestBatchesGetSmaller) {
+  PassAdoption();
+  concurrency = 4;
+  const Digest digest = Deliver("2025-01-03", Papers(40));
+  EXPECT_EQ(ScoreEverything(), 12) << "7 full ones, and 5 towards the end";
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 40u);
+}
+
 TEST_F(DispatchTest, AWrongKeyStopsAfterAFewCallsAndIsMendedByTheSameCommand) {
   PassAdoption();
   const Digest digest = Deliver("2025-01-03", Papers(40));
@@ -180,7 +193,8 @@ TEST_F(DispatchTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
 
 TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
   PassAdoption();
-  Deliver("2025-01-03", Papers(8));
+  profile.set_batch_size(1);
+  Deliver("2025-01-03", Papers(2));
   Ready(1, 2);
   const auto batches = HandOut();
   ASSERT_EQ(batches.size(), 2u);
@@ -195,7 +209,7 @@ TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
   ASSERT_EQ(again.size(), 1u);
   EXPECT_EQ(again[0].papers(0).id(), batches[1].papers(0).id());
   Answer(Scores(batches[0]));
-  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 4);
+  EXPECT_EQ(Count("SELECT count(*) FROM work WHERE state = 'done'"), 1);
 }
 
 TEST_F(DispatchTest, ABatchThatNeverArrivesGoesBackAlthoughItsScorerLives) {
@@ -242,6 +256,17 @@ TEST_F(DispatchTest, ALeaseWhoseCostNobodyKnowsIsSettledAlsoAfterARestart) {
   Answer(failed);
   EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 0"), 0);
   EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 1"), 1) << "the estimate stays spent";
+}
+
+TEST_F(DispatchTest, ACallThatNeverLeftCostsNothing) {
+  PassAdoption();
+  Deliver("2025-01-03", Papers(4));
+  Ready(1, 1);
+  auto failed = Failure(HandOut().at(0), wire::ProviderFailure::TRANSIENT, "refused");
+  failed.add_calls()->set_id("call-1");
+  failed.mutable_calls(0)->set_outcome("not_sent");
+  Answer(failed);
+  EXPECT_EQ(Count("SELECT count(*) FROM lease"), 0);
 }
 
 TEST_F(DispatchTest, WhatAnEarlierStartHandedOutAndGetsBackGoesOutAgain) {
@@ -324,6 +349,7 @@ TEST_F(DispatchTest, ADigestIsScoredByOneModel) {
 TEST_F(DispatchTest, TheBudgetOfADayIsNotExceeded) {
   PassAdoption();
   profile.set_budget_picodollars_per_day(kPicodollarsPerDollar / 20);  // 5 cents
+  profile.set_prompt(std::string(12'000, 'p') + "\n[PAPER LIST HERE]");
   const Digest digest = Deliver("2025-01-03", Papers(40));
   for (int round = 0; round < 50; ++round) {
     Ready(1, 4, {}, UINT64_MAX);

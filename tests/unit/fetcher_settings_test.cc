@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "common/epoll_loop.h"
+#include "fetcher/dry_run.h"
 #include "fetcher/outcome.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/progress.h"
@@ -191,6 +192,7 @@ TEST(Outcomes, TheSummaryIsATableThatAddsUp) {
   published.set_calls(52);
   published.set_prompt_tokens(23'745);
   published.set_completion_tokens(3'079);
+  published.set_tokens_reported(true);
   published.set_cost("$0.09");
   published.set_page("out/ml/md/2026-09/2026-09-15-output.md");
   published.add_notes("a note");
@@ -207,6 +209,42 @@ TEST(Outcomes, TheSummaryIsATableThatAddsUp) {
   EXPECT_THAT(text, HasSubstr("  tokens   23,745 prompt + 3,079 completion\n"));
   EXPECT_THAT(text, HasSubstr("  note     a note\n"));
   EXPECT_THAT(text, HasSubstr("  refused  line 17: no title\n"));
+}
+
+TEST(Outcomes, TokensThatWereNotReportedAreNotZero) {
+  wire::Published published;
+  published.set_state("published");
+  published.set_calls(3);
+  published.set_cost("unknown");
+  published.set_lost_calls(2);
+  published.set_lost_cost("at most $0.0312");
+  EXPECT_THAT(Summary({PublishedOutcome("ml", "2026-09-15", published)}),
+              HasSubstr("  tokens   not reported\n"
+                        "  cost     unknown, and of 2 calls whose cost is not known, estimated, "
+                        "at most $0.0312\n"));
+  published.set_tokens_reported(true);  // every call was refused: known to be none
+  EXPECT_THAT(Summary({PublishedOutcome("ml", "2026-09-15", published)}),
+              HasSubstr("  tokens   0 prompt + 0 completion\n"));
+}
+
+TEST(ForecastTable, SaysWhichBudgetsDoNotSufficeForTheDigestsAndForTheDay) {
+  wire::Profile profile;
+  profile.set_name("ml");
+  profile.set_budget_picodollars_per_digest(600'000'000'000);
+  profile.set_budget_picodollars_per_day(1'000'000'000'000);
+  wire::Estimate estimate;
+  estimate.set_priced(true);
+  estimate.set_picodollars(400'000'000'000);
+  std::vector<ForecastLine> lines = {{.profile = "ml", .date = "2026-09-14", .estimate = estimate},
+                                     {.profile = "ml", .date = "2026-09-15", .estimate = estimate}};
+  EXPECT_THAT(ForecastTable(lines, {profile}), testing::Not(HasSubstr("more than")));
+  lines.push_back({.profile = "ml", .date = "2026-09-16", .estimate = estimate});
+  EXPECT_THAT(ForecastTable(lines, {profile}),
+              HasSubstr("ml all dates together: more than budget_dollars_per_day = 1; papers "
+                        "beyond it stay unscored\n"));
+  lines[1].estimate->set_picodollars(700'000'000'000);
+  EXPECT_THAT(ForecastTable(lines, {profile}),
+              HasSubstr("ml 2026-09-15: more than budget_dollars_per_digest = 0.6; "));
 }
 
 TEST(Outcomes, AQuietDaySaysSo) {

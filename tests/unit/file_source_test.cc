@@ -193,7 +193,7 @@ TEST_F(FileSourceTest, MendsWhatIsNotUtf8) {
 
   ASSERT_THAT(list.rows, SizeIs(1));
   EXPECT_EQ(list.rows[0].paper().title(), "Caf\xef\xbf\xbd");
-  EXPECT_THAT(list.warnings, ElementsAre(HasSubstr("1 bytes that are not UTF-8")));
+  EXPECT_THAT(list.warnings, ElementsAre("replaced: 1 byte not in UTF-8"));
 }
 
 TEST_F(FileSourceTest, LeavesOutADateThatIsNone) {
@@ -202,10 +202,17 @@ TEST_F(FileSourceTest, LeavesOutADateThatIsNone) {
   ASSERT_THAT(list.rows, SizeIs(1));
   EXPECT_EQ(list.rows[0].refused(), "");
   EXPECT_EQ(list.rows[0].paper().published(), "");
-  EXPECT_THAT(list.warnings, ElementsAre(HasSubstr("1 dates")));
+  EXPECT_THAT(list.warnings, ElementsAre(HasSubstr("1 date not in ISO 8601")));
 }
 
-TEST_F(FileSourceTest, AnEmptyFileIsAnEmptyList) { EXPECT_THAT(Read("").rows, IsEmpty()); }
+TEST_F(FileSourceTest, AFileWithoutAByteIsRefusedAndBlankLinesAreAQuietDay) {
+  for (const std::string& path : {Write(""), Compress("")}) {
+    const Result<Listing> list = ReadPaperFile(path);
+    ASSERT_FALSE(list.ok()) << path;
+    EXPECT_THAT(list.error().message, HasSubstr(path + " is empty"));
+  }
+  EXPECT_THAT(Read("\n").rows, IsEmpty());
+}
 
 }  // namespace
 }  // namespace paperboy

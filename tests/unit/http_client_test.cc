@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -14,9 +13,9 @@
 
 #include "common/curl_client.h"
 #include "common/epoll_loop.h"
+#include "tests/support/environment.h"
 #include "tests/support/http_host.h"
-#include "tests/support/process.h"
-#include "tests/support/temp_dir.h"
+#include "tests/support/tls_server.h"
 
 namespace paperboy {
 namespace {
@@ -27,18 +26,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr std::chrono::seconds kPatience{30};
-
-// An environment variable for the time of a test.
-class Environment {
- public:
-  Environment(const char* name, const std::string& value) : name_(name) {
-    ::setenv(name, value.c_str(), 1);
-  }
-  ~Environment() { ::unsetenv(name_); }
-
- private:
-  const char* name_;
-};
 
 // A server whose handler a test gives, and a client on a loop.
 class HttpClientTest : public testing::Test {
@@ -73,6 +60,18 @@ class HttpClientTest : public testing::Test {
     ASSERT_FALSE(outcome.ok());
     EXPECT_EQ(outcome.error().kind, ErrorKind::kUnavailable);
     EXPECT_THAT(outcome.error().message, HasSubstr(part));
+  }
+  void ExpectTimedOut(const Result<HttpResponse>& outcome) {
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(outcome.error().kind, ErrorKind::kTimedOut);
+    EXPECT_THAT(outcome.error().message, HasSubstr("timed out after 100 ms"));
+  }
+  void ExpectUntrusted(const Result<HttpResponse>& outcome, const std::string& cause) {
+    ASSERT_FALSE(outcome.ok());
+    EXPECT_EQ(outcome.error().kind, ErrorKind::kUntrusted);
+    EXPECT_THAT(outcome.error().message,
+                AllOf(HasSubstr("https://127.0.0.1:"), HasSubstr(cause), HasSubstr("certificate"),
+                      HasSubstr("CURL_CA_BUNDLE")));
   }
 
   EpollLoop loop_;
@@ -135,7 +134,7 @@ TEST_F(HttpClientTest, EndlessHeadersAreAnError) {
 TEST_F(HttpClientTest, SlowAnswerTimesOut) {
   Serve([this](const httplib::Request&, httplib::Response&) { server_.Sleep(kPatience * 10); });
   const MonotonicTime start = loop_.now();
-  ExpectUnavailable(Do({.url = Url(), .timeout = milliseconds(100)}), "timed out");
+  ExpectTimedOut(Do({.url = Url(), .timeout = milliseconds(100)}));
   EXPECT_GE(loop_.now() - start, milliseconds(100));
   EXPECT_LT(loop_.now() - start, milliseconds(10'000));
 }
@@ -145,7 +144,7 @@ TEST_F(HttpClientTest, TimeoutCountsWhileWaitingForAConnection) {
   Serve([this](const httplib::Request&, httplib::Response&) { server_.Sleep(kPatience * 10); });
   Outcome first;
   Start({.url = Url()}, &first);
-  ExpectUnavailable(Do({.url = Url(), .timeout = milliseconds(100)}), "timed out");
+  ExpectTimedOut(Do({.url = Url(), .timeout = milliseconds(100)}));
   EXPECT_FALSE(first.has_value());
 }
 
@@ -349,45 +348,68 @@ TEST_F(HttpClientTest, HttpsProxyIsForHttpsOnly) {
   EXPECT_EQ(seen.front(), "GET ");
 }
 
-// A server with a certificate that nobody knows, and the file that vouches for it.
-class TlsServer {
- public:
-  TlsServer() {
-    Process openssl({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                     "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
-                     dir_.File("key.pem"), "-out", certificate()});
-    EXPECT_EQ(openssl.Wait(kPatience), (Process::Exit{0, 0})) << openssl.Stderr();
-    server_.emplace(certificate().c_str(), dir_.File("key.pem").c_str());
-    server_->Get("/", [](const httplib::Request&, httplib::Response& response) {
-      response.set_content("secret", "text/plain");
-    });
-    server_->set_keep_alive_timeout(1);  // how long its end takes
-    port_ = server_->bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_->listen_after_bind(); });
-    while (!server_->is_running()) std::this_thread::yield();
-  }
-  ~TlsServer() {
-    server_->stop();
-    thread_.join();
-  }
-  std::string certificate() const { return dir_.File("certificate.pem"); }
-  std::string url() const { return "https://127.0.0.1:" + std::to_string(port_) + "/"; }
-
- private:
-  TempDir dir_;
-  std::optional<httplib::SSLServer> server_;
-  int port_ = 0;
-  std::thread thread_;
-};
-
 TEST_F(HttpClientTest, CertificatesAreCheckedAgainstCurlCaBundle) {
   const TlsServer server;
-  ExpectUnavailable(Get(server.url()), "certificate");
+  ExpectUntrusted(Get(server.url()), "self");  // self-signed, as OpenSSL spells it
   const Environment bundle("CURL_CA_BUNDLE", server.certificate());
   client_.emplace(loop_, 4);
   const Result<HttpResponse> response = Get(server.url());
   ASSERT_TRUE(response.ok()) << response.error().message;
   EXPECT_EQ(response->body, "secret");
+}
+
+TEST_F(HttpClientTest, AnExpiredCertificateIsNotTrusted) {
+  const TlsServer server(TlsServer::Certificate::kExpired);
+  const Environment bundle("CURL_CA_BUNDLE", server.certificate());
+  client_.emplace(loop_, 4);
+  ExpectUntrusted(Get(server.url()), "certificate has expired");
+  EXPECT_EQ(server.requests(), 0);
+}
+
+TEST_F(HttpClientTest, ACertificateOfAnotherHostIsNotTrusted) {
+  const TlsServer server(TlsServer::Certificate::kOtherHost);
+  const Environment bundle("CURL_CA_BUNDLE", server.certificate());
+  client_.emplace(loop_, 4);
+  ExpectUntrusted(Get(server.url()), "127.0.0.1");
+  EXPECT_EQ(server.requests(), 0);
+}
+
+TEST_F(HttpClientTest, ACaBundleThatCannotBeReadIsInvalid) {
+  const TlsServer server;
+  const Environment bundle("CURL_CA_BUNDLE", "/no/such/file.pem");
+  client_.emplace(loop_, 4);
+  const Result<HttpResponse> outcome = Get(server.url());
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().kind, ErrorKind::kInvalid);
+  EXPECT_THAT(outcome.error().message, HasSubstr("/no/such/file.pem"));
+}
+
+TEST_F(HttpClientTest, APostSaysWhetherAnythingOfItWasSent) {
+  Serve([](const httplib::Request&, httplib::Response&) { HttpHost::ResetConnection(); });
+  HttpRequest post{.method = "POST", .url = Url(), .body = "paid for"};
+  EXPECT_EQ(Do(post).error().kind, ErrorKind::kUnavailable);
+  server_.Stop();
+  EXPECT_EQ(Do(post).error().kind, ErrorKind::kUnreached);
+  post.url = "http://no-such-host.invalid/";
+  EXPECT_EQ(Do(post).error().kind, ErrorKind::kUnreached);
+}
+
+TEST_F(HttpClientTest, AConnectionThatTheServerClosedWhileIdleIsNotUsedAgain) {
+  std::atomic<int> received{0};
+  Serve([&](const httplib::Request&, httplib::Response& response) {
+    ++received;
+    response.set_content("ok", "text/plain");
+    HttpHost::CloseAfterAnswer();
+  });
+  const HttpRequest post{.method = "POST", .url = Url(), .body = "paid for"};
+  constexpr int kPosts = 20;
+  for (int i = 0; i < kPosts; ++i) {
+    ASSERT_TRUE(Do(post).ok()) << i;
+    // Until the end of the connection has come: a post that crosses it on its way
+    // fails, and is not sent again.
+    while (server_.connections() > 0) std::this_thread::yield();
+  }
+  EXPECT_EQ(received, kPosts);
 }
 
 }  // namespace

@@ -48,8 +48,8 @@ TEST_F(InspectTest, StatusListsDigestsNewestFirstWithWhatWaits) {
   ASSERT_EQ(HandOut().size(), 1u);
   EXPECT_THAT(
       Status(),
-      AllOf(HasSubstr("ledger  data/ledger.db: "), HasSubstr("schema 2, id " + store->id()),
-            HasSubstr("leases  1 batches with 4 papers are out"),
+      AllOf(HasSubstr("ledger  data/ledger.db: "), HasSubstr("schema 3, id " + store->id()),
+            HasSubstr("leases  1 batch with 4 papers out"),
             ContainsRegex("test +2025-01-06 +sealed +1 +gpt-4o +6 +0 +0 +0 +0 +0 +2 +4 +\\$0.0\n"
                           "test +2025-01-04 +holiday\n"
                           "test +2025-01-03 +published +1 +gpt-4o +3 +1 +0 +2 +1 +0 +0 +0 +\\$0.0"),

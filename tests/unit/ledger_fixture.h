@@ -102,6 +102,7 @@ class LedgerTest : public testing::Test {
     ready.set_temperature("0");
     ready.set_quota_key("quota");
     ready.set_free_calls(free);
+    ready.set_concurrency(concurrency);
     for (const uint64_t lease : holding) ready.add_holding(lease);
     ready.set_seen(seen);
     ready.set_number(++readies);
@@ -245,6 +246,7 @@ class LedgerTest : public testing::Test {
   Intake intake{store->db(), planner, prices};
   Dispatch dispatch{store->db(), planner, prices};
   Instant now{MonotonicTime{} + std::chrono::hours(1), 1'750'000'000, "2025-06-15"};
+  uint32_t concurrency = 0;  // as scorers say it; 0: they do not
   std::map<std::string, std::pair<int, int>> scores;
   int calls = 0;
   uint64_t readies = 0;

@@ -1,27 +1,9 @@
 #include "scorer/limiter.h"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <memory>
-#include <optional>
-
-#include "common/epoll_loop.h"
-#include "common/redis_client.h"
-#include "common/redis_keys.h"
-#include "scorer/limiter_script.h"
-#include "tests/support/redis_server.h"
+#include "tests/unit/limiter_fixture.h"
 
 namespace paperboy {
 namespace {
-
-using namespace std::chrono_literals;
-using std::chrono::microseconds;
-
-constexpr char kQuota[] = "0123456789abcdef";
-constexpr auto kPatience = 20s;
-
-double PerSecond(const RequestRate& rate) { return 1e6 / rate.cost_us; }
 
 // ---- rates ------------------------------------------------------------------
 
@@ -103,71 +85,6 @@ TEST_F(LastLookTest, WithoutALimitOnlyAPauseHolds) {
 }
 
 // ---- with a real Redis ------------------------------------------------------
-
-class LimiterTest : public ::testing::Test {
- protected:
-  LimiterTest() : redis_(Connect()) { WaitReady(*redis_); }
-
-  std::unique_ptr<Redis> Connect() {
-    return std::make_unique<RedisClient>(loop_, ParseRedisUrl(server_.url()).value());
-  }
-  void WaitReady(Redis& redis) {
-    ASSERT_TRUE(loop_.RunUntil([&] { return redis.ready(); }, loop_.now() + kPatience));
-  }
-  bool RunUntil(const std::function<bool()>& done) {
-    return loop_.RunUntil(done, loop_.now() + kPatience);
-  }
-  void RunFor(Milliseconds time) {
-    loop_.RunUntil([] { return false; }, loop_.now() + time);
-  }
-
-  Result<RedisReply> Await(const std::function<void(Redis::Callback)>& ask) {
-    std::optional<Result<RedisReply>> reply;
-    ask([&](Result<RedisReply> r) { reply = std::move(r); });
-    if (!RunUntil([&] { return reply.has_value(); })) return Unavailable("no reply");
-    return *reply;
-  }
-  Result<RedisReply> Command(std::vector<std::string> args) {
-    return Await([&](Redis::Callback done) { redis_->Command(args, 1s, done); });
-  }
-  std::string Field(const std::string& name) {
-    return Command({"HGET", redis_keys::Limit(kQuota), name})->string;
-  }
-
-  struct Reserved {
-    bool granted;
-    microseconds wait;
-    std::string epoch;
-    microseconds pause;
-  };
-  Reserved Reserve(const LimiterSettings& settings, int64_t tokens = 0,
-                   const std::string& run_id = "", int64_t largest = 0) {
-    const auto args =
-        ReserveArgs(settings, run_id.empty() ? redis_->run_id() : run_id, tokens, largest);
-    const auto reply = Await([&](Redis::Callback done) {
-      redis_->Eval(ReserveScript(), {redis_keys::Limit(kQuota)}, args, 1s, done);
-    });
-    if (!reply) {
-      ADD_FAILURE() << reply.error().message;
-      return {};
-    }
-    return {reply->array[0].integer == 1, microseconds(reply->array[1].integer),
-            reply->array[2].string, microseconds(reply->array[3].integer)};
-  }
-  void Do(const std::vector<std::string>& command) {
-    const auto reply = Command(command);
-    ASSERT_TRUE(reply.ok()) << reply.error().message;
-  }
-  // A state whose hold-off is long over, so that its buckets are full.
-  void Prime(const LimiterSettings& settings) {
-    Reserve(settings);
-    Do({"HSET", redis_keys::Limit(kQuota), "pause", "0", "tr", "0", "tt", "0", "until", "0"});
-  }
-
-  RedisServer server_;
-  EpollLoop loop_;
-  std::unique_ptr<Redis> redis_;
-};
 
 TEST_F(LimiterTest, AFreshStateHoldsOffForTheHorizonAndASecond) {
   const LimiterSettings settings{.rpm = 600, .horizon = 2s};
@@ -287,7 +204,8 @@ TEST_F(LimiterTest, AClockSetBackStartsEmpty) {
 TEST_F(LimiterTest, APauseOnlyGrows) {
   const auto pause = [&](microseconds wait) {
     return Await([&](Redis::Callback done) {
-             redis_->Eval(PauseScript(), {redis_keys::Limit(kQuota)}, PauseArgs(wait), 1s, done);
+             redis_->Eval(PauseScript(), {redis_keys::Limit(kQuota)},
+                          PauseArgs(wait, PauseFor::kQuota), 1s, done);
            })
         ->integer;
   };
@@ -330,7 +248,7 @@ TEST_F(LimiterTest, APauseHoldsEverybodyElseToo) {
     other.Acquire(0, [&] { ++sent; });
     ASSERT_TRUE(RunUntil([&] { return sent == 1; }));
     const MonotonicTime begin = loop_.now();
-    refused.Pause(700ms);
+    refused.Pause(700ms, PauseFor::kQuota);
     RunFor(kViewAge + 1ms);
     other.Acquire(0, [&] { ++sent; });
     ASSERT_TRUE(RunUntil([&] { return other.beyond_horizon(); }));
@@ -345,7 +263,7 @@ TEST_F(LimiterTest, APauseThatCouldNotBeToldEndsWithItsLimiter) {
   limiter.emplace(loop_, *redis_, kQuota, LimiterSettings{}, 1);
   server_.Kill();
   ASSERT_TRUE(RunUntil([&] { return !redis_->ready(); }));
-  limiter->Pause(30s);
+  limiter->Pause(30s, PauseFor::kQuota);
   RunFor(50ms);  // refused; to be told again a little later
   limiter.reset();
   server_.Restart();
@@ -397,65 +315,6 @@ TEST_F(LimiterTest, WithoutRedisNothingGoesAndAfterwardsItDoes) {
 }
 
 // ---- many workers against a strict window -----------------------------------
-
-struct Arrival {
-  MonotonicTime at;
-  int64_t tokens;
-};
-
-// The most requests and tokens in any window of this length.
-std::pair<size_t, int64_t> Fullest(const std::vector<Arrival>& arrivals, Milliseconds window) {
-  size_t requests = 0;
-  int64_t most_tokens = 0;
-  int64_t tokens = 0;
-  size_t first = 0;
-  for (size_t i = 0; i < arrivals.size(); ++i) {
-    tokens += arrivals[i].tokens;
-    while (arrivals[first].at <= arrivals[i].at - window) tokens -= arrivals[first++].tokens;
-    requests = std::max(requests, i + 1 - first);
-    most_tokens = std::max(most_tokens, tokens);
-  }
-  return {requests, most_tokens};
-}
-
-class Crowd {
- public:
-  Crowd(Loop& loop, LimiterSettings settings, uint64_t seed, std::function<int64_t()> tokens)
-      : loop_(loop), settings_(settings), random_(seed), tokens_(std::move(tokens)) {}
-
-  void Add(std::unique_ptr<Redis> redis) {
-    redis_.push_back(std::move(redis));
-    limiters_.push_back(
-        std::make_unique<Limiter>(loop_, *redis_.back(), kQuota, settings_, random_()));
-    for (int i = 0; i < 8; ++i) Ask(limiters_.back().get());
-  }
-  std::vector<Arrival> arrivals() {
-    std::sort(arrivals_.begin(), arrivals_.end(),
-              [](const Arrival& a, const Arrival& b) { return a.at < b.at; });
-    return arrivals_;
-  }
-  size_t sent() const { return arrivals_.size(); }
-
- private:
-  // The call arrives a little after it is sent, and is followed by the next.
-  void Ask(Limiter* limiter) {
-    const int64_t tokens = tokens_();
-    limiter->Acquire(tokens, [this, limiter, tokens] {
-      arrivals_.push_back({loop_.now() + microseconds(random_() % 20'000), tokens});
-      Ask(limiter);
-    });
-  }
-
-  Loop& loop_;
-  LimiterSettings settings_;
-  std::mt19937_64 random_;
-  std::function<int64_t()> tokens_;
-  std::vector<std::unique_ptr<Redis>> redis_;
-  std::vector<std::unique_ptr<Limiter>> limiters_;
-  std::vector<Arrival> arrivals_;
-};
-
-constexpr uint64_t kSeed = 20250415;
 
 // A minute's quota of 30,000 tokens and its calls, at a twentieth of the time.
 class LargeCallTest : public LimiterTest {

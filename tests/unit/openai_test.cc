@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/tokens.h"
 #include "scorer/answer.h"
 #include "scorer/limiter_rate.h"
 #include "scorer/rows.h"
@@ -150,6 +151,68 @@ TEST(InterpretChat, AnAnswerWithoutUsageDoesNotReportTokens) {
   EXPECT_EQ(outcome.call.model(), "m");
 }
 
+// Ollama, llama.cpp and vLLM, each with what it leaves out.
+TEST(InterpretChat, AServerThatTellsLittle) {
+  for (const char* body :
+       {R"({"choices": [{"message": {"content": "{}"}, "finish_reason": null}], "usage": null})",
+        R"({"model": null, "choices": [{"message": {"role": "assistant", "content": "{}"}}]})",
+        R"({"model": "", "choices": [{"message": {"content": "{}", "reasoning": "Hm."}}]})"}) {
+    const ChatOutcome outcome = Interpret(Response(200, body));
+    EXPECT_EQ(outcome.kind, ChatOutcome::Kind::kAnswered) << body;
+    EXPECT_EQ(outcome.content, "{}");
+    EXPECT_EQ(outcome.call.model(), "m");
+    EXPECT_EQ(outcome.call.outcome(), "ok");
+    EXPECT_FALSE(outcome.call.tokens_reported());
+  }
+}
+
+TEST(InterpretChat, ErrorsOfLocalServers) {
+  ExpectFailure(Interpret(Response(503, R"({"error": {"code": 503, "message": "Loading model",)"
+                                        R"( "type": "unavailable_error"}})")),
+                ProviderFailure::TRANSIENT, "server_error");
+  ExpectFailure(Interpret(Response(404, R"({"error": {"message": "model \"m\" not found, try )"
+                                        R"(pulling it first", "type": "api_error"}})")),
+                ProviderFailure::HARD, "not_found");
+  const ChatOutcome too_long = Interpret(
+      Response(400, R"({"object": "error", "message": "This model's maximum context length is )"
+                    R"(4096 tokens.", "type": "BadRequestError", "code": 400})"),
+      {.worked = false});
+  ExpectFailure(too_long, ProviderFailure::HARD, "bad_request");
+  EXPECT_NE(too_long.failure.message().find("batch_size"), std::string::npos);
+}
+
+TEST(InterpretChat, AContentFilterAtTheDoorIsAboutThePapersAtOnce) {
+  json error = {{"code", "content_filter"},
+                {"message", "The response was filtered due to the prompt"},
+                {"innererror", {{"code", "ResponsibleAIPolicyViolation"}}}};
+  const HttpResponse response = Response(400, json{{"error", error}}.dump());
+  for (const bool worked : {false, true}) {
+    const ChatOutcome outcome = Interpret(response, {.worked = worked});
+    EXPECT_EQ(outcome.kind, ChatOutcome::Kind::kPapersRefused);
+    EXPECT_EQ(outcome.call.outcome(), "content_filter");
+    EXPECT_NE(outcome.why.find("was filtered"), std::string::npos);
+  }
+}
+
+TEST(InterpretChat, MoneyThatHasRunOutIsHardAndNoPapersFault) {
+  for (const char* message : {"Your credit balance is too low to access the Anthropic API.",
+                              "You have reached your specified API usage limits. You will regain "
+                              "access on 2025-02-01."}) {
+    ExpectFailure(Interpret(ErrorResponse(400, message)), ProviderFailure::HARD, "no_quota");
+  }
+  ExpectFailure(Interpret(ErrorResponse(400, "Billing hard limit has been reached",
+                                        "billing_hard_limit_reached")),
+                ProviderFailure::HARD, "no_quota");
+}
+
+TEST(InterpretChat, ARedirectSaysWhereItLeadsWithoutSecrets) {
+  HttpResponse response = Response(307, "");
+  response.headers.emplace_back("location", "https://u:secret@other.example/v1?key=secret");
+  const std::string message = Interpret(response).failure.message();
+  EXPECT_NE(message.find("https://other.example/v1"), std::string::npos) << message;
+  EXPECT_EQ(message.find("secret"), std::string::npos) << message;
+}
+
 TEST(InterpretChat, UsageThatIsNoNumberIsNotReported) {
   for (const char* usage : {"null", "{}", R"({"prompt_tokens": -5, "completion_tokens": 1})",
                             R"({"prompt_tokens": "5", "completion_tokens": 1})"}) {
@@ -200,6 +263,7 @@ TEST(InterpretChat, AnErrorUnderStatus200) {
   const ChatOutcome limited =
       Interpret(Response(200, R"({"error": {"code": 429, "message": "upstream is busy"}})"));
   ExpectFailure(limited, ProviderFailure::RATE_LIMITED, "rate_limited");
+  EXPECT_EQ(limited.call.http_status(), 429u) << "otherwise its cost would not be known";
   ExpectFailure(Interpret(Response(200, R"({"error": {"code": 502, "message": "upstream"}})")),
                 ProviderFailure::TRANSIENT, "server_error");
 }
@@ -238,7 +302,7 @@ TEST(InterpretChat, NoQuotaLeftIsHardAndNoPause) {
 TEST(InterpretChat, PaymentRequiredAndRedirectsAreHard) {
   ExpectFailure(Interpret(ErrorResponse(402, "Insufficient credits")), ProviderFailure::HARD,
                 "refused");
-  ExpectFailure(Interpret(Response(302, "")), ProviderFailure::HARD, "refused");
+  ExpectFailure(Interpret(Response(302, "")), ProviderFailure::HARD, "redirected");
 }
 
 TEST(InterpretChat, RateLimitsPause) {
@@ -248,6 +312,13 @@ TEST(InterpretChat, RateLimitsPause) {
   EXPECT_EQ(outcome.pause, microseconds(2s));
   response.headers.emplace_back("retry-after", "7");
   EXPECT_EQ(Interpret(response).pause, microseconds(7s));
+}
+
+TEST(InterpretChat, AnOverloadedServersRefusalIsNoRateLimit) {
+  const ChatOutcome outcome =
+      Interpret(ErrorResponse(429, "The engine is currently overloaded, please try again later"));
+  ExpectFailure(outcome, ProviderFailure::TRANSIENT, "server_error");
+  EXPECT_EQ(outcome.pause, microseconds(2s));
 }
 
 TEST(InterpretChat, ARateLimitThatLastsLongerThanAPauseIsAnOutage) {
@@ -262,8 +333,9 @@ TEST(InterpretChat, ARateLimitThatLastsLongerThanAPauseIsAnOutage) {
   EXPECT_NE(outcome.failure.message().find("Free requests per day exceeded"), std::string::npos);
 }
 
-TEST(InterpretChat, ALimitThatIsWholeAgainMuchLaterOnlyPauses) {
+TEST(InterpretChat, ALimitThatIsUsedUpAndWholeAgainMuchLaterOnlyPauses) {
   HttpResponse response = ErrorResponse(429, "Rate limit reached", "rate_limit_exceeded");
+  response.headers.emplace_back("x-ratelimit-remaining-requests", "0");
   response.headers.emplace_back("x-ratelimit-reset-requests", "3h");
   ExpectFailure(Interpret(response), ProviderFailure::RATE_LIMITED, "rate_limited");
   EXPECT_EQ(Interpret(response).pause, microseconds(kMaxPause));
@@ -275,16 +347,30 @@ TEST(InterpretChat, ServersThatFailAreTransient) {
     ExpectFailure(outcome, ProviderFailure::TRANSIENT, "server_error");
     EXPECT_EQ(outcome.pause.count(), 0);
   }
+  HttpResponse full = ErrorResponse(500, "The server had an error");
+  full.headers.emplace_back("x-ratelimit-remaining-requests", "0");
+  full.headers.emplace_back("x-ratelimit-reset-requests", "40s");
+  EXPECT_EQ(Interpret(full).pause.count(), 0)
+      << "when a bucket is full is no wait that it asks for";
   HttpResponse asked = ErrorResponse(503, "overloaded");
   asked.headers.emplace_back("retry-after", "3");
   EXPECT_EQ(Interpret(asked).pause, microseconds(3s));
 }
 
 TEST(InterpretChat, NoResponseIsTransient) {
-  ExpectFailure(Interpret(Unavailable("https://llm.example:443: Operation timed out after 5 s")),
+  ExpectFailure(Interpret(Error{ErrorKind::kTimedOut, "https://llm.example:443: too slow"}),
                 ProviderFailure::TRANSIENT, "timeout");
+  ExpectFailure(Interpret(Unavailable("https://llm.example:443: the proxy timed out")),
+                ProviderFailure::TRANSIENT, "connection");
   ExpectFailure(Interpret(Unavailable("https://llm.example:443: Connection reset by peer")),
                 ProviderFailure::TRANSIENT, "connection");
+  ExpectFailure(Interpret(Error{ErrorKind::kUnreached, "https://llm.example:443: refused"}),
+                ProviderFailure::TRANSIENT, "not_sent");
+}
+
+TEST(InterpretChat, AServerThatIsNotWhoItSaysIsHard) {
+  ExpectFailure(Interpret(Error{ErrorKind::kUntrusted, "https://llm.example:443: expired"}),
+                ProviderFailure::HARD, "not_sent");
 }
 
 TEST(InterpretChat, AServerWithoutSchemasIsAskedInPlainText) {
@@ -319,6 +405,23 @@ TEST(InterpretChat, AModelThatWantsMaxCompletionTokens) {
   ExpectFailure(outcome, ProviderFailure::AGAIN, "bad_request");
   EXPECT_TRUE(outcome.dialect.max_completion_tokens);
   EXPECT_TRUE(outcome.dialect.json_schema);
+}
+
+// vLLM's words.
+TEST(InterpretChat, PapersThatAreTooLongDoNotChangeHowTheAnswersLengthIsNamed) {
+  const HttpResponse response = ErrorResponse(
+      400,
+      "'max_tokens' or 'max_completion_tokens' is too large: 1900. This model's maximum context "
+      "length is 4096 tokens and your request has 3011 input tokens (1900 > 4096 - 3011). "
+      "(parameter=max_tokens, value=1900)",
+      "", "max_tokens");
+  const ChatOutcome papers = Interpret(response);
+  EXPECT_EQ(papers.kind, ChatOutcome::Kind::kPapersRefused);
+  EXPECT_FALSE(papers.dialect.max_completion_tokens);
+  const ChatOutcome settings = Interpret(response, {.worked = false});
+  ExpectFailure(settings, ProviderFailure::HARD, "bad_request");
+  EXPECT_NE(settings.failure.message().find("batch_size"), std::string::npos);
+  EXPECT_FALSE(settings.dialect.max_completion_tokens);
 }
 
 TEST(InterpretChat, ATemperatureThatIsNotTakenIsHardAndSaysWhatToDo) {
@@ -373,7 +476,7 @@ TEST(ParseWait, Durations) {
 }
 
 std::optional<microseconds> Wait(std::vector<std::pair<std::string, std::string>> headers) {
-  return AskedWait(Response(429, "", std::move(headers)),
+  return AskedWait(OpenAi(), Response(429, "", std::move(headers)),
                    std::chrono::system_clock::from_time_t(784'111'777));
 }
 
@@ -383,8 +486,18 @@ TEST(AskedWait, InOrderOfPrecision) {
   EXPECT_EQ(Wait({{"retry-after", "1.25"}}), microseconds(1250ms));
   EXPECT_EQ(Wait({{"retry-after", "Sun, 06 Nov 1994 08:49:47 GMT"}}), microseconds(10s));
   EXPECT_EQ(Wait({{"retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"}}), microseconds(0));
-  EXPECT_EQ(Wait({{"x-ratelimit-reset-requests", "20ms"}, {"x-ratelimit-reset-tokens", "6m0s"}}),
+  EXPECT_EQ(Wait({{"x-ratelimit-remaining-requests", "0"},
+                  {"x-ratelimit-reset-requests", "20ms"},
+                  {"x-ratelimit-remaining-tokens", "0"},
+                  {"x-ratelimit-reset-tokens", "6m0s"}}),
             microseconds(6min));
+  EXPECT_EQ(Wait({{"x-ratelimit-remaining-requests", "0"},
+                  {"x-ratelimit-reset-requests", "20ms"},
+                  {"x-ratelimit-remaining-tokens", "9"},
+                  {"x-ratelimit-reset-tokens", "6m0s"}}),
+            microseconds(20ms))
+      << "the other limit is not used up";
+  EXPECT_EQ(Wait({{"x-ratelimit-reset-tokens", "6m0s"}}), std::nullopt);
   EXPECT_EQ(Wait({{"retry-after", "later"}}), std::nullopt);
   EXPECT_EQ(Wait({}), std::nullopt);
 }

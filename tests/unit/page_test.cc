@@ -238,7 +238,13 @@ TEST_F(PageTest, UnreportedTokensAreNotReportedAndNeverZero) {
   HandOut();
   const std::string page = RenderMarkdown(LoadPage(store->db(), digest.id));
   EXPECT_THAT(page, HasSubstr("not reported"));
-  EXPECT_THAT(page, Not(HasSubstr("$0")));
+  EXPECT_THAT(page, HasSubstr("| **Cost**              | unknown "));
+  EXPECT_THAT(page,
+              HasSubstr("| **Cost not known of** | 1 call       | estimated    | at most $0.00"));
+  EXPECT_THAT(page, Not(HasSubstr("$0.0 ")));
+  const std::string status = RenderStatusJson(LoadPage(store->db(), digest.id));
+  EXPECT_THAT(status, HasSubstr("\"prompt_tokens\": null"));
+  EXPECT_THAT(status, HasSubstr("\"prompt_dollars\": null"));
 }
 
 TEST_F(PageTest, WhyTellsWhereAPaperEnded) {

@@ -63,8 +63,14 @@ TEST_F(ProfileTest, EveryKeyButTheNameHasADefault) {
   EXPECT_EQ(profile.model(), "");
   EXPECT_FALSE(profile.title_stage());
   EXPECT_EQ(profile.batch_size(), 4u);
+  EXPECT_EQ(profile.batch_tokens(), 3'000u);
   EXPECT_EQ(profile.h_index_cutoff(), 0u);
   EXPECT_EQ(profile.budget_picodollars_per_day(), 0);
+  EXPECT_EQ(profile.rescore_samples(), 0u);
+  EXPECT_EQ(profile.rescore_margin(), 0u) << "stands for 1";
+  EXPECT_EQ(profile.drift_anchors(), 0u);
+  EXPECT_EQ(profile.budget_picodollars_per_digest(), 0);
+  EXPECT_THAT(profile.degrade(), IsEmpty());
   EXPECT_THAT(profile.topics(), IsEmpty());
   EXPECT_EQ(profile.authors(), "");
   EXPECT_EQ(profile.title_prompt(), "");
@@ -82,11 +88,18 @@ novelty_cutoff = 10
 model = "lexical"
 title_stage = true
 batch_size = 64
+batch_tokens = 0
 h_index_cutoff = 12
 include_keywords = ["bee", "waggle dance"]
 exclude_keywords = ["wasp"]
 topics = ["pollination"]
 budget_dollars_per_day = 0.1
+rescore_samples = 3
+rescore_margin = 2
+drift_anchors = 4
+budget_dollars_per_digest = 0.05
+degrade = ["cheaper_model", "title_stage", "larger_batches"]
+cheaper_model = "gpt-4o-mini"
 )");
   Write("title_prompt.md", "Drop:\n [PAPER LIST HERE] \r\n");
   Write("authors.txt", "# friends\r\nMaja Bee, 123 # the first\n\nHo, Ney Jr., 456");
@@ -103,11 +116,18 @@ budget_dollars_per_day = 0.1
   EXPECT_EQ(profile.model(), "lexical");
   EXPECT_TRUE(profile.title_stage());
   EXPECT_EQ(profile.batch_size(), 64u);
+  EXPECT_EQ(profile.batch_tokens(), 0u);
   EXPECT_EQ(profile.h_index_cutoff(), 12u);
   EXPECT_THAT(profile.include_keywords(), ElementsAre("bee", "waggle dance"));
   EXPECT_THAT(profile.exclude_keywords(), ElementsAre("wasp"));
   EXPECT_THAT(profile.topics(), ElementsAre("pollination"));
   EXPECT_EQ(profile.budget_picodollars_per_day(), 100'000'000'000) << "exact, not 0.1 in binary";
+  EXPECT_EQ(profile.rescore_samples(), 3u);
+  EXPECT_EQ(profile.rescore_margin(), 2u);
+  EXPECT_EQ(profile.drift_anchors(), 4u);
+  EXPECT_EQ(profile.budget_picodollars_per_digest(), 50'000'000'000);
+  EXPECT_THAT(profile.degrade(), ElementsAre("cheaper_model", "title_stage", "larger_batches"));
+  EXPECT_EQ(profile.cheaper_model(), "gpt-4o-mini");
   EXPECT_EQ(profile.title_prompt(), "Drop:\n [PAPER LIST HERE] ");
   EXPECT_THAT(profile.authors(), HasSubstr("Maja Bee, 123"));
 }
@@ -154,6 +174,15 @@ TEST_F(ProfileTest, BadSettingsAreNamed) {
   EXPECT_THAT(FaultOf(name + "budget_dollars_per_day = -1\n"),
               HasSubstr("must be a number from 0"));
   EXPECT_THAT(FaultOf(name + "budget_dollars_per_day = nan\n"), HasSubstr("must be a number"));
+  const std::string budget = name + "budget_dollars_per_day = 1\n";
+  EXPECT_THAT(FaultOf(budget + "degrade = [\"nothing\"]\n"),
+              HasSubstr("key degrade: \"nothing\" is not title_stage"));
+  EXPECT_THAT(FaultOf(name + "degrade = [\"title_stage\"]\n"),
+              HasSubstr("no effect without budget_dollars_per_day"));
+  EXPECT_THAT(FaultOf(budget + "degrade = [\"cheaper_model\"]\n"), HasSubstr("give both"));
+  EXPECT_THAT(FaultOf(budget + "cheaper_model = \"gpt-4o-mini\"\n"), HasSubstr("give both"));
+  EXPECT_THAT(FaultOf(budget + "degrade = [\"cheaper_model\"]\ncheaper_model = \"lexical\"\n"),
+              HasSubstr("must be a model"));
   EXPECT_THAT(FaultOf(name + "model = \n"), HasSubstr("profile.toml:2: "));
 }
 

@@ -1,190 +1,7 @@
-// The scorer between a played aggregator, a simulated provider and a real Redis.
-#include "scorer/scorer.h"
-
-#include <gtest/gtest.h>
-
-#include <map>
-#include <memory>
-#include <optional>
-
-#include "common/curl_client.h"
-#include "common/epoll_loop.h"
-#include "common/redis_client.h"
-#include "common/socket.h"
-#include "common/text.h"
-#include "common/wire.h"
-#include "tests/support/llm_server.h"
-#include "tests/support/redis_server.h"
-#include "tests/support/until.h"
+#include "tests/unit/scorer_fixture.h"
 
 namespace paperboy {
 namespace {
-
-using namespace std::chrono_literals;
-using wire::PaperResult;
-using wire::ProviderFailure;
-
-constexpr auto kPatience = 20s;
-constexpr char kPrompt[] = "Choose papers about owls.\n[PAPER LIST HERE]\n";
-
-// Plays the aggregator: hands out what a test says, and notes what comes back.
-class PlayedAggregator {
- public:
-  PlayedAggregator(EpollLoop& loop, zmq::context_t& context)
-      : loop_(loop), socket_(BindRouter(context, "tcp://127.0.0.1:*").value()) {
-    loop_.WatchZmq(socket_, [this] { Receive(); });
-  }
-  ~PlayedAggregator() { loop_.UnwatchZmq(socket_); }
-
-  std::string endpoint() const { return socket_.get(zmq::sockopt::last_endpoint); }
-
-  void Send(const wire::ScorerReply& reply) {
-    wire::ScorerReply stamped = reply;
-    stamped.set_wire_major(kWireMajor);
-    ASSERT_TRUE(SendTo(socket_, peer_, stamped.SerializeAsString()));
-  }
-  // Batches get the leases boot << 32 + 1, 2, ...
-  uint64_t HandOut(const std::vector<std::string>& ids, const std::string& backend = "openai",
-                   wire::Stage stage = wire::STAGE_ABSTRACT) {
-    wire::ScorerReply reply;
-    wire::Batch& batch = *reply.mutable_batch();
-    batch.set_lease((boot << 32) + ++batches_);
-    batch.set_digest(7);
-    batch.set_heard(ready && !deaf ? ready->number() : 0);
-    batch.set_stage(stage);
-    batch.set_backend(backend);
-    batch.set_model(backend == "openai" ? "m" : "lexical");
-    batch.set_prompt(kPrompt);
-    batch.add_topics("owls");
-    for (const std::string& id : ids) {
-      wire::BatchPaper& paper = *batch.add_papers();
-      paper.set_key(Sha256(id));
-      paper.set_id(id);
-      paper.set_title("Owls of " + id);
-      paper.set_abstract("We count owls.");
-      paper.add_authors("Ada Example");
-    }
-    Send(reply);
-    last_batch_ = reply;
-    return batch.lease();
-  }
-  void HandOutAgain() { Send(last_batch_); }
-
-  void Beat() {
-    wire::ScorerReply reply;
-    reply.mutable_beat()->set_boot(boot);
-    if (!deaf) reply.mutable_beat()->set_heard(ready->number());
-    Send(reply);
-  }
-
-  bool acknowledges = true;
-  bool deaf = false;  // what is said is not heard, or so it tells
-  bool refuses_version = false;
-  uint64_t boot = 1;
-  std::optional<wire::Ready> ready;  // the last one
-  size_t readies = 0;
-  std::map<uint64_t, wire::Result> results;
-  std::map<uint64_t, int> times;  // that each result came
-
- private:
-  void Receive() {
-    Frame frame;
-    while (ReceiveFrom(socket_, &frame)) {
-      peer_ = frame.peer;
-      wire::ScorerMessage message;
-      ASSERT_TRUE(message.ParseFromString(frame.body));
-      ASSERT_EQ(message.wire_major(), kWireMajor);
-      if (message.has_ready()) OnReady(message.ready());
-      if (message.has_result()) OnResult(message.result());
-    }
-  }
-  void OnReady(const wire::Ready& said) {
-    ready = said;
-    ++readies;
-    if (!refuses_version) return Beat();
-    wire::ScorerReply reply;
-    reply.mutable_refused()->set_kind(wire::REFUSAL_VERSION);
-    reply.mutable_refused()->set_message("it speaks version 2");
-    Send(reply);
-  }
-  void OnResult(const wire::Result& result) {
-    results[result.lease()] = result;
-    ++times[result.lease()];
-    if (!acknowledges) return;
-    wire::ScorerReply reply;
-    reply.mutable_ack()->set_lease(result.lease());
-    Send(reply);
-  }
-
-  EpollLoop& loop_;
-  zmq::socket_t socket_;
-  std::string peer_;
-  uint64_t batches_ = 0;
-  wire::ScorerReply last_batch_;
-};
-
-class ScorerTest : public ::testing::Test {
- protected:
-  ScorerTest() : aggregator_(loop_, context_) {}
-
-  void StartProvider(LlmServer::Options options = {}) {
-    llm_.emplace(std::move(options));
-    llm_->Start();
-    settings_.server.base_url = llm_->url();
-  }
-  void StartScorer() {
-    settings_.model = settings_.lexical ? "lexical" : "m";
-    settings_.server.timeout = 5s;
-    settings_.aggregator = aggregator_.endpoint();
-    settings_.pod = "pod-1";
-    if (!settings_.lexical) {
-      redis_server_.emplace();
-      redis_.emplace(loop_, ParseRedisUrl(redis_server_->url()).value());
-    }
-    http_.emplace(loop_, settings_.concurrency);
-    dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator).value());
-    link_.emplace(loop_, *dealer_, settings_.aggregator);
-    NewScorer();
-    ASSERT_TRUE(Until([&] { return aggregator_.ready && scorer_->trouble().empty(); }));
-  }
-  void NewScorer() {
-    scorer_.emplace(Scorer::World{.loop = loop_,
-                                  .link = *link_,
-                                  .redis = redis_ ? &*redis_ : nullptr,
-                                  .http = *http_,
-                                  .metrics = metrics_,
-                                  .wall_clock = [] { return std::chrono::system_clock::now(); }},
-                    settings_, /*boot=*/0xabc);
-    loop_.OnTurnEnd([this] { link_->OnTurnEnd(); });
-    scorer_->Start();
-  }
-
-  bool Until(const std::function<bool()>& done) { return RunUntil(loop_, done, kPatience); }
-  const wire::Result& ResultOf(uint64_t lease) {
-    EXPECT_TRUE(Until([&] { return aggregator_.results.contains(lease); })) << "lease " << lease;
-    return aggregator_.results[lease];
-  }
-  const wire::Result& Score(const std::vector<std::string>& ids) {
-    return ResultOf(aggregator_.HandOut(ids));
-  }
-  bool UntilFree(uint32_t calls) {
-    return Until([&] { return aggregator_.ready->free_calls() == calls; });
-  }
-
-  EpollLoop loop_;
-  zmq::context_t context_;
-  PlayedAggregator aggregator_;
-  ScorerSettings settings_;
-  std::optional<LlmServer> llm_;
-  std::optional<RedisServer> redis_server_;
-  std::optional<RedisClient> redis_;
-  std::optional<CurlClient> http_;
-  prometheus::Registry registry_;
-  ScorerMetrics metrics_{registry_};
-  std::optional<ZmqDealer> dealer_;
-  std::optional<AggregatorLink> link_;
-  std::optional<Scorer> scorer_;
-};
 
 TEST_F(ScorerTest, ABatchThatComesTwiceIsWorkedOnOnce) {
   StartProvider();
@@ -273,7 +90,144 @@ TEST_F(ScorerTest, TheFirstCallGoesAlone) {
   EXPECT_EQ(calls, 1u) << "while the first had no result";
   for (const uint64_t lease : leases) ResultOf(lease);
   EXPECT_EQ(llm_->account().max_in_flight, 2u);
-  EXPECT_TRUE(UntilFree(8));
+  EXPECT_TRUE(Until([&] {
+    return aggregator_.ready->holding_size() == 0 &&
+           aggregator_.ready->free_calls() >= Concurrency::kFirst;
+  }));
+}
+
+TEST_F(ScorerTest, AServerThatGetsSlowIsUsedToTheFullAndNotDrowned) {
+  constexpr size_t kCapacity = 5;
+  StartProvider({.latency = 100ms, .jitter = 0.2, .capacity = kCapacity});
+  settings_.concurrency = 100;
+  StartScorer();
+  size_t handed_out = 0;
+  const auto hand_out_until = [&](size_t results) {
+    return Until([&] {
+      // What was handed out and is not in this Ready yet is not handed out again.
+      const size_t open = handed_out - aggregator_.results.size();
+      const size_t allowed = aggregator_.ready->free_calls() + aggregator_.ready->holding_size();
+      for (size_t more = open; more < allowed; ++more) {
+        aggregator_.HandOut({"2504." + std::to_string(10'000 + handed_out++)});
+      }
+      return aggregator_.results.size() >= results;
+    });
+  };
+  ASSERT_TRUE(hand_out_until(100));
+  const auto before = llm_->account();
+  const MonotonicTime begin = loop_.now();
+  ASSERT_TRUE(hand_out_until(400));
+  const auto after = llm_->account();
+  // Of 100 calls at once the server would refuse 95; concurrency_test is stricter.
+  EXPECT_LT(after.overloaded - before.overloaded, 300u / 4);
+  // What the server can do is kCapacity calls in its latency.
+  const std::chrono::duration<double> span = loop_.now() - begin;
+  RecordProperty("part_of_capacity", std::to_string(static_cast<double>(after.ok - before.ok) /
+                                                    (kCapacity * span.count() / 0.1)));
+  RecordProperty("overloaded", std::to_string(after.overloaded));
+  EXPECT_GT(aggregator_.ready->latency_ms(), 0u);
+}
+
+TEST_F(ScorerTest, AKeyThatIsRevokedTakesItBackToOneCall) {
+  StartProvider({.keys = {"sk-right"}, .latency = 300ms});
+  settings_.server.key = "sk-right";
+  settings_.concurrency = 4;
+  StartScorer();
+  Score({"2504.00001"});
+  llm_->SetKeys({"sk-new"});
+  std::vector<uint64_t> leases;
+  for (const char* id : {"2504.00002", "2504.00003"}) leases.push_back(aggregator_.HandOut({id}));
+  for (const uint64_t lease : leases) {
+    EXPECT_EQ(ResultOf(lease).failure().kind(), ProviderFailure::HARD);
+  }
+  ASSERT_TRUE(UntilFree(1));
+  EXPECT_NE(scorer_->trouble().find("Incorrect API key"), std::string::npos) << scorer_->trouble();
+  llm_->SetKeys({"sk-right"});
+  EXPECT_EQ(Score({"2504.00004"}).papers(0).kind(), PaperResult::SCORE);
+  EXPECT_EQ(scorer_->trouble(), "");
+  EXPECT_TRUE(UntilFree(4));
+}
+
+TEST_F(ScorerTest, OnlyARefusalForGoodGivesBackWhatWaits) {
+  StartProvider();
+  settings_.server.timeout = 2s;
+  settings_.concurrency = 4;
+  StartScorer();
+  Score({"2504.00001"});
+  // One call hangs, another is refused for good; a third waits to find out whether it still is.
+  llm_->SetFaults("hang@2504.00002,401@2504.00003");
+  const uint64_t hangs = aggregator_.HandOut({"2504.00002"});
+  ASSERT_TRUE(Until([&] { return llm_->account().in_flight == 1; }));
+  EXPECT_EQ(Score({"2504.00003"}).failure().kind(), ProviderFailure::HARD);
+  const uint64_t waits = aggregator_.HandOut({"2504.00004"});
+  EXPECT_EQ(ResultOf(hangs).failure().kind(), ProviderFailure::TRANSIENT);
+  const wire::Result& result = ResultOf(waits);
+  ASSERT_EQ(result.papers_size(), 1) << result.failure().message();
+  EXPECT_EQ(result.papers(0).kind(), PaperResult::SCORE);
+}
+
+TEST_F(ScorerTest, ARefusedRequestSaysNothingAboutLatency) {
+  StartProvider({.faults = "content_filter#1"});
+  StartScorer();
+  const wire::Result& refused = Score({"2504.00001"});
+  ASSERT_EQ(refused.papers_size(), 1);
+  EXPECT_EQ(refused.papers(0).kind(), PaperResult::REFUSED);
+  const size_t readies = aggregator_.readies;
+  ASSERT_TRUE(Until([&] { return aggregator_.readies > readies + 1; }));
+  EXPECT_EQ(aggregator_.ready->latency_ms(), 0u);
+  Score({"2504.00002"});
+  EXPECT_TRUE(Until([&] { return aggregator_.ready->latency_ms() > 0; }));
+}
+
+TEST_F(ScorerTest, ACallLargerThanTheQuotaOfAWindowIsNotMade) {
+  StartProvider();
+  // Room for the call about one paper, not for that about forty.
+  const auto tokens_of = [](size_t papers) { return MaxTokensSent({}, {.papers = papers}); };
+  const int64_t quota = tokens_of(1) + 1'000;
+  ASSERT_GT(tokens_of(40), quota);
+  settings_.limits = {.tpm = 60 * quota, .window = 1s};
+  StartScorer();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 40; ++i) ids.push_back("2504." + std::to_string(10'000 + i));
+  const wire::Result& many = Score(ids);
+  EXPECT_EQ(many.failure().kind(), ProviderFailure::NONE) << many.failure().message();
+  ASSERT_EQ(many.papers_size(), 40);
+  for (const PaperResult& row : many.papers()) {
+    EXPECT_EQ(row.kind(), PaperResult::MISSING);
+    EXPECT_NE(row.why().find("the quota in force"), std::string::npos) << row.why();
+  }
+  EXPECT_EQ(llm_->account().calls, 0u);
+  const wire::Result& one = Score({ids[0]});
+  ASSERT_EQ(one.papers_size(), 1) << one.failure().message();
+  EXPECT_EQ(one.papers(0).kind(), PaperResult::SCORE);
+}
+
+TEST_F(ScorerTest, APaperThatIsTooLongForTheQuotaStopsNoOther) {
+  StartProvider();
+  settings_.limits = {.tpm = 60 * (MaxTokensSent({}, {.papers = 1}) + 1'000), .window = 1s};
+  StartScorer();
+  aggregator_.abstract = std::string(8'000, 'x');
+  const wire::Result& result = Score({"2504.00001"});
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::NONE) << result.failure().message();
+  ASSERT_EQ(result.papers_size(), 1);
+  EXPECT_EQ(result.papers(0).kind(), PaperResult::REFUSED);
+  EXPECT_NE(result.papers(0).why().find("about one paper takes up to"), std::string::npos)
+      << result.papers(0).why();
+  EXPECT_EQ(llm_->account().calls, 0u);
+}
+
+TEST_F(ScorerTest, APromptThatIsTooLongForTheQuotaSaysWhatToDo) {
+  StartProvider();
+  settings_.limits = {.tpm = 10};
+  StartScorer();
+  const wire::Result& result = Score({"2504.00001"});
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::HARD);
+  for (const char* name : {"--tpm", "the prompt alone"}) {
+    EXPECT_NE(result.failure().message().find(name), std::string::npos)
+        << result.failure().message();
+  }
+  EXPECT_EQ(result.papers_size(), 0);
+  EXPECT_EQ(llm_->account().calls, 0u);
 }
 
 TEST_F(ScorerTest, AnAnswerIsPaidForOnce) {
@@ -432,7 +386,7 @@ TEST_F(ScorerTest, WithoutRedisNoNewCallsAndWhatIsInFlightIsDelivered) {
   redis_server_->Restart();
   EXPECT_EQ(ResultOf(later).papers(0).kind(), PaperResult::SCORE);
   EXPECT_EQ(scorer_->trouble(), "");
-  EXPECT_TRUE(UntilFree(8));
+  EXPECT_TRUE(UntilFree(Concurrency::kFirst));
 }
 
 TEST_F(ScorerTest, AsksForNoMoreWorkWhileACallWaitsBeyondTheHorizon) {
@@ -440,12 +394,12 @@ TEST_F(ScorerTest, AsksForNoMoreWorkWhileACallWaitsBeyondTheHorizon) {
   settings_.limits = {.rpm = 20, .window = 1s, .horizon = 200ms};
   StartScorer();
   Score({"2504.00001"});  // after the hold-off
-  ASSERT_TRUE(UntilFree(8));
+  ASSERT_TRUE(UntilFree(Concurrency::kFirst));
   const uint64_t second = aggregator_.HandOut({"2504.00002"});
   ASSERT_TRUE(UntilFree(0));
   EXPECT_EQ(scorer_->batches(), 1u);
   ResultOf(second);
-  EXPECT_TRUE(UntilFree(8));
+  EXPECT_TRUE(UntilFree(Concurrency::kFirst));
 }
 
 TEST_F(ScorerTest, ScoresByWordsWithoutRedisOrNetwork) {
@@ -483,6 +437,20 @@ TEST_F(ScorerTest, AnAggregatorOfAnotherVersionIsLeftAlone) {
   ASSERT_TRUE(Until([&] { return aggregator_.readies > readies; }));
   EXPECT_GT(loop_.now() - begin, kFirstVersionWait - 2 * kBeat);
   EXPECT_TRUE(Until([&] { return scorer_->trouble().empty(); }));
+}
+
+TEST_F(ScorerTest, ACallThatCouldCostMoreThanIsReservedIsNotMade) {
+  StartProvider();
+  StartScorer();
+  aggregator_.max_answer_tokens = 10;
+  const auto& result = Score({"2504.00001"});
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_EQ(result.calls_size(), 0);
+  aggregator_.max_answer_tokens = 1'000;
+  const auto& second = Score({"2504.00001"});
+  ASSERT_EQ(second.calls_size(), 1);
+  EXPECT_EQ(second.calls(0).lease(), second.lease());
+  EXPECT_EQ(llm_->account().calls, 1u);
 }
 
 }  // namespace
