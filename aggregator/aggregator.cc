@@ -322,8 +322,16 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       *reply->mutable_estimate() = *estimate;
       return;
     }
-    case wire::FetcherMessage::kRetry:
-      return AnswerAmended(RetryDate(db_, planner_, message.retry().date()), reply, now);
+    case wire::FetcherMessage::kRetry: {
+      auto amended = RetryDate(db_, planner_, message.retry().date());
+      const uint64_t jobs = amended ? dispatch_.GiveUpUnheld(message.retry().date()) : 0;
+      if (jobs > 0) {
+        (*amended).done.add_lines(Counted(jobs, "batch", "batches") +
+                                  " submitted to the batch API, with no scorer to ask for the "
+                                  "answers: given up and asked anew");
+      }
+      return AnswerAmended(amended, reply, now);
+    }
     case wire::FetcherMessage::kRedo:
       return AnswerAmended(RedoDate(db_, planner_, message.redo().date()), reply, now);
     case wire::FetcherMessage::kPrune:

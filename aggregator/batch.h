@@ -27,6 +27,7 @@ struct Capacity {
   size_t calls = 0;  // at once; 0: no scorer is there
   int64_t rpm = 0;   // of all their quotas; 0: unlimited
   int64_t tpm = 0;
+  bool deferred = false;  // through the provider's batch API: neither counts, half the price
   bool Scarce() const { return rpm > 0 && rpm < 60 * static_cast<int64_t>(calls); }
 };
 

@@ -31,6 +31,7 @@ void Dispatch::Reset(int64_t boot, const Instant& now) {
   scorers_.clear();
   leases_.clear();
   orphans_.clear();
+  unheld_.clear();
   active_.clear();
   dirty_.clear();
   failing_.clear();
@@ -87,31 +88,34 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.rpm = ready.rpm();
   scorer.tpm = ready.tpm();
   scorer.leaving = ready.leaving();
+  scorer.defers = ready.defers();
+  scorer.deferred_state = ready.deferred_state();
   scorer.last_ready = ready.number();
   scorer.heard = now.mono;
   scorer.unreachable_since.reset();
   Adopt(ready.boot(), ready, now);
   const std::set<uint64_t> holding(ready.holding().begin(), ready.holding().end());
   std::vector<uint64_t> lost;
-  uint32_t unseen = 0;
+  uint32_t unseen = 0, deferred_unseen = 0;
   for (const uint64_t lease : scorer.leases) {
     if (holding.contains(lease)) continue;
     // Not by our own clock alone: after a pause of ours old words come first.
     const Lease& held = leases_.at(lease);
     const bool overdue = now.mono - held.handed_out > kSilence &&
                          ready.number() > held.last_ready + kSilence / kBeat;
-    if (lease <= ready.seen() || reconnected || overdue) {
+    if ((!held.resumed && lease <= ready.seen()) || reconnected || overdue) {
       lost.push_back(lease);  // it was sent, and the scorer does not have it
     } else {
-      ++unseen;  // on its way
+      ++(held.deferred ? deferred_unseen : unseen);  // on its way
     }
   }
-  for (const uint64_t lease : lost) Free(lease, Release::kGivenBack);
-  scorer.free_calls = ready.free_calls() > unseen ? ready.free_calls() - unseen : 0;
+  for (const uint64_t lease : lost) Lose(lease, Release::kGivenBack);
+  scorer.free_calls = ready.free_calls() - std::min(ready.free_calls(), unseen);
+  scorer.deferred_free = ready.deferred_free() - std::min(ready.deferred_free(), deferred_unseen);
   if (scorer.leaving && holding.empty()) {
     // What is on its way to it comes back unopened.
     for (const uint64_t lease : std::set<uint64_t>(scorer.leases)) {
-      Free(lease, Release::kGivenBack);
+      Lose(lease, Release::kGivenBack);
     }
     scorers_.erase(it);
   }
@@ -128,7 +132,7 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
       }
       continue;
     }
-    if (!orphans_.erase(id)) {
+    if (orphans_.erase(id) + unheld_.erase(id) == 0) {
       // Settled meanwhile, given back after a silence, or of a ledger that was
       // replaced: its result is welcome as long as the work is open. What was never
       // handed out is made up.
@@ -145,12 +149,16 @@ void Dispatch::Adopt(uint64_t boot, const wire::Ready& ready, const Instant& now
       while (cursor.Next()) lease.keys.push_back(cursor.Text(0));
     }
     {
-      auto cursor = db_.Query("SELECT digest FROM lease WHERE id = ?", static_cast<int64_t>(id));
-      if (cursor.Next()) lease.digest = cursor.Int(0);
+      auto cursor = db_.Query("SELECT digest, deferred IS NOT NULL FROM lease WHERE id = ?",
+                              static_cast<int64_t>(id));
+      if (cursor.Next()) {
+        lease.digest = cursor.Int(0);
+        lease.deferred = cursor.Int(1) != 0;
+      }
     }
     if (const auto digest = FindDigest(db_, lease.digest); digest && digest->voice) {
       lease.model = digest->voice->model;
-      lease.provider = ProviderKey(scorers_[boot], lease.model);
+      lease.provider = ProviderKey(scorers_[boot], lease.model, lease.deferred);
     }
     scorers_[boot].leases.insert(id);
     leases_[id] = std::move(lease);
@@ -164,7 +172,7 @@ void Dispatch::OnUndelivered(const ScorerFrame& frame, const Instant& now) {
   for (auto& [boot, scorer] : scorers_) {
     if (scorer.peer == frame.peer && !scorer.unreachable_since) scorer.unreachable_since = now.mono;
   }
-  if (frame.reply.has_batch()) Free(frame.reply.batch().lease(), Release::kGivenBack);
+  if (frame.reply.has_batch()) Lose(frame.reply.batch().lease(), Release::kGivenBack);
 }
 
 void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
@@ -173,7 +181,7 @@ void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
   const auto leases = it->second.leases;
   spdlog::info("scorer {} {}; given back: {}", it->second.pod, how,
                Counted(leases.size(), "batch", "batches"));
-  for (const uint64_t lease : leases) Free(lease, Release::kDied);
+  for (const uint64_t lease : leases) Lose(lease, Release::kDied);
   scorers_.erase(boot);
 }
 
@@ -236,7 +244,7 @@ void Dispatch::Settle(int64_t lease, Release how) {
   if (how != Release::kGivenBack) {
     // Who scores by words asks nobody.
     db_.Exec(
-        "UPDATE lease SET lost = 1 WHERE id = ? AND "
+        "UPDATE lease SET lost = 1, deferred = NULL WHERE id = ? AND "
         "(SELECT backend FROM digest WHERE digest.id = lease.digest) IS NOT 'lexical'",
         lease);
   }
@@ -255,7 +263,9 @@ void Dispatch::FreeOrphans() {
   if (orphans_.empty()) return;
   spdlog::info("claimed by nobody, and given back: {} of an earlier start",
                Counted(orphans_.size(), "batch", "batches"));
-  for (const uint64_t id : orphans_) Settle(static_cast<int64_t>(id), Release::kCostUnknown);
+  for (const uint64_t id : orphans_) {
+    if (!KeepUnheld(id)) Settle(static_cast<int64_t>(id), Release::kCostUnknown);
+  }
   orphans_.clear();
 }
 
@@ -330,7 +340,7 @@ void Dispatch::GiveUpWhereProviderIsOut(const Instant& now) {
     bool hope = false;
     for (const auto& [boot, scorer] : scorers_) {
       if (scorer.leaving || scorer.unreachable_since || !Fits(*digest, *profile, scorer)) continue;
-      const std::string key = ProviderKey(scorer, VoiceFor(*profile, scorer).model);
+      const std::string key = ProviderFor(*digest, *profile, scorer);
       const auto provider = providers_.find(key);
       // While a call is out there the last word is not spoken.
       if (provider != providers_.end() && !HasLeases(key) &&
@@ -377,15 +387,20 @@ std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
   const auto profile = ProfileOf(digest);
   for (const auto& [boot, scorer] : scorers_) {
     if (!Fits(digest, *profile, scorer)) continue;
-    const auto provider = providers_.find(ProviderKey(scorer, VoiceFor(*profile, scorer).model));
-    if (provider == providers_.end()) return "";
-    if (provider->second.hard_failures == 0 &&
-        provider->second.transient_failures < kTransientFailuresBeforeBackoff) {
-      return "";
+    const auto provider = providers_.find(ProviderFor(digest, *profile, scorer));
+    if (provider == providers_.end() ||
+        (provider->second.hard_failures == 0 &&
+         provider->second.transient_failures < kTransientFailuresBeforeBackoff)) {
+      return DeferredState(digest.id);
     }
     return "the model's provider: " + provider->second.message;
   }
   const std::string model = digest.voice ? digest.voice->model : profile->model();
+  if (IsDeferred(digest, *profile)) {
+    return "a scorer for the model " + model +
+           " whose provider has a batch API, which the profile asks for on rebuilt days: none of "
+           "those connected has; without batch_api the day is scored at the full price";
+  }
   return "a scorer for the model " + model + ": none of those connected is";
 }
 

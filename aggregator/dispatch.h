@@ -22,6 +22,12 @@
 // so that it costs no paper anything, however long it lasts. So that there can be
 // evidence where nothing else is left to score, what fails without any comes back
 // in smaller parts too, until something is answered.
+//
+// Deferred batches (dispatch_deferred.cc): those of rebuilt days whose profile asks for
+// the provider's batch API. The provider may take a day, in which scorers come and go, and
+// what was submitted must not be submitted again: so such a lease survives its scorer. The
+// very message is in the ledger; it goes to the next scorer of the same quota, which asks
+// the provider for it. Only a result frees it.
 #pragma once
 
 #include <chrono>
@@ -106,6 +112,9 @@ class Dispatch {
   // The digest has new work, or is taken up again: a provider that is out is tried
   // once more.
   void OnWork(DigestId digest, const Instant& now);
+  // Deferred batches of that date whose jobs no scorer that is here can see are given up,
+  // what they cost is not known; their papers go out anew. Returns how many.
+  uint64_t GiveUpUnheld(const std::string& date);
   // Hands out what credit, budgets and providers allow.
   void HandOut(const Instant& now);
 
@@ -143,6 +152,9 @@ class Dispatch {
     uint32_t concurrency = 0;  // calls that it lets fly at once
     std::string paced_model;   // to which model; its latency is that model's too
     uint32_t free_calls = 0;
+    bool defers = false;  // its provider has a batch API
+    uint32_t deferred_free = 0;
+    std::string deferred_state;
     uint32_t latency_ms = 0;
     bool leaving = false;
     uint64_t last_ready = 0;  // highest number of a Ready
@@ -159,6 +171,8 @@ class Dispatch {
     std::vector<std::string> keys;
     MonotonicTime handed_out;
     uint64_t last_ready;  // its scorer's, then
+    bool deferred = false;
+    bool resumed = false;  // its number may be lower than one that its scorer has seen
   };
   // One model under one quota: what failed there lately. Gone with a success.
   struct Provider {
@@ -189,6 +203,7 @@ class Dispatch {
   void Free(uint64_t lease, Release how);
   void Settle(int64_t lease, Release how);
   void FreeOrphans();
+  void Lose(uint64_t lease, Release how);
   void Activate(DigestId digest);
   void AdvanceDirty(const Instant& now);
   void ActivateSealed();
@@ -209,12 +224,23 @@ class Dispatch {
 
   bool Fits(const Digest& digest, const wire::Profile& profile, const Scorer& scorer) const;
   Voice VoiceFor(const wire::Profile& profile, const Scorer& scorer) const;
-  static std::string ProviderKey(const Scorer& scorer, const std::string& model);
+  static std::string ProviderKey(const Scorer& scorer, const std::string& model, bool deferred);
+  std::string ProviderFor(const Digest& digest, const wire::Profile& profile,
+                          const Scorer& scorer) const;
   bool ProviderReady(const std::string& provider, const Instant& now) const;
   bool HasLeases(const std::string& provider) const;
   bool HandOutTo(uint64_t boot, const Instant& now);
   bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,
                    const Instant& now);
+  static bool IsDeferred(const Digest& digest, const wire::Profile& profile);
+  static bool HasFree(const Scorer& scorer, bool deferred);
+  void Defer(const Scorer& scorer, wire::Batch* batch);
+  std::optional<wire::Batch> StoredBatch(uint64_t lease);
+  bool KeepUnheld(uint64_t lease);
+  bool IsWanted(uint64_t lease);
+  bool SomebodySees(const std::string& quota) const;
+  void Resume(const Instant& now);
+  std::string DeferredState(DigestId digest);
   void FindCandidates(DigestId digest, std::deque<Candidate>* next);
   bool StillFree(const Candidate& candidate);
   static bool Holds(const std::vector<Candidate>& batch, const std::string& paper);
@@ -259,8 +285,9 @@ class Dispatch {
   std::optional<MonotonicTime> last_tick_;
   std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot
   std::map<uint64_t, Lease> leases_;
-  std::set<uint64_t> greeted_;  // their boots
-  std::set<uint64_t> orphans_;  // leases of earlier boots that nobody has claimed yet
+  std::set<uint64_t> greeted_;              // their boots
+  std::set<uint64_t> orphans_;              // leases of earlier boots that nobody has claimed yet
+  std::map<uint64_t, std::string> unheld_;  // deferred leases without a scorer, and whose quota
   std::map<std::string, Provider> providers_;         // by ProviderKey; those that failed
   uint64_t answers_ = 0;                              // calls that were answered, by any provider
   std::map<std::string, uint64_t> last_answer_;       // ProviderKey → answers_ then

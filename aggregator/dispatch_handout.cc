@@ -19,11 +19,18 @@ bool Dispatch::Fits(const Digest& digest, const wire::Profile& profile,
                     const Scorer& scorer) const {
   const bool lexical = scorer.voice.backend == "lexical";
   if (!profile.model().empty() && (profile.model() == "lexical") != lexical) return false;
+  if (!lexical && !scorer.defers && IsDeferred(digest, profile)) return false;
   return !digest.voice || *digest.voice == VoiceFor(profile, scorer);
 }
 
-std::string Dispatch::ProviderKey(const Scorer& scorer, const std::string& model) {
-  return scorer.quota_key + "\n" + model;
+std::string Dispatch::ProviderKey(const Scorer& scorer, const std::string& model, bool deferred) {
+  return scorer.quota_key + "\n" + model + (deferred ? " (batch API)" : "");
+}
+
+std::string Dispatch::ProviderFor(const Digest& digest, const wire::Profile& profile,
+                                  const Scorer& scorer) const {
+  const bool deferred = IsDeferred(digest, profile) && scorer.voice.backend != "lexical";
+  return ProviderKey(scorer, VoiceFor(profile, scorer).model, deferred);
 }
 
 bool Dispatch::ProviderReady(const std::string& key, const Instant& now) const {
@@ -54,6 +61,7 @@ std::vector<DigestId> Dispatch::DigestsInTurn() const {
 void Dispatch::HandOut(const Instant& now) {
   AdvanceDirty(now);
   if (now.mono < hold_until_) return;
+  Resume(now);
   std::vector<uint64_t> boots;
   for (const auto& [boot, scorer] : scorers_) boots.push_back(boot);
   for (bool progress = true; progress;) {
@@ -66,7 +74,8 @@ void Dispatch::HandOut(const Instant& now) {
 
 bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
   const Scorer& scorer = scorers_.at(boot);
-  if (scorer.free_calls == 0 || scorer.leaving || scorer.unreachable_since) return false;
+  if (scorer.leaving || scorer.unreachable_since) return false;
+  if (scorer.free_calls == 0 && scorer.deferred_free == 0) return false;
   for (const DigestId id : DigestsInTurn()) {
     const auto digest = FindDigest(db_, id);
     if (!digest || digest->state != "sealed") {
@@ -74,8 +83,9 @@ bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
       continue;
     }
     const auto profile = ProfileOf(*digest);
+    if (!HasFree(scorer, IsDeferred(*digest, *profile))) continue;
     if (!Fits(*digest, *profile, scorer)) continue;
-    if (!ProviderReady(ProviderKey(scorer, VoiceFor(*profile, scorer).model), now)) continue;
+    if (!ProviderReady(ProviderFor(*digest, *profile, scorer), now)) continue;
     if (HandOutFrom(*digest, *profile, boot, now)) {
       served_[digest->profile] = ++turn_;
       return true;
@@ -88,6 +98,7 @@ bool Dispatch::HandOutTo(uint64_t boot, const Instant& now) {
 // unlimited.
 Capacity Dispatch::CapacityFor(const Digest& digest, const wire::Profile& profile) const {
   Capacity capacity;
+  if (capacity.deferred = IsDeferred(digest, profile); capacity.deferred) return capacity;
   std::set<std::string> quotas;
   bool free_requests = false, free_tokens = false;
   for (const auto& [boot, scorer] : scorers_) {
@@ -113,6 +124,7 @@ bool Dispatch::OthersWait(const Digest& digest) {
     const auto other = FindDigest(db_, entry.first);
     if (!other || other->state != "sealed") return false;
     const auto theirs = ProfileOf(*other);
+    if (IsDeferred(*other, *theirs)) return false;
     return std::any_of(scorers_.begin(), scorers_.end(), [&](const auto& known) {
       const Scorer& scorer = known.second;
       return !scorer.leaving && !scorer.unreachable_since && Fits(digest, *profile, scorer) &&
@@ -226,8 +238,8 @@ Dispatch::Affordable Dispatch::Afford(const Digest& digest, const wire::Profile&
     Affordable result;
     result.prompt_bytes = prompt_bytes - (sizeof(kPaperListMarker) - 1);
     for (const auto& candidate : *batch) result.prompt_bytes += PaperChars(stage, candidate.view);
-    result.reserved =
-        forecaster_.Reserve(digest.voice->model, stage, result.prompt_bytes, batch->size());
+    result.reserved = forecaster_.Reserve(digest.voice->model, stage, result.prompt_bytes,
+                                          batch->size(), IsDeferred(digest, profile));
     result.over = OverBudget(digest, profile, result.reserved.cost, now);
     if (!result.over || result.over->why.empty() || batch->size() == 1) return result;
     PutBack(digest.id, batch->size() / 2, batch);
@@ -270,7 +282,9 @@ bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured,
   const Digest digest = *FindDigest(db_, id);
   const wire::Profile profile = *ProfileOf(digest);
   // What was given up may have made it another model.
-  if (!ProviderReady(ProviderKey(scorer, digest.voice->model), now)) return false;
+  const bool deferred = IsDeferred(digest, profile);
+  const std::string provider = ProviderKey(scorer, digest.voice->model, deferred);
+  if (!ProviderReady(provider, now)) return false;
   auto batch = NextBatch(digest, profile);
   if (batch.empty()) {
     active_[id].idle = true;
@@ -307,8 +321,9 @@ bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured,
       "VALUES (?, ?, ?, ?, ?, ?, ?)",
       static_cast<int64_t>(lease), id, now.eastern_day, affordable.reserved.cost,
       static_cast<int64_t>(stage), batch.size(), affordable.prompt_bytes);
-  Lease held{boot, id,       digest.voice->model, ProviderKey(scorer, digest.voice->model),
-             {},   now.mono, scorer.last_ready};
+  if (deferred) Defer(scorer, &message);
+  Lease held{boot,     id,   digest.voice->model, provider, {}, now.mono, scorer.last_ready,
+             deferred, false};
   for (const auto& candidate : batch) {
     db_.Exec("UPDATE work SET lease = ? WHERE key = ?", static_cast<int64_t>(lease),
              Blob{candidate.key});
@@ -316,7 +331,7 @@ bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured,
   }
   leases_[lease] = std::move(held);
   scorer.leases.insert(lease);
-  --scorer.free_calls;
+  --(deferred ? scorer.deferred_free : scorer.free_calls);
   frames_.push_back(std::move(frame));
   return true;
 }
@@ -341,6 +356,7 @@ Result<wire::Estimate> Dispatch::Estimate(const wire::Forecast& forecast) {
   Digest digest;
   digest.profile = forecast.profile().name();
   digest.date = forecast.date();
+  if (forecast.remedial()) digest.remedial_from = digest.date;
   const auto known = FindDigest(db_, digest.profile, digest.date);
   if (known && known->revision == forecast.profile().revision()) {
     digest = *known;
@@ -369,6 +385,7 @@ Result<wire::Estimate> Dispatch::Estimate(const wire::Forecast& forecast) {
   estimate.set_quota_known(capacity.calls > 0);
   estimate.set_rpm(static_cast<uint32_t>(capacity.rpm));
   estimate.set_tpm(static_cast<uint32_t>(capacity.tpm));
+  estimate.set_deferred(capacity.deferred && voice.backend != "lexical");
   return estimate;
 }
 

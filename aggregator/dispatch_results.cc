@@ -61,7 +61,7 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
   }
   const auto lease = leases_.find(result.lease());
   const bool known = lease != leases_.end();
-  const bool live = known || orphans_.contains(result.lease());
+  const bool live = known || orphans_.contains(result.lease()) || unheld_.contains(result.lease());
   const bool alone = known ? lease->second.keys.size() == 1 : result.papers_size() == 1;
   const std::string asked_model = known           ? lease->second.model
                                   : digest->voice ? digest->voice->model
@@ -79,6 +79,7 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
   const Release how = cost_unknown ? Release::kCostUnknown : Release::kGivenBack;
   if (known) return Free(result.lease(), how);
   orphans_.erase(result.lease());
+  unheld_.erase(result.lease());
   Settle(static_cast<int64_t>(result.lease()), how);
 }
 
@@ -120,8 +121,8 @@ bool Dispatch::BookCalls(const wire::Result& result, DigestId digest,
         prompt_chars = own && result.calls_size() == 1 ? cursor.Int(4) : 0;
       }
     }
-    auto price = prices_.Of(call.model());
-    if (!price) price = prices_.Of(asked_model);
+    auto price = prices_.Of(call.model(), call.deferred());
+    if (!price) price = prices_.Of(asked_model, call.deferred());
     // A call that was answered with an error has no tokens to pay for.
     const bool answered = call.http_status() == 200;
     std::optional<int64_t> prompt_cost, completion_cost;
@@ -138,12 +139,12 @@ bool Dispatch::BookCalls(const wire::Result& result, DigestId digest,
     db_.Exec(
         "INSERT OR IGNORE INTO call(id, digest, day, at, model, outcome, http_status, "
         "tokens_reported, prompt_tokens, cached_tokens, completion_tokens, prompt_picodollars, "
-        "completion_picodollars, latency_ms, asked_model, stage, papers, prompt_chars) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "completion_picodollars, latency_ms, asked_model, stage, papers, prompt_chars, "
+        "deferred) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         call.id(), payer, day, now.unix_seconds, call.model(), call.outcome(), call.http_status(),
         !answered || call.tokens_reported(), call.prompt_tokens(), call.cached_tokens(),
         call.completion_tokens(), prompt_cost, completion_cost, call.latency_ms(), asked_model,
-        stage, papers, teaches ? prompt_chars : 0);
+        stage, papers, teaches ? prompt_chars : 0, call.deferred());
     answered_anew |= own && answered && db_.Changes() > 0;
     // Its scorer died before it could report it: now it is known what it cost.
     if (!own && CostIsKnown(call)) db_.Exec("DELETE FROM lease WHERE id = ? AND lost = 1", lease);

@@ -48,12 +48,12 @@ Forecaster::Rates Forecaster::RatesOf(const std::string& model, wire::Stage stag
 }
 
 Reservation Forecaster::Reserve(const std::string& model, wire::Stage stage, size_t prompt_bytes,
-                                size_t papers) const {
+                                size_t papers, bool deferred) const {
   Reservation reservation{MaxAnswerTokens(stage, papers), 0};
   if (db_.Query("SELECT 1 FROM reasoning_model WHERE name = ?", model).Next()) {
     reservation.answer_tokens += kReasoningTokens;
   }
-  if (const auto price = prices_.Of(model)) {
+  if (const auto price = prices_.Of(model, deferred)) {
     reservation.cost = UpperPromptTokens(prompt_bytes) * price->prompt +
                        reservation.answer_tokens * price->completion;
   }
@@ -116,7 +116,7 @@ void Forecaster::Add(const wire::Profile& profile, const Voice& voice, wire::Sta
       static_cast<uint64_t>(std::llround(std::ceil(share * static_cast<double>(batches.size()))));
   const Rates rates = RatesOf(voice.model, stage);
   const size_t frame = PromptFor(profile, stage).size() - (sizeof(kPaperListMarker) - 1);
-  const auto price = prices_.Of(voice.model);
+  const auto price = prices_.Of(voice.model, capacity.deferred);
   if (!price) needs->cost.reset();
   size_t next = 0;
   for (const size_t papers : batches) {
@@ -132,7 +132,7 @@ void Forecaster::Add(const wire::Profile& profile, const Voice& voice, wire::Sta
                         prompt * rates.cached * static_cast<double>(price->cached) +
                         completion * static_cast<double>(price->completion);
     *needs->cost += std::llround(share * cost);
-    const Picodollars reserved = Reserve(voice.model, stage, bytes, papers).cost;
+    const Picodollars reserved = Reserve(voice.model, stage, bytes, papers, capacity.deferred).cost;
     needs->slack = std::max(needs->slack, reserved - static_cast<Picodollars>(cost));
   }
 }

@@ -37,7 +37,7 @@ class Forecaster {
 
   // For a prompt of that many bytes, with the papers in it.
   Reservation Reserve(const std::string& model, wire::Stage stage, size_t prompt_bytes,
-                      size_t papers) const;
+                      size_t papers, bool deferred) const;
 
   // For the digest's rows that have no end state yet, would `voice` score them under
   // `profile`.

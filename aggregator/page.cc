@@ -135,7 +135,7 @@ DigestPage LoadPage(Database& db, DigestId id) {
         "SELECT completed_at, calls, prompt_tokens, completion_tokens, tokens_reported, "
         "prompt_picodollars, completion_picodollars, lost_calls, lost_picodollars, budget, "
         "budget_left, forecast, forecast_now, budget_on, budget_limit, "
-        "readings_forgotten FROM digest WHERE id = ?",
+        "readings_forgotten, deferred_calls FROM digest WHERE id = ?",
         id);
     cursor.Next();
     const WallTime completed{std::chrono::seconds(cursor.Int(0))};
@@ -150,6 +150,7 @@ DigestPage LoadPage(Database& db, DigestId id) {
     page.lost_calls = cursor.Int(7);
     page.lost_cost = cursor.Int(8);
     page.readings_forgotten = cursor.Int(15);
+    page.deferred_calls = cursor.Int(16);
     if (const std::string what = cursor.Text(9); !what.empty()) {
       page.budget = {what,           cursor.Text(13), cursor.Int(14),
                      cursor.Int(10), cursor.Int(11),  cursor.Int(12)};
@@ -186,6 +187,11 @@ std::vector<std::string> Notes(const DigestPage& page) {
   if (page.drift && page.drift->moved()) notes.push_back(DriftText(*page.drift));
   if (page.budget && (!digest.given_up.empty() || StoppedByBudget(page))) {
     notes.push_back(BudgetNote(page));
+  }
+  if (page.deferred_calls > 0) {
+    notes.push_back(
+        fmt::format("Through the provider's batch API, at half the price: {} of {} calls.",
+                    page.deferred_calls, page.calls));
   }
   if (digest.voice && digest.voice->backend == "lexical") {
     notes.push_back(

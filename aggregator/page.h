@@ -32,6 +32,7 @@ struct DigestPage {
   std::string completed_on;  // Eastern date, MM/DD/YYYY
   std::string completed_at;  // ISO 8601, UTC
   int64_t calls = 0;
+  int64_t deferred_calls = 0;  // of them, through the provider's batch API
   int64_t prompt_tokens = 0, completion_tokens = 0;
   bool tokens_reported = true;
   std::optional<Picodollars> prompt_cost, completion_cost;  // nullopt: unknown

@@ -127,6 +127,7 @@ std::string RenderStatusJson(const DigestPage& page) {
   json["completion_tokens"] = page.tokens_reported ? Json(page.completion_tokens) : Json(nullptr);
   json["prompt_dollars"] = Money(page.prompt_cost);
   json["completion_dollars"] = Money(page.completion_cost);
+  if (page.deferred_calls > 0) json["batch_api_calls"] = page.deferred_calls;
   if (page.readings_forgotten > 0) json["readings_forgotten"] = page.readings_forgotten;
   if (page.drift) json["drift"] = DriftJson(*page.drift);
   if (page.lost_calls > 0) {

@@ -19,6 +19,12 @@ struct Price {
   Picodollars prompt = 0;  // per token
   Picodollars cached = 0;  // per prompt token that the provider had cached
   Picodollars completion = 0;
+
+  // Of a call through the provider's batch API: half, and no discount for cached tokens,
+  // because for most models there is none (a figure that may be too high, never too low).
+  // https://developers.openai.com/api/docs/pricing, "Batch", read 2026-11; the same half
+  // at other providers that offer this API.
+  Price Deferred() const { return {prompt / 2, prompt / 2, completion / 2}; }
 };
 
 class Prices {
@@ -31,6 +37,10 @@ class Prices {
   // By the model's name, or by its name without a trailing date as in
   // "gpt-4o-2024-08-06". The lexical backend is free. nullopt: unknown.
   std::optional<Price> Of(const std::string& model) const;
+  std::optional<Price> Of(const std::string& model, bool deferred) const {
+    const auto price = Of(model);
+    return price && deferred ? price->Deferred() : price;
+  }
 
  private:
   std::map<std::string, Price> by_model_;

@@ -200,6 +200,12 @@ ALTER TABLE lease ADD COLUMN stage INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE lease ADD COLUMN papers INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE lease ADD COLUMN prompt_chars INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX lease_by_digest ON lease(digest);
+-- Of a batch for the provider's batch API the message itself (wire.Batch): it may take
+-- a day, and is sent again, the same, when its scorer is gone. NULL: an ordinary one.
+ALTER TABLE lease ADD COLUMN deferred BLOB;
+-- Answered by that API, at its price; of a digest, how many of its calls.
+ALTER TABLE call ADD COLUMN deferred INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE digest ADD COLUMN deferred_calls INTEGER NOT NULL DEFAULT 0;
 
 -- The same of a call that was the only one of its batch; prompt_chars is 0 otherwise.
 -- What forecasts learn from.

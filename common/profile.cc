@@ -285,6 +285,7 @@ void ReadKeys(Keys* keys, wire::Profile* profile) {
     profile->set_budget_picodollars_per_digest(Picodollars(dollars));
   });
   keys->List("degrade", nothing, [&](const std::string& step) { return AddStep(step, profile); });
+  keys->Flag("batch_api", [&](bool flag) { profile->set_batch_api(flag); });
   keys->Text("cheaper_model", [&](const std::string& text) { profile->set_cheaper_model(text); });
 }
 

@@ -48,6 +48,7 @@ inline constexpr char kGiveUpModel[] = "cheaper_model";
 //   cheaper_model           the model of that step
 //   rescore_samples         0 to 9: how often a paper near a cut-off is scored; 0 and 1: once
 //   rescore_margin          1 to 9: how far from a cut-off that is
+//   batch_api               whether rebuilt days go through the provider's batch API
 //   drift_anchors           0 to 20 papers with known scores, asked about again; 0: none
 //
 // The texts are kept as they are, but for newlines at the end of the two

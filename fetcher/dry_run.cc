@@ -29,6 +29,7 @@ void AddTo(wire::Estimate* sum, const wire::Estimate& part) {
   sum->set_picodollars(sum->picodollars() + part.picodollars());
   sum->set_priced(sum->priced() && part.priced());
   sum->set_quota_known(sum->quota_known() && part.quota_known());
+  sum->set_deferred(sum->deferred() || part.deferred());
   sum->set_model(part.model());
   sum->set_rpm(part.rpm());
   sum->set_tpm(part.tpm());
@@ -60,6 +61,7 @@ std::string Dollars(const wire::Estimate& estimate) {
 }
 
 std::string MinutesText(const std::optional<double>& minutes, const wire::Estimate& estimate) {
+  if (estimate.deferred()) return "up to a day";
   if (!minutes) return "unknown";
   const bool unlimited = estimate.rpm() == 0 && estimate.tpm() == 0;
   return unlimited && *minutes == 0 ? "no quota" : fmt::format("{:.1f}", *minutes);
@@ -195,7 +197,8 @@ void DryRun::FromApi(Day day) {
     return parts_.source.ReadWindow(category, date, WindowOf(day), deadline_);
   });
   if (!lists) return Fail(date, lists.error());
-  Ask(date, *lists);
+  const Day today = EasternDay(parts_.clock());
+  Ask(date, *lists, settings_.range || (settings_.from && day < today));
 }
 
 void DryRun::FromFeeds(std::optional<Day> day) {
@@ -243,13 +246,14 @@ std::vector<wire::Row> RowsFor(const wire::Profile& profile, const Listings& lis
 }
 
 Result<wire::Estimate> DryRun::Estimate(const wire::Profile& profile, const std::string& date,
-                                        const std::vector<wire::Row>& rows) {
+                                        const std::vector<wire::Row>& rows, bool remedial) {
   wire::Estimate sum = EmptySum();
   for (size_t i = 0; i < rows.size() || i == 0;) {
     wire::FetcherMessage message;
     wire::Forecast* forecast = message.mutable_forecast();
     *forecast->mutable_profile() = profile;
     forecast->set_date(date);
+    forecast->set_remedial(remedial);
     for (size_t bytes = 0;
          i < rows.size() && bytes < kMaxMessageBytes && forecast->rows_size() < kMaxRowsPerForecast;
          ++i) {
@@ -264,11 +268,11 @@ Result<wire::Estimate> DryRun::Estimate(const wire::Profile& profile, const std:
   return sum;
 }
 
-void DryRun::Ask(const std::string& date, const Listings& lists) {
+void DryRun::Ask(const std::string& date, const Listings& lists, bool remedial) {
   for (const wire::Profile& profile : profiles_) {
     if (parts_.pump.stopped()) return;
     const auto rows = RowsFor(profile, lists);
-    const auto estimate = Estimate(profile, date, rows);
+    const auto estimate = Estimate(profile, date, rows, remedial);
     if (!estimate) {
       const Outcome failed = FailedOutcome(profile.name(), date, estimate.error());
       lines_.push_back({profile.name(), date, std::nullopt, rows.size(), failed.state, failed.why,
@@ -327,7 +331,10 @@ std::string ForecastTable(const std::vector<ForecastLine>& lines,
                            : "the price of " + model +
                                  " is unknown: add it to the aggregator's price table (--prices)\n";
   }
-  if (!total.quota_known()) {
+  if (total.deferred()) {
+    notes +=
+        "through the provider's batch API (batch_api): at half the price, answered within a day\n";
+  } else if (!total.quota_known()) {
     notes += "the quota is unknown: no scorer that fits is connected to the aggregator\n";
   }
   return text + others + notes;

@@ -50,9 +50,9 @@ class DryRun {
   void FromFeeds(std::optional<Day> day);
   template <class ReadOne>
   Result<Listings> ReadAll(ReadOne read_one);
-  void Ask(const std::string& date, const Listings& lists);
+  void Ask(const std::string& date, const Listings& lists, bool remedial = false);
   Result<wire::Estimate> Estimate(const wire::Profile& profile, const std::string& date,
-                                  const std::vector<wire::Row>& rows);
+                                  const std::vector<wire::Row>& rows, bool remedial);
   void EndAll(const std::string& date, const std::string& state, const std::string& why,
               ExitCode code);
   void Fail(const std::string& date, const Error& error);

@@ -126,6 +126,7 @@ void AggregatorLink::OnHeard(uint64_t number) {
   const auto said = unheard_.find(number);
   if (said == unheard_.end()) return;
   heard_of_ = said->second;
+  heard_number_ = std::max(heard_number_, number);
   unheard_.erase(unheard_.begin(), std::next(said));
 }
 
@@ -135,10 +136,15 @@ bool AggregatorLink::heard_lately() const {
 
 // A batch that was overtaken, that comes twice, or that an earlier start of the
 // aggregator sent: Ready has said, or will, that it is not held here, and whoever
-// gets its papers next must be the only one to ask about them.
+// gets its papers next must be the only one to ask about them. One that is resumed has
+// an old number; before it is submitted its scorer makes sure that it holds it (deferred.h).
 void AggregatorLink::OnBatch(wire::Batch batch) {
-  if (batch.lease() <= seen_ || BootOf(batch.lease()) < boot_) return;
-  seen_ = batch.lease();
+  if (!batch.resumed()) {
+    if (batch.lease() <= seen_ || BootOf(batch.lease()) < boot_) return;
+    seen_ = batch.lease();
+  } else if (results_.contains(batch.lease())) {
+    return;
+  }
   handlers_.on_batch(std::move(batch));
 }
 

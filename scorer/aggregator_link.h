@@ -55,6 +55,10 @@ class AggregatorLink {
   // Whether the aggregator has heard of this scorer lately, so that what it holds
   // is surely still its own.
   bool heard_lately() const;
+  // The number of the next Ready, and whether one with that number or a later one was
+  // heard: then whoever claims something in it would know by now that it is not its own.
+  uint64_t next_ready() const { return next_ready_; }
+  bool heard(uint64_t ready) const { return heard_number_ >= ready; }
   // Why the aggregator cannot be worked for, for people; empty while it is
   // heard of.
   std::string trouble() const;
@@ -90,6 +94,7 @@ class AggregatorLink {
   uint64_t seen_ = 0;
   std::map<uint64_t, MonotonicTime> unheard_;  // when each Ready was said, by number
   uint64_t next_ready_ = 1;
+  uint64_t heard_number_ = 0;
   std::optional<MonotonicTime> heard_of_;  // when the last one was said that was heard
   std::map<uint64_t, Kept> results_;       // by lease
   Milliseconds version_wait_{0};

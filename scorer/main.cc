@@ -73,7 +73,7 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
 
   std::unique_ptr<Redis> redis;
   if (!settings.lexical) redis = std::make_unique<RedisClient>(loop, settings.redis);
-  CurlClient http(loop, settings.concurrency);
+  CurlClient http(loop, settings.concurrency + kDeferredRequests);
   ScorerMetrics metrics(*registry);
   ZmqDealer dealer(loop, std::move(*socket));
   dealer.SetLinger(kGoodbyeMs);

@@ -78,6 +78,8 @@ class OpenAiProvider : public Provider {
     return longest;
   }
 
+  bool has_batch_api() const override { return true; }
+
  private:
   virtual void Address(const LlmServerSettings& server, const std::string& base,
                        const std::string& query, const ChatCall&, HttpRequest* request) const {
@@ -108,6 +110,8 @@ class OpenAiProvider : public Provider {
 };
 
 class AzureProvider : public OpenAiProvider {
+  bool has_batch_api() const override { return false; }
+
   void Address(const LlmServerSettings& server, const std::string& base, const std::string& query,
                const ChatCall& call, HttpRequest* request) const override {
     request->url = base + "/openai/deployments/" + call.model + "/chat/completions" + query;

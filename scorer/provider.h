@@ -129,6 +129,9 @@ class Provider {
   // others it says nothing: a bucket that is half empty takes its time to fill, too.
   virtual std::optional<std::chrono::microseconds> UntilReset(const HttpResponse& response,
                                                               WallTime now) const = 0;
+  // Whether it takes calls as a file to be answered within a day, as job_api.h sends them.
+  // Azure's has deployments of its own for that and Anthropic's another form: not yet.
+  virtual bool has_batch_api() const { return false; }
 };
 
 // openai, azure, anthropic; null for any other name.

@@ -1,5 +1,7 @@
 #include "scorer/rows.h"
 
+#include <algorithm>
+
 #include "scorer/answer.h"
 #include "scorer/lexical.h"
 
@@ -42,6 +44,13 @@ std::vector<PaperResult> RowsOf(const ChatOutcome& outcome, wire::Stage stage,
     rows[i].set_call(call_id);
   }
   return rows;
+}
+
+size_t AnsweredIn(const wire::Result& result) {
+  return static_cast<size_t>(
+      std::count_if(result.papers().begin(), result.papers().end(), [](const PaperResult& row) {
+        return row.kind() != PaperResult::MISSING && row.kind() != PaperResult::REFUSED;
+      }));
 }
 
 std::vector<PaperResult> RowsByWords(const wire::Batch& batch) {

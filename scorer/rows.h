@@ -18,6 +18,9 @@ std::vector<wire::PaperResult> RowsOf(const ChatOutcome& outcome, wire::Stage st
                                       const std::vector<wire::BatchPaper>& asked,
                                       const std::string& call_id);
 
+// Papers that a result has an answer to.
+size_t AnsweredIn(const wire::Result& result);
+
 // The same without a model: by words alone. The title stage keeps everything.
 std::vector<wire::PaperResult> RowsByWords(const wire::Batch& batch);
 

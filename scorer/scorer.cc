@@ -38,7 +38,16 @@ Scorer::Scorer(World world, ScorerSettings settings, uint64_t boot)
       settings_(std::move(settings)),
       boot_(boot),
       quota_key_(settings_.lexical ? "" : QuotaKey(settings_.server, settings_.model)) {
-  if (!settings_.lexical) cache_.emplace(*world_.redis);
+  if (settings_.lexical) return;
+  cache_.emplace(*world_.redis);
+  deferred_.emplace(Deferred::World{.loop = world_.loop,
+                                    .link = world_.link,
+                                    .cache = *cache_,
+                                    .http = world_.http,
+                                    .metrics = world_.metrics,
+                                    .wall_clock = world_.wall_clock,
+                                    .on_idle = [this] { StopWhenDone(); }},
+                    settings_.server, quota_key_, settings_.deferred);
 }
 
 Scorer::~Scorer() { world_.loop.Cancel(tick_timer_); }
@@ -71,6 +80,11 @@ wire::Ready Scorer::Ready() const {
   }
   ready.set_concurrency(static_cast<uint32_t>(concurrency));
   for (const auto& [lease, job] : jobs_) ready.add_holding(lease);
+  if (!deferred_) return ready;
+  ready.set_defers(deferred_->capable());
+  ready.set_deferred_free(RedisTrouble().empty() ? deferred_->free() : 0);
+  ready.set_deferred_state(deferred_->state());
+  for (const uint64_t lease : deferred_->holding()) ready.add_holding(lease);
   return ready;
 }
 
@@ -120,12 +134,16 @@ wire::Result Scorer::EmptyResult(const wire::Batch& batch) const {
 void Scorer::OnBatch(wire::Batch batch) {
   const uint64_t lease = batch.lease();
   if (jobs_.contains(lease)) return;
+  // A deferred one is not given back but by an answer of the provider: Ready says that it
+  // is not held here.
+  if (leaving_ && !batch.custom_id().empty()) return;
   if (leaving_) return Refuse(batch, ProviderFailure::AGAIN, "the scorer is leaving");
   if (batch.backend() == "lexical") return ScoreByWords(batch);
   if (settings_.lexical || batch.backend() != settings_.server.backend) {
     return Refuse(batch, ProviderFailure::HARD,
                   "this scorer does not have the backend " + batch.backend());
   }
+  if (!batch.custom_id().empty()) return deferred_->Take(std::move(batch));
   if (jobs_.size() >= settings_.concurrency) {
     return Refuse(batch, ProviderFailure::AGAIN, "the scorer has no free call");
   }
@@ -151,6 +169,7 @@ void Scorer::ScoreByWords(const wire::Batch& batch) {
 }
 
 void Scorer::OnVoid(uint64_t lease) {
+  if (deferred_) deferred_->Drop(lease);
   const auto job = jobs_.find(lease);
   if (job == jobs_.end() || job->second.in_flight) return;
   Model* model = job->second.model;
@@ -429,10 +448,7 @@ void Scorer::Finish(uint64_t lease) {
   if (job.ticket != 0) job.model->limiter->Cancel(job.ticket);
   if (admitted) --job.model->admitted;
   job.result.set_reasoning(job.model != nullptr && job.model->dialect.max_completion_tokens);
-  world_.metrics.OnPapers(static_cast<size_t>(
-      std::count_if(job.result.papers().begin(), job.result.papers().end(), [](const auto& row) {
-        return row.kind() != wire::PaperResult::MISSING && row.kind() != wire::PaperResult::REFUSED;
-      })));
+  world_.metrics.OnPapers(AnsweredIn(job.result));
   const wire::Result result = std::move(job.result);
   jobs_.erase(place);
   world_.link.Deliver(result);
@@ -440,6 +456,7 @@ void Scorer::Finish(uint64_t lease) {
 
 void Scorer::Leave() {
   leaving_ = true;
+  if (deferred_) deferred_->Leave();
   world_.link.ReadyChanged();
   std::vector<uint64_t> not_sent;
   for (const auto& [lease, job] : jobs_) {
@@ -460,6 +477,7 @@ void Scorer::Leave() {
 
 void Scorer::StopWhenDone() {
   if (!leaving_ || !jobs_.empty() || world_.link.unacknowledged() > 0) return;
+  if (deferred_ && deferred_->busy()) return;
   if (std::any_of(models_.begin(), models_.end(),
                   [](const auto& entry) { return entry.second->limiter->telling(); })) {
     world_.loop.After(kTellAgain, [this] { StopWhenDone(); });
@@ -487,6 +505,7 @@ std::string Scorer::trouble() const {
   };
   add(RedisTrouble());
   add(world_.link.trouble());
+  if (deferred_) add(deferred_->trouble());
   for (const auto& [name, model] : models_) {
     if (!model->refused.empty()) add(name + " cannot be used: " + model->refused);
   }

@@ -11,7 +11,8 @@
 // yet: until it has, one call is made at a time; later, because as many calls of the
 // model are under way as concurrency.h allows. (What has asked for its send time goes,
 // even if fewer are allowed by then: the time would be lost.) A refused key (or quota, or model)
-// takes it back to the first call. Before "in flight" a batch can be given back.
+// takes it back to the first call. Before "in flight" a batch can be given back. Batches
+// that may take a day go another way: deferred.h.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +30,7 @@
 #include "common/redis.h"
 #include "scorer/aggregator_link.h"
 #include "scorer/concurrency.h"
+#include "scorer/deferred.h"
 #include "scorer/limiter.h"
 #include "scorer/metrics.h"
 #include "scorer/provider.h"
@@ -41,6 +43,8 @@ namespace paperboy {
 // After a stop signal results are sent for at most this much longer than a call
 // may take.
 inline constexpr Milliseconds kFlushTime{5'000};
+// Requests about deferred batches wait for each other, not for calls.
+inline constexpr size_t kDeferredRequests = 4;
 
 class Scorer {
  public:
@@ -48,7 +52,7 @@ class Scorer {
     Loop& loop;
     AggregatorLink& link;
     Redis* redis;      // null for the lexical backend, which needs none
-    HttpClient& http;  // room for `concurrency` requests
+    HttpClient& http;  // room for `concurrency` requests and kDeferredRequests more
     ScorerMetrics& metrics;
     std::function<WallTime()> wall_clock;
   };
@@ -138,7 +142,8 @@ class Scorer {
   ScorerSettings settings_;
   uint64_t boot_;
   std::string quota_key_;
-  std::optional<ScoreCache> cache_;  // none for the lexical backend
+  std::optional<ScoreCache> cache_;  // none for the lexical backend, nor the next
+  std::optional<Deferred> deferred_;
   std::map<std::string, std::unique_ptr<Model>> models_;
   std::map<uint64_t, Job> jobs_;  // by lease
   size_t in_flight_ = 0;

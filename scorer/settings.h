@@ -7,6 +7,7 @@
 #include "common/options.h"
 #include "common/redis.h"
 #include "common/result.h"
+#include "scorer/deferred.h"
 #include "scorer/limiter_rate.h"
 #include "scorer/provider.h"
 #include "scorer/token_estimate.h"
@@ -23,6 +24,7 @@ struct ScorerSettings {
   std::string aggregator;
   RedisUrl redis;
   std::string pod;
+  DeferredPace deferred;  // no option: tests only
 };
 
 Options ScorerOptions();

@@ -14,6 +14,7 @@
 #include "tests/support/faults.h"
 #include "tests/support/http_host.h"
 #include "tests/support/llm_messages.h"
+#include "tests/support/llm_refusals.h"
 
 namespace paperboy {
 namespace {
@@ -51,6 +52,7 @@ struct ChatRequest {
   std::string user;  // of the user's
   Json response_format;
   uint64_t max_tokens = 0;  // 0: not given
+  bool in_job = false;
 };
 
 // Nothing if the body is not what chat/completions takes; `error` says why.
@@ -96,26 +98,6 @@ std::string FormatName(const ChatRequest& chat) {
                                           : "text";
 }
 
-void Answer(httplib::Response& response, int status, const Json& body) {
-  response.status = status;
-  response.set_content(body.dump(-1, ' ', false, Json::error_handler_t::replace),
-                       "application/json");
-}
-
-void AnswerError(httplib::Response& response, int status, const std::string& message,
-                 const std::string& type, const Json& code = nullptr) {
-  Answer(response, status,
-         {{"error", {{"message", message}, {"type", type}, {"param", nullptr}, {"code", code}}}});
-}
-
-void AnswerHtml(httplib::Response& response, int status, const std::string& title) {
-  response.status = status;
-  response.set_content("<html>\r\n<head><title>" + title +
-                           "</title></head>\r\n<body>\r\n<center><h1>" + title +
-                           "</h1></center>\r\n</body>\r\n</html>\r\n",
-                       "text/html");
-}
-
 // Seconds as OpenAI prints them in x-ratelimit-reset-*: 6m0s, 1.5s, 20ms.
 std::string Duration(double seconds) {
   const auto ms = static_cast<int64_t>(std::ceil(seconds * 1000));
@@ -149,65 +131,6 @@ std::string DeploymentOf(const std::string& path) {
   return path.substr(begin, path.find('/', begin) - begin);
 }
 
-void SetRetryAfter(httplib::Response& response, double seconds) {
-  response.set_header("retry-after", std::to_string(static_cast<int64_t>(std::ceil(seconds))));
-  response.set_header("retry-after-ms",
-                      std::to_string(static_cast<int64_t>(std::ceil(seconds * 1000))));
-}
-
-// NUMBER or NUMBER-SECONDS, as in llm_server.h.
-bool AnswerStatus(const std::string& kind, httplib::Response& response) {
-  const size_t dash = kind.find('-');
-  const std::string number = kind.substr(0, dash);
-  if (number.empty() || number.find_first_not_of("0123456789") != std::string::npos) return false;
-  const int status = std::stoi(number);
-  if (dash != std::string::npos) {
-    SetRetryAfter(response, std::stod(kind.substr(dash + 1)));
-  } else if (status == 429) {
-    SetRetryAfter(response, 1);
-  }
-  if (status == 429) {
-    AnswerError(response, status, "Rate limit reached.", "tokens", "rate_limit_exceeded");
-  } else {
-    AnswerError(response, status, "The server had an error while processing your request.",
-                status < 500 ? "invalid_request_error" : "server_error");
-  }
-  return true;
-}
-
-// Answers for the kinds that replace the model's answer. False for any other.
-bool AnswerFault(const std::string& kind, const ChatRequest& chat, httplib::Response& response) {
-  if (kind == "drop") {
-    HttpHost::ResetConnection();
-  } else if (kind == "html") {
-    AnswerHtml(response, 403, "403 Forbidden");
-  } else if (kind == "html502") {
-    AnswerHtml(response, 502, "502 Bad Gateway");
-  } else if (kind == "html200") {
-    AnswerHtml(response, 200, "Sign in to the network");
-  } else if (kind == "insufficient_quota") {
-    AnswerError(response, 429,
-                "You exceeded your current quota, please check your plan and billing details.",
-                "insufficient_quota", "insufficient_quota");
-  } else if (kind == "content_filter") {
-    AnswerError(response, 400,
-                "The response was filtered due to the prompt triggering a content "
-                "management policy.",
-                "invalid_request_error", "content_filter");
-  } else if (kind == "refuse_schema" && FormatName(chat) == "json_schema") {
-    AnswerError(response, 400,
-                "Invalid parameter: 'response_format' of type 'json_schema' is not "
-                "supported with this model.",
-                "invalid_request_error");
-  } else if (kind == "401") {
-    AnswerError(response, 401, "Incorrect API key provided.", "invalid_request_error",
-                "invalid_api_key");
-  } else {
-    return AnswerStatus(kind, response);
-  }
-  return true;
-}
-
 template <class Map>
 Json Object(const Map& map) {
   Json object = Json::object();
@@ -231,13 +154,17 @@ struct LlmServer::Impl {
         keys(options.keys),
         random(options.seed),
         quota(options.quota),
+        jobs([this](const std::string& body) { return CallInJob(body); }),
         host(options.connections, options.tls) {
     account.keys_seen.resize(options.keys.size());
   }
 
   void Handle(const httplib::Request& request, httplib::Response& response);
   void HandleAccount(const httplib::Request& request, httplib::Response& response);
-  void HandleChat(const httplib::Request& request, httplib::Response& response);
+  void HandleChat(const httplib::Request& request, httplib::Response& response,
+                  bool in_job = false);
+  bool HandleJobs(const httplib::Request& request, httplib::Response& response);
+  std::pair<int, Json> CallInJob(const std::string& body);
   void HandleMessages(const httplib::Request& request, httplib::Response& response);
   bool KeyAccepted(const httplib::Request& request);
   std::optional<size_t> NoteCall(const std::string& key, const std::vector<LlmPaper>& papers);
@@ -265,6 +192,7 @@ struct LlmServer::Impl {
   std::optional<Clock::time_point> first_admitted, last_admitted;
   std::map<std::string, std::string> last_prompt;  // by model
   uint64_t next_id = 1;
+  LlmJobs jobs;
   HttpHost host;  // last: its threads use the rest
 };
 
@@ -282,6 +210,7 @@ void LlmServer::Impl::Handle(const httplib::Request& request, httplib::Response&
       list.push_back({{"id", model}, {"object", "model"}});
     return Answer(response, 200, {{"object", "list"}, {"data", list}});
   }
+  if (HandleJobs(request, response)) return;
   AnswerError(response, 404, "Invalid URL (" + request.method + " " + request.path + ")",
               "invalid_request_error");
 }
@@ -372,7 +301,36 @@ void LlmServer::Impl::HandleMessages(const httplib::Request& request, httplib::R
   ToMessages(&response, std::time(nullptr));
 }
 
-void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Response& response) {
+bool LlmServer::Impl::HandleJobs(const httplib::Request& request, httplib::Response& response) {
+  const std::string line = request.method + " " + request.path;
+  if (line.find("/files") == std::string::npos && line.find("/batches") == std::string::npos) {
+    return false;
+  }
+  if (!KeyAccepted(request)) {
+    AnswerError(response, 401, "Incorrect API key provided.", "invalid_request_error",
+                "invalid_api_key");
+    return true;
+  }
+  const Fault fault = faults.Draw(line);
+  if (!fault.kind.empty() && AnswerFault(fault.kind, /*json_schema=*/false, response)) return true;
+  return jobs.Handle(request, response, fault);
+}
+
+std::pair<int, Json> LlmServer::Impl::CallInJob(const std::string& body) {
+  httplib::Request request;
+  request.path = "/v1/chat/completions";
+  request.body = body;
+  {
+    std::lock_guard lock(mutex);
+    if (!keys.empty()) request.set_header("Authorization", "Bearer " + keys.front());
+  }
+  httplib::Response response;
+  HandleChat(request, response, /*in_job=*/true);
+  return {response.status, Json::parse(response.body, nullptr, /*allow_exceptions=*/false)};
+}
+
+void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Response& response,
+                                 bool in_job) {
   {
     std::lock_guard lock(mutex);
     ++account.calls;
@@ -403,17 +361,20 @@ void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Respo
                            "have access to it.",
                        "invalid_request_error", "model_not_found");
   }
+  chat->in_job = in_job;
   const std::vector<LlmPaper> papers = PapersIn(chat->user);
   const Fault fault = faults.Draw(chat->user);
   std::string content = AnswerContent(papers, options.scores, chat->response_format, fault);
   const uint64_t answer_tokens = options.charge == Charge::kMaximum && chat->max_tokens > 0
                                      ? chat->max_tokens
                                      : Tokens(content.size());
-  if (!Admitted(*chat, Tokens(chat->text.size()) + answer_tokens, fault, response)) return;
+  if (!in_job && !Admitted(*chat, Tokens(chat->text.size()) + answer_tokens, fault, response))
+    return;
   const std::optional<size_t> call = NoteCall(KeyOf(request), papers);
   if (fault.kind == "redirect") {
     response.set_redirect(options.elsewhere, 307);
-  } else if (!Overloaded(response) && !AnswerFault(fault.kind, *chat, response)) {
+  } else if (!Overloaded(response) &&
+             !AnswerFault(fault.kind, FormatName(*chat) == "json_schema", response)) {
     Complete(*chat, papers, fault, std::move(content), response);
   }
   std::lock_guard lock(mutex);
@@ -470,6 +431,7 @@ void LlmServer::Impl::Complete(const ChatRequest& chat, const std::vector<LlmPap
     account.max_in_flight = std::max(account.max_in_flight, ++account.in_flight);
   }
   const bool waited =
+      chat.in_job ||
       host.Sleep(std::chrono::duration_cast<Clock::duration>(DrawLatency(fault.kind)));
   std::lock_guard lock(mutex);
   --account.in_flight;
@@ -622,6 +584,7 @@ std::vector<LlmServer::Arrival> LlmServer::arrivals(size_t first) const {
   const size_t from = std::min(first, impl_->arrivals.size());
   return {impl_->arrivals.begin() + static_cast<std::ptrdiff_t>(from), impl_->arrivals.end()};
 }
+LlmJobs& LlmServer::jobs() { return impl_->jobs; }
 std::vector<LlmServer::Call> LlmServer::calls() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->calls;

@@ -5,6 +5,8 @@
 //   POST .../chat/completions   GET .../models   (any prefix, as /v1)
 //   POST .../openai/deployments/MODEL/chat/completions?api-version=...
 //   POST .../messages           (llm_messages.h)
+//   .../files and .../batches   jobs of many calls (llm_jobs.h); faults are drawn for
+//                               "METHOD PATH", and for each call of a job as for others
 //   GET  /account/stats         counters, as JSON
 //   GET  /account/scored        {id: how often in a successful answer}
 //   GET  /account/sent          {id: how often in an admitted call}
@@ -22,6 +24,7 @@
 
 #include "tests/support/http_host.h"
 #include "tests/support/llm_answer.h"
+#include "tests/support/llm_jobs.h"
 #include "tests/support/quota.h"
 
 namespace paperboy {
@@ -134,6 +137,9 @@ class LlmServer {
   std::vector<Arrival> arrivals(size_t first = 0) const;
   // All of them since the start, in the order in which they were admitted.
   std::vector<Call> calls() const;
+  // What it makes of files and batches. Their calls are in the account, but not in
+  // `arrivals`: no quota and no latency holds for them.
+  LlmJobs& jobs();
 
  private:
   struct Impl;

@@ -38,6 +38,10 @@ class LedgerTest : public testing::Test {
     open.mutable_profile()->set_revision(Sha256Hex(profile.SerializeAsString()));
     open.set_date(date);
     open.set_source(source);
+    if (remedial) {
+      open.set_remedial_from("01/01/2025");
+      open.set_remedial_to("01/02/2025");
+    }
     return open;
   }
   Digest Open(const std::string& date) {
@@ -100,7 +104,10 @@ class LedgerTest : public testing::Test {
     ready.set_backend(model == "lexical" ? "lexical" : "openai");
     ready.set_model(model);
     ready.set_temperature("0");
-    ready.set_quota_key("quota");
+    ready.set_quota_key(quota);
+    ready.set_defers(deferred_free.has_value());
+    ready.set_deferred_free(deferred_free.value_or(0));
+    ready.set_deferred_state("batch job batch_1 of 2 calls, in progress");
     ready.set_free_calls(free);
     ready.set_concurrency(concurrency);
     for (const uint64_t lease : holding) ready.add_holding(lease);
@@ -246,7 +253,10 @@ class LedgerTest : public testing::Test {
   Intake intake{store->db(), planner, prices};
   Dispatch dispatch{store->db(), planner, prices};
   Instant now{MonotonicTime{} + std::chrono::hours(1), 1'750'000'000, "2025-06-15"};
-  uint32_t concurrency = 0;  // as scorers say it; 0: they do not
+  uint32_t concurrency = 0;               // as scorers say it; 0: they do not
+  std::string quota = "quota";            // of the scorers that say Ready
+  std::optional<uint32_t> deferred_free;  // of them; nullopt: they have no batch API
+  bool remedial = false;                  // days are opened as rebuilt ones
   std::map<std::string, std::pair<int, int>> scores;
   int calls = 0;
   uint64_t readies = 0;

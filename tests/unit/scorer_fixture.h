@@ -46,6 +46,13 @@ class PlayedAggregator {
   // Batches get the leases boot << 32 + 1, 2, ...
   uint64_t HandOut(const std::vector<std::string>& ids, const std::string& backend = "openai",
                    wire::Stage stage = wire::STAGE_ABSTRACT) {
+    const wire::ScorerReply reply = BatchOf(ids, backend, stage);
+    Send(reply);
+    last_batch_ = reply;
+    return reply.batch().lease();
+  }
+  wire::ScorerReply BatchOf(const std::vector<std::string>& ids, const std::string& backend,
+                            wire::Stage stage) {
     wire::ScorerReply reply;
     wire::Batch& batch = *reply.mutable_batch();
     batch.set_lease((boot << 32) + ++batches_);
@@ -65,11 +72,28 @@ class PlayedAggregator {
       paper.set_abstract(abstract);
       paper.add_authors("Ada Example");
     }
+    return reply;
+  }
+  void HandOutAgain() { Send(last_batch_); }
+  // For the provider's batch API; the second time as one that another scorer held.
+  uint64_t HandOutDeferred(const std::vector<std::string>& ids, bool resumed = false) {
+    wire::ScorerReply reply = BatchOf(ids, "openai", wire::STAGE_ABSTRACT);
+    wire::Batch& batch = *reply.mutable_batch();
+    batch.set_custom_id("ledger-" + std::to_string(batch.lease()));
+    batch.set_resumed(resumed);
     Send(reply);
     last_batch_ = reply;
     return batch.lease();
   }
-  void HandOutAgain() { Send(last_batch_); }
+  void ResumeLast() {
+    last_batch_.mutable_batch()->set_resumed(true);
+    Send(last_batch_);
+  }
+  void Void(uint64_t lease) {
+    wire::ScorerReply reply;
+    reply.mutable_void_leases()->add_leases(lease);
+    Send(reply);
+  }
 
   void Beat() {
     wire::ScorerReply reply;
@@ -143,7 +167,7 @@ class ScorerTest : public ::testing::Test {
       redis_server_.emplace();
       redis_.emplace(loop_, ParseRedisUrl(redis_server_->url()).value());
     }
-    http_.emplace(loop_, settings_.concurrency);
+    http_.emplace(loop_, settings_.concurrency + kDeferredRequests);
     dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator).value());
     link_.emplace(loop_, *dealer_, settings_.aggregator);
     NewScorer();
