@@ -51,12 +51,12 @@ std::vector<Budget> BudgetsOf(Database& db, const Digest& digest, const wire::Pr
 }
 
 bool HoldsReservations(Database& db, const Budget& budget, const Digest& digest,
-                       const std::string& day) {
+                       const std::string& day, bool deferred) {
   return db
       .Query(
           "SELECT 1 FROM lease JOIN digest ON digest.id = lease.digest WHERE lost = 0 AND "
-          "iif(?, day = ? AND profile = ?, digest.id = ?) LIMIT 1",
-          budget.what == "day", day, digest.profile, digest.id)
+          "(deferred IS NULL OR ?) AND iif(?, day = ? AND profile = ?, digest.id = ?) LIMIT 1",
+          deferred, budget.what == "day", day, digest.profile, digest.id)
       .Next();
 }
 

@@ -25,9 +25,10 @@ std::vector<Budget> BudgetsOf(Database& db, const Digest& digest, const wire::Pr
                               const std::string& day);
 
 // Whether calls are out for which some of it is reserved: what they cost in truth may
-// leave room for more.
+// leave room for more. Of calls through a batch API only if the digest's own go there: who
+// can wait a day for its page.
 bool HoldsReservations(Database& db, const Budget& budget, const Digest& digest,
-                       const std::string& day);
+                       const std::string& day, bool deferred);
 
 // kInvalid: a budget for a model without a price, of the models that the profile names.
 Status CheckPrices(const wire::Profile& profile, const Prices& prices);

@@ -400,7 +400,8 @@ std::optional<Dispatch::Stop> Dispatch::OverBudget(const Digest& digest,
                   " is unknown: add it to the price table"};
     }
     if (estimate <= budget.left) continue;
-    if (HoldsReservations(db_, budget, digest, now.eastern_day) || WorkIsOut(digest.id)) {
+    const bool deferred = IsDeferred(digest, profile);
+    if (HoldsReservations(db_, budget, digest, now.eastern_day, deferred) || WorkIsOut(digest.id)) {
       return Stop{""};
     }
     // Another day has money of its own.

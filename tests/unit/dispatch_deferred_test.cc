@@ -300,6 +300,20 @@ TEST_F(DispatchDeferredTest, ItCostsHalfAndThePageSaysSo) {
   EXPECT_GT(reserved, 0);
 }
 
+// It may be reserved for a day, and would be in the way of a page that is due now.
+TEST_F(DispatchDeferredTest, TodaysPageDoesNotWaitForMoneyThatIsReservedForJobs) {
+  Begin(4);
+  Ready(1, 0);
+  ASSERT_THAT(HandOut(), SizeIs(1));
+  remedial = false;
+  profile.set_budget_picodollars_per_day(Count("SELECT estimate_picodollars FROM lease"));
+  const Digest live = Deliver("2025-01-03", {{"2501.09999"}});
+  Ready(1, 4);
+  EXPECT_THAT(HandOut(), IsEmpty());
+  EXPECT_EQ(StateOf(live), "complete");
+  EXPECT_THAT(States(live).begin()->second, HasSubstr("is used up"));
+}
+
 TEST_F(DispatchDeferredTest, TheForecastOfARebuiltDayIsHalf) {
   Ready(1, 4);
   wire::Forecast forecast;
