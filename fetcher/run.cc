@@ -65,6 +65,19 @@ std::vector<Outcome> FetchRun::Go() {
     OneDate(std::nullopt);
     return std::move(outcomes_);
   }
+  // What the provider's batch API may take a day for is out for all dates at once.
+  ahead_ = settings_.range && std::any_of(profiles_.begin(), profiles_.end(),
+                                          [](const auto& profile) { return profile.batch_api(); });
+  if (ahead_) {
+    EachDate();
+    ahead_ = false;
+    outcomes_.clear();
+  }
+  EachDate();
+  return std::move(outcomes_);
+}
+
+void FetchRun::EachDate() {
   for (Day day = *settings_.from; day <= *settings_.to; day += date::days(1)) {
     if (parts_.pump.stopped()) break;
     if (day > *settings_.from && parts_.pump.now() >= deadline_) {
@@ -74,7 +87,6 @@ std::vector<Outcome> FetchRun::Go() {
     }
     OneDate(day);
   }
-  return std::move(outcomes_);
 }
 
 void FetchRun::OneDate(std::optional<Day> day) {
@@ -144,13 +156,14 @@ void FetchRun::FromApi(Day day, bool asked_for) {
     const Look look = SortFound(FormatDate(day), std::move(*read), &lists);
     run->Deliver(lists);
     if (!look.empty.empty() && LookAgainOrEnd(kRecheck, look.empty, *run)) continue;
-    if (run->Follow(lists)) break;
+    if (ahead_ || run->Follow(lists)) break;
   }
   Finish(*run, lists);
 }
 
 void FetchRun::FailDay(Day day, const Error& error, DateRun& run) {
   if (parts_.pump.stopped()) return;
+  if (ahead_) return;
   (void)ReportDay(day, "failed", error.message, parts_.pump.now() + kLastWord);
   run.FailIncomplete(error);
 }
@@ -303,6 +316,7 @@ std::unique_ptr<DateRun> FetchRun::Begin(Day day, const char* source, bool remed
 }
 
 void FetchRun::Finish(DateRun& run, const Listings& lists) {
+  if (ahead_) return;
   while (!run.Follow(lists)) {
     run.Deliver(lists);
     // Whatever is missing now is not in `lists`: the ledger had it when this
@@ -315,6 +329,7 @@ void FetchRun::Finish(DateRun& run, const Listings& lists) {
 }
 
 bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
+  if (ahead_) return false;
   if (reported_waiting_ != day) {
     reported_waiting_ = day;
     const MonotonicTime limit = std::min(deadline_, parts_.pump.now() + kLastWord);

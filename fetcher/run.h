@@ -39,6 +39,7 @@ class FetchRun {
  private:
   using Day = date::sys_days;
 
+  void EachDate();
   void OneDate(std::optional<Day> day);
   void FromFile(Day day);
   void FromApi(Day day, bool asked_for);
@@ -88,6 +89,8 @@ class FetchRun {
   const std::vector<wire::Profile> profiles_;
   std::set<std::string> categories_;  // of all profiles
   MonotonicTime deadline_{};
+  // Dates are delivered and not followed: a second pass does that.
+  bool ahead_ = false;
   std::vector<Outcome> outcomes_;
   std::optional<Day> reported_waiting_;
   std::map<std::string, int> empty_looks_;  // at the date under way, by category

@@ -68,6 +68,23 @@ TEST_F(FetcherTest, TakesARangeOfDatesInOrder) {
   EXPECT_EQ(aggregator_.DigestOf("ml", "2026-09-15").open.remedial_from(), "09/11/2026");
 }
 
+// Each may take a day to be answered: they wait together.
+TEST_F(FetcherTest, ARangeForTheBatchApiIsDeliveredBeforeAnyOfItIsWaitedFor) {
+  settings_.from = Day("2026-09-14");
+  settings_.to = Day("2026-09-15");
+  settings_.range = true;
+  profiles_[0].set_batch_api(true);
+  aggregator_.Set([](auto* knobs) { knobs->publish = false; });
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    if (aggregator_.DigestOf("ml", "2026-09-15").sealed.size() < 2) return;
+    aggregator_.Set([](auto* knobs) { knobs->publish = true; });
+  });
+
+  EXPECT_THAT(outcomes, ElementsAre(Ended("published", kExitOk), Ended("published", kExitOk)));
+  EXPECT_EQ(outcomes[0].date, "2026-09-14");
+}
+
 TEST_F(FetcherTest, DeliversAFileAndItsRefusals) {
   AskForFile("2026-09-13", R"({"id": "2609.00001", "title": "T", "abstract": "A", "authors": []})"
                            "\nspam\n");
