@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -112,6 +113,7 @@ constexpr std::array<Twin, 24> kTwins = {
 constexpr char32_t kMathLetters = 0x1D400, kMathLettersEnd = 0x1D6A4;
 
 char32_t Plain(char32_t c) {
+  if (c < 0x80) return c;
   if (c >= 0xFF01 && c <= 0xFF5E) return c - 0xFEE0;  // full width
   if (c >= kMathLetters && c < kMathLettersEnd) {
     const char32_t letter = (c - kMathLetters) % 52;
@@ -162,8 +164,11 @@ std::vector<std::string_view> Split(std::string_view text, char at) {
   }
 }
 
-std::vector<Phrase> ParsePhrases() {
-  std::vector<Phrase> phrases;
+// By each word that one begins with: most words of a text begin none.
+using Phrases = std::unordered_multimap<std::string_view, Phrase>;
+
+Phrases ParsePhrases() {
+  Phrases phrases;
   for (const Rule& rule : kPhrases) {
     Phrase phrase{{}, rule.reason};
     size_t gap = 0;
@@ -174,7 +179,7 @@ std::vector<Phrase> ParsePhrases() {
         phrase.steps.push_back({Split(part, '|'), std::exchange(gap, 0)});
       }
     }
-    phrases.push_back(std::move(phrase));
+    for (const auto first : phrase.steps[0].words) phrases.emplace(first, phrase);
   }
   return phrases;
 }
@@ -195,7 +200,7 @@ bool Follows(const std::vector<std::string>& words, size_t at, const Phrase& phr
 }  // namespace
 
 std::string AddressesModel(std::string_view text) {
-  static const std::vector<Phrase> phrases = ParsePhrases();
+  static const Phrases phrases = ParsePhrases();
   int hidden = 0;
   const std::string seen = AsItLooks(text, &hidden);
   std::string solid = seen;
@@ -205,8 +210,9 @@ std::string AddressesModel(std::string_view text) {
   }
   const auto words = Words(seen);
   for (size_t i = 0; i < words.size(); ++i) {
-    for (const Phrase& phrase : phrases) {
-      if (Follows(words, i, phrase, 0)) return std::string(phrase.reason);
+    const auto [begin, end] = phrases.equal_range(words[i]);
+    for (auto phrase = begin; phrase != end; ++phrase) {
+      if (Follows(words, i + 1, phrase->second, 1)) return std::string(phrase->second.reason);
     }
   }
   return hidden < 0 || hidden > kInvisibleByAccident ? kHides : "";

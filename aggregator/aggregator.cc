@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "aggregator/page.h"
+#include "aggregator/prices.h"
 #include "common/eastern.h"
 #include "common/redis_keys.h"
 #include "common/text.h"
@@ -53,7 +54,9 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   published.set_prompt_tokens(page.tokens_reported ? page.prompt_tokens : 0);
   published.set_completion_tokens(page.tokens_reported ? page.completion_tokens : 0);
   published.set_tokens_reported(page.tokens_reported);
-  published.set_cost(CostText(page));
+  // Finer than the page, which rounds to cents.
+  const auto spent = page.spent();
+  published.set_cost(spent ? FineDollars(*spent) : "unknown");
   published.set_lost_calls(static_cast<uint64_t>(page.lost_calls));
   if (page.lost_calls > 0) published.set_lost_cost(LostText(page));
   published.set_calls(page.calls);

@@ -113,7 +113,10 @@ bool SaysUsedUp(const std::string& why) {
 }
 
 std::string BudgetText(Picodollars limit) {
-  return fmt::format("${}", static_cast<double>(limit) / kPicodollarsPerDollar);
+  auto text = fmt::format("${:.6f}", static_cast<double>(limit) / kPicodollarsPerDollar);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text;
 }
 
 }  // namespace paperboy

@@ -90,6 +90,7 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.leaving = ready.leaving();
   scorer.defers = ready.defers();
   scorer.deferred_state = ready.deferred_state();
+  scorer.trouble = ready.trouble();
   scorer.last_ready = ready.number();
   scorer.heard = now.mono;
   scorer.unreachable_since.reset();
@@ -385,8 +386,13 @@ std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
     return lonely ? "a scorer: no scorer is connected" : "";
   }
   const auto profile = ProfileOf(digest);
+  std::string trouble;
   for (const auto& [boot, scorer] : scorers_) {
     if (!Fits(digest, *profile, scorer)) continue;
+    if (!scorer.trouble.empty()) {
+      trouble = scorer.trouble;
+      continue;
+    }
     const auto provider = providers_.find(ProviderFor(digest, *profile, scorer));
     if (provider == providers_.end() ||
         (provider->second.hard_failures == 0 &&
@@ -395,6 +401,7 @@ std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
     }
     return "the model's provider: " + provider->second.message;
   }
+  if (!trouble.empty()) return trouble + " (so say the scorers)";
   const std::string model = digest.voice ? digest.voice->model : profile->model();
   if (IsDeferred(digest, *profile)) {
     return "a scorer for the model " + model +

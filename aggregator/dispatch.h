@@ -155,6 +155,7 @@ class Dispatch {
     bool defers = false;  // its provider has a batch API
     uint32_t deferred_free = 0;
     std::string deferred_state;
+    std::string trouble;  // why it takes no work
     uint32_t latency_ms = 0;
     bool leaving = false;
     uint64_t last_ready = 0;  // highest number of a Ready

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregator/readings.h"
 #include "common/profile.h"
 #include "common/tokens.h"
 
@@ -30,6 +31,7 @@ struct Forecaster::Tally {
   uint64_t papers = 0;
   std::vector<size_t> titles, abstracts;
   std::vector<size_t> after_title;  // abstracts, should their titles be kept
+  std::vector<size_t> again;        // abstracts whose further readings are not had yet
 };
 
 Forecaster::Rates Forecaster::RatesOf(const std::string& model, wire::Stage stage) const {
@@ -72,7 +74,7 @@ double Forecaster::KeptByTitle(const std::string& profile) const {
 
 // Further readings of a paper, on the average.
 double Forecaster::ReadAgain(const wire::Profile& profile) const {
-  const auto samples = std::min(profile.rescore_samples(), kMaxRescoreSamples);
+  const int samples = ReadingsEach(profile);
   if (samples < 2) return 0;
   auto cursor = db_.Query(
       "SELECT avg(EXISTS (SELECT 1 FROM reading WHERE reading.digest = row.digest "
@@ -137,6 +139,20 @@ void Forecaster::Add(const wire::Profile& profile, const Voice& voice, wire::Sta
   }
 }
 
+// A paper that has its first answer.
+void Forecaster::CountAgain(const wire::BatchPaper& view, const wire::Profile& profile,
+                            const Voice& voice, Tally* tally) const {
+  if (ReadingsEach(profile) < 2 || voice.backend == "lexical") return;
+  auto cursor = db_.Query("SELECT relevance, novelty FROM work WHERE key = ? AND state = 'done'",
+                          Blob{WorkKey(voice, profile, wire::STAGE_ABSTRACT, view)});
+  if (!cursor.Next() || !IsNearCutoff(profile, cursor.Int(0), cursor.Int(1))) return;
+  for (int sample = 1; sample < ReadingsEach(profile); ++sample) {
+    if (!Answered(WorkKey(voice, profile, wire::STAGE_ABSTRACT, view, sample))) {
+      tally->again.push_back(PaperChars(wire::STAGE_ABSTRACT, view));
+    }
+  }
+}
+
 void Forecaster::Count(const wire::Paper& paper, const wire::Profile& profile, const Voice& voice,
                        Tally* tally) const {
   bool title_is_open = false;
@@ -150,7 +166,7 @@ void Forecaster::Count(const wire::Paper& paper, const wire::Profile& profile, c
   const auto view = ModelView(paper, wire::STAGE_ABSTRACT);
   const bool scored = Answered(WorkKey(voice, profile, wire::STAGE_ABSTRACT, view)).has_value();
   tally->papers += title_is_open || !scored;
-  if (scored) return;
+  if (scored) return CountAgain(view, profile, voice, tally);
   (title_is_open ? tally->after_title : tally->abstracts)
       .push_back(PaperChars(wire::STAGE_ABSTRACT, view));
 }
@@ -169,6 +185,7 @@ Needs Forecaster::Sum(const Tally& tally, const wire::Profile& profile, const Vo
   Add(profile, voice, wire::STAGE_ABSTRACT, abstracts, 1, capacity, &needs);
   const double kept = tally.after_title.empty() ? 0 : KeptByTitle(profile.name());
   Add(profile, voice, wire::STAGE_ABSTRACT, tally.after_title, kept, capacity, &needs);
+  Add(profile, voice, wire::STAGE_ABSTRACT, tally.again, 1, capacity, &needs);
   if (const double again = ReadAgain(profile); again > 0) {
     Add(profile, voice, wire::STAGE_ABSTRACT, tally.abstracts, again, capacity, &needs);
     Add(profile, voice, wire::STAGE_ABSTRACT, tally.after_title, kept * again, capacity, &needs);

@@ -220,9 +220,4 @@ std::string LostText(const DigestPage& page) {
   return page.lost_cost > 0 ? "at most " + FineDollars(page.lost_cost) : "unknown";
 }
 
-std::string CostText(const DigestPage& page) {
-  const auto spent = page.spent();
-  return spent ? FormatDollars(*spent) : "unknown";
-}
-
 }  // namespace paperboy

@@ -62,9 +62,6 @@ std::vector<std::string> Notes(const DigestPage& page);
 // Whether and how far the anchors' scores have moved, in a sentence.
 std::string DriftText(const Drift& drift);
 
-// "$0.23", or "unknown" when a price or a token count is not known.
-std::string CostText(const DigestPage& page);
-
 // "at most $0.0312": what the calls whose cost is not known (their scorer died, or the
 // provider's answer never came) may have cost.
 std::string LostText(const DigestPage& page);

@@ -33,7 +33,7 @@ std::string HeaderTable(const DigestPage& page) {
   const Line token = {"**Token**", tokens(page.prompt_tokens), tokens(page.completion_tokens),
                       tokens(page.prompt_tokens + page.completion_tokens)};
   const Line money = {"**Cost**", cost(page.prompt_cost), cost(page.completion_cost),
-                      CostText(page)};
+                      cost(page.spent())};
   const Line lost = {"**Cost not known of**", Counted(page.lost_calls, "call"), "estimated",
                      LostText(page)};
   const bool any_lost = page.lost_calls > 0;

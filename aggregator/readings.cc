@@ -62,19 +62,37 @@ bool NeedsAnchors(Database& db, DigestId id) {
 
 }  // namespace
 
-void ReadAgain(Database& db, const Digest& digest, const wire::Profile& profile) {
-  const int samples = std::min<int>(profile.rescore_samples(), kMaxRescoreSamples);
-  if (samples < 2 || !CanBeAsked(digest)) return;
+int ReadingsEach(const wire::Profile& profile) {
+  return std::clamp<int>(static_cast<int>(profile.rescore_samples()), 1, kMaxRescoreSamples);
+}
+
+bool IsNearCutoff(const wire::Profile& profile, int64_t relevance, int64_t novelty) {
   const int64_t margin = std::max(1U, profile.rescore_margin());
-  const auto near = ReadAnswered(
-      db.Query("SELECT w.key, w.paper, w.version FROM row JOIN work w ON w.key = row.work "
-               "WHERE row.digest = ?1 AND row.state IS NULL AND w.state = 'done' AND w.stage = ?2 "
-               "AND w.relevance + ?3 >= ?4 AND w.novelty + ?3 >= ?5 "
-               "AND (max(1, w.relevance - ?3) < ?4 OR max(1, w.novelty - ?3) < ?5) AND NOT EXISTS "
-               "(SELECT 1 FROM reading WHERE digest = ?1 AND first = w.key AND anchor = 0)",
-               digest.id, static_cast<int64_t>(wire::STAGE_ABSTRACT), margin,
-               static_cast<int64_t>(profile.relevance_cutoff()),
-               static_cast<int64_t>(profile.novelty_cutoff())));
+  const int64_t relevance_cutoff = profile.relevance_cutoff();
+  const int64_t novelty_cutoff = profile.novelty_cutoff();
+  const bool could_get_in =
+      relevance + margin >= relevance_cutoff && novelty + margin >= novelty_cutoff;
+  const bool could_fall_out = std::max<int64_t>(1, relevance - margin) < relevance_cutoff ||
+                              std::max<int64_t>(1, novelty - margin) < novelty_cutoff;
+  return could_get_in && could_fall_out;
+}
+
+void ReadAgain(Database& db, const Digest& digest, const wire::Profile& profile) {
+  const int samples = ReadingsEach(profile);
+  if (samples < 2 || !CanBeAsked(digest)) return;
+  std::vector<Answered> near;
+  {
+    auto cursor = db.Query(
+        "SELECT w.key, w.paper, w.version, w.relevance, w.novelty FROM row "
+        "JOIN work w ON w.key = row.work WHERE row.digest = ?1 AND row.state IS NULL "
+        "AND w.state = 'done' AND w.stage = ?2 AND NOT EXISTS "
+        "(SELECT 1 FROM reading WHERE digest = ?1 AND first = w.key AND anchor = 0)",
+        digest.id, static_cast<int64_t>(wire::STAGE_ABSTRACT));
+    while (cursor.Next()) {
+      if (!IsNearCutoff(profile, cursor.Int(3), cursor.Int(4))) continue;
+      near.push_back({cursor.Text(0), cursor.Text(1), cursor.Int(2)});
+    }
+  }
   for (const auto& first : near) {
     const auto text = FindText(db, first.paper, first.version);
     if (!text) continue;

@@ -29,6 +29,11 @@ struct Reading {
   int relevance = 0, novelty = 0;
 };
 
+// How often in all the profile has papers near a cut-off read: at least 1.
+int ReadingsEach(const wire::Profile& profile);
+// Whether a reading that differs by at most profile.rescore_margin in relevance and in
+// novelty could end on the other side of the cut-offs.
+bool IsNearCutoff(const wire::Profile& profile, int64_t relevance, int64_t novelty);
 // Asks again, profile.rescore_samples in all, about each paper for which a reading
 // that differs from the first by at most profile.rescore_margin in relevance and
 // in novelty could end on the other side of the cut-offs. What was asked for

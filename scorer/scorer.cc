@@ -84,6 +84,7 @@ wire::Ready Scorer::Ready() const {
   ready.set_defers(deferred_->capable());
   ready.set_deferred_free(RedisTrouble().empty() ? deferred_->free() : 0);
   ready.set_deferred_state(deferred_->state());
+  ready.set_trouble(RedisTrouble());
   for (const uint64_t lease : deferred_->holding()) ready.add_holding(lease);
   return ready;
 }

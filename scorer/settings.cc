@@ -2,8 +2,8 @@
 
 #include <cmath>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "common/text.h"
 #include "scorer/anthropic.h"
@@ -47,8 +47,9 @@ Result<std::string> ReadKey(const Options& options) {
   std::string key(Trim(options.String(anthropic ? "anthropic-api-key" : "openai-api-key")));
   if (!path.empty()) {
     std::ifstream file(path, std::ios::binary);
-    const std::string text(std::istreambuf_iterator<char>(file), {});
-    key = Trim(text);
+    std::ostringstream text;
+    text << file.rdbuf();  // sets fail where nothing can be read: of a directory too
+    key = Trim(text.str());
     if (!file || key.empty()) {
       return Invalid("--api-key-file " + path + ": cannot be read, or is empty");
     }

@@ -138,6 +138,32 @@ class BudgetTest : public LedgerTest {
   }
 };
 
+TEST_F(BudgetTest, TheForecastCountsFurtherReadingsOfWhatHasItsFirst) {
+  const auto papers = From(0, 8);
+  for (const auto& paper : papers) scores[paper.id] = {8, 7};
+  scores[papers[0].id] = scores[papers[1].id] = {2, 2};
+  profile.set_rescore_samples(3);
+  profile.set_rescore_margin(1);
+  const auto publish = [&] {
+    const Digest digest = Deliver("2025-01-03", papers);
+    ScoreEverything();
+    planner.Advance(digest.id, now.unix_seconds);
+  };
+  publish();
+  EXPECT_EQ(Estimated("2025-01-03", papers).calls(), 0u);
+  profile.set_rescore_samples(5);
+  profile.set_revision("more readings");
+  const int64_t before = Count("SELECT count(*) FROM call");
+  const auto estimate = Estimated("2025-01-03", papers);
+  EXPECT_EQ(estimate.to_score(), 0u);
+  publish();
+  // 6 papers twice more, in batches of 4, of which none has a paper twice.
+  const int64_t calls = Count("SELECT count(*) FROM call") - before;
+  EXPECT_GE(calls, 3);
+  EXPECT_NEAR(static_cast<double>(estimate.calls()), static_cast<double>(calls), 1);
+  EXPECT_EQ(Estimated("2025-01-03", papers).calls(), 0u);
+}
+
 TEST_F(BudgetTest, ABatchIsFilledToItsTokens) {
   profile.set_batch_size(16);
   Deliver("2025-01-03", Papers(8));

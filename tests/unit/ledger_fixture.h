@@ -110,6 +110,7 @@ class LedgerTest : public testing::Test {
     ready.set_deferred_state("batch job batch_1 of 2 calls, in progress");
     ready.set_free_calls(free);
     ready.set_concurrency(concurrency);
+    ready.set_trouble(trouble);
     for (const uint64_t lease : holding) ready.add_holding(lease);
     ready.set_seen(seen);
     ready.set_number(++readies);
@@ -254,6 +255,7 @@ class LedgerTest : public testing::Test {
   Dispatch dispatch{store->db(), planner, prices};
   Instant now{MonotonicTime{} + std::chrono::hours(1), 1'750'000'000, "2025-06-15"};
   uint32_t concurrency = 0;               // as scorers say it; 0: they do not
+  std::string trouble;                    // as they say it
   std::string quota = "quota";            // of the scorers that say Ready
   std::optional<uint32_t> deferred_free;  // of them; nullopt: they have no batch API
   bool remedial = false;                  // days are opened as rebuilt ones

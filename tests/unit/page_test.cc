@@ -260,6 +260,9 @@ TEST_F(PageTest, WhyTellsWhereAPaperEnded) {
 }
 
 TEST(Dollars, AreRoundedToCentsAndPrintedShort) {
+  EXPECT_EQ(BudgetText(1'000'000), "$0.000001");
+  EXPECT_EQ(BudgetText(1'500'000'000'000), "$1.5");
+  EXPECT_EQ(BudgetText(20'000'000'000'000), "$20");
   EXPECT_EQ(FormatDollars(0), "$0.0");
   EXPECT_EQ(FormatDollars(143'995'000'000), "$0.14");
   EXPECT_EQ(FormatDollars(200'000'000'000), "$0.2");

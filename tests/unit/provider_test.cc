@@ -202,6 +202,10 @@ std::string Trouble(std::vector<const char*> arguments) {
   return settings ? "" : settings.error().message;
 }
 
+TEST(ScorerSettings, AKeyFileThatIsAFolderIsSaid) {
+  EXPECT_THAT(Trouble({"--api-key-file", "/"}), HasSubstr("--api-key-file /: cannot be read"));
+}
+
 TEST(ScorerSettings, AnthropicHasItsOwnKeyAndAddress) {
   const Environment other("OPENAI_API_KEY", "sk-other");
   EXPECT_THAT(Trouble({"--backend", "anthropic", "--model", "m"}), HasSubstr("ANTHROPIC_API_KEY"));
