@@ -5,8 +5,9 @@
 namespace paperboy {
 namespace {
 
-// Frames queued per peer. Credit keeps far fewer in flight (a scorer holds at
-// most its --concurrency); this only bounds what a broken peer can pile up.
+// Frames queued per peer. Credit keeps far fewer in flight (a scorer holds at most its
+// --concurrency and the batches of its jobs, of which few are handed out in a turn); this
+// only bounds what a broken peer can pile up.
 constexpr int kHighWaterMark = 10'000;
 
 void SetCommon(zmq::socket_t& socket) {

@@ -1,4 +1,4 @@
-// The shared limiter's state in Redis and the four scripts that touch it. One
+// The shared limiter's state in Redis and the five scripts that touch it. One
 // hash per quota (redis_keys::Limit), every instant in microseconds of Redis's
 // own TIME, never a worker's:
 //   tr, tt  when the requests and the tokens handed out so far will have been
