@@ -327,11 +327,11 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
     }
     case wire::FetcherMessage::kRetry: {
       auto amended = RetryDate(db_, planner_, message.retry().date());
-      const uint64_t jobs = amended ? dispatch_.GiveUpUnheld(message.retry().date()) : 0;
+      const uint64_t jobs = amended ? dispatch_.GiveUpDeferred(message.retry().date(), now) : 0;
       if (jobs > 0) {
         (*amended).done.add_lines(Counted(jobs, "batch", "batches") +
-                                  " submitted to the batch API, with no scorer to ask for the "
-                                  "answers: given up and asked anew");
+                                  " submitted to the batch API, whose answers nobody can get: "
+                                  "given up and asked anew");
       }
       return AnswerAmended(amended, reply, now);
     }

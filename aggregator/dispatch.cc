@@ -16,6 +16,12 @@ constexpr size_t kGreetedKept = 10'000;
 // Parsed profiles that are kept; more revisions than that are parsed again.
 constexpr size_t kProfilesKept = 64;
 
+void LogBack(const std::string& what, size_t leases, size_t kept) {
+  spdlog::info(
+      "{}; given back: {}{}", what, Counted(leases - kept, "batch", "batches"),
+      kept == 0 ? "" : "; kept, because they may be in a batch job: " + std::to_string(kept));
+}
+
 }  // namespace
 
 Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices)
@@ -82,6 +88,7 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.pod = ready.pod();
   scorer.voice = {ready.backend(), ready.model(), ready.temperature()};
   scorer.quota_key = ready.quota_key();
+  scorer.account_key = ready.account_key();
   scorer.concurrency = ready.concurrency();
   scorer.paced_model = ready.paced_model().empty() ? ready.model() : ready.paced_model();
   scorer.latency_ms = ready.latency_ms();
@@ -96,12 +103,14 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.unreachable_since.reset();
   Adopt(ready.boot(), ready, now);
   const std::set<uint64_t> holding(ready.holding().begin(), ready.holding().end());
+  const std::set<uint64_t> searching(ready.searching().begin(), ready.searching().end());
   std::vector<uint64_t> lost;
   uint32_t unseen = 0, deferred_unseen = 0;
   for (const uint64_t lease : scorer.leases) {
+    Lease& held = leases_.at(lease);
+    held.searching = searching.contains(lease);
     if (holding.contains(lease)) continue;
     // Not by our own clock alone: after a pause of ours old words come first.
-    const Lease& held = leases_.at(lease);
     const bool overdue = now.mono - held.handed_out > kSilence &&
                          ready.number() > held.last_ready + kSilence / kBeat;
     if ((!held.resumed && lease <= ready.seen()) || reconnected || overdue) {
@@ -180,9 +189,9 @@ void Dispatch::ScorerGone(uint64_t boot, const std::string& how) {
   const auto it = scorers_.find(boot);
   if (it == scorers_.end()) return;
   const auto leases = it->second.leases;
-  spdlog::info("scorer {} {}; given back: {}", it->second.pod, how,
-               Counted(leases.size(), "batch", "batches"));
+  const size_t kept = unheld_.size();
   for (const uint64_t lease : leases) Lose(lease, Release::kDied);
+  LogBack("scorer " + it->second.pod + " " + how, leases.size(), unheld_.size() - kept);
   scorers_.erase(boot);
 }
 
@@ -190,6 +199,10 @@ void Dispatch::OnTick(const Instant& now) {
   // After a pause of our own it was we who heard nothing.
   const bool slept = last_tick_ && now.mono - *last_tick_ > 2 * kBeat;
   last_tick_ = now.mono;
+  if (std::exchange(eastern_day_, now.eastern_day) != now.eastern_day) {
+    // The new day has money of its own.
+    for (auto& [id, active] : active_) active.short_of_money = false;
+  }
   std::vector<std::pair<uint64_t, std::string>> gone;
   for (auto& [boot, scorer] : scorers_) {
     if (slept) {
@@ -262,11 +275,11 @@ void Dispatch::Settle(int64_t lease, Release how) {
 
 void Dispatch::FreeOrphans() {
   if (orphans_.empty()) return;
-  spdlog::info("claimed by nobody, and given back: {} of an earlier start",
-               Counted(orphans_.size(), "batch", "batches"));
+  const size_t kept = unheld_.size();
   for (const uint64_t id : orphans_) {
     if (!KeepUnheld(id)) Settle(static_cast<int64_t>(id), Release::kCostUnknown);
   }
+  LogBack("of an earlier start, claimed by nobody", orphans_.size(), unheld_.size() - kept);
   orphans_.clear();
 }
 
@@ -402,6 +415,7 @@ std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
     return "the model's provider: " + provider->second.message;
   }
   if (!trouble.empty()) return trouble + " (so say the scorers)";
+  if (const std::string state = DeferredState(digest.id); !state.empty()) return state;
   const std::string model = digest.voice ? digest.voice->model : profile->model();
   if (IsDeferred(digest, *profile)) {
     return "a scorer for the model " + model +

@@ -26,8 +26,9 @@
 // Deferred batches (dispatch_deferred.cc): those of rebuilt days whose profile asks for
 // the provider's batch API. The provider may take a day, in which scorers come and go, and
 // what was submitted must not be submitted again: so such a lease survives its scorer. The
-// very message is in the ledger; it goes to the next scorer of the same quota, which asks
-// the provider for it. Only a result frees it.
+// very message is in the ledger; it goes to the next scorer of the same account, which looks
+// for it among the provider's jobs. Only a result frees it: an answer, or that it was never
+// submitted.
 #pragma once
 
 #include <chrono>
@@ -76,6 +77,14 @@ inline constexpr std::chrono::milliseconds kAdoptionTime{2'000};
 // takes up to 0.5 s, the next Ready comes within 1 s.
 inline constexpr std::chrono::milliseconds kReconnectTime{2'500};
 
+// Deferred batches that are handed out in one turn, and that are out in all.
+inline constexpr size_t kDeferredAtOnce = 64;
+inline constexpr size_t kMostDeferred = 10'000;
+// The provider promises to answer them within a day.
+inline constexpr std::chrono::seconds kJobTime{std::chrono::hours(24)};
+// In which a scorer can find one among the jobs, unless the provider does not let it.
+inline constexpr std::chrono::minutes kSearchTime{10};
+
 struct ScorerFrame {
   std::string peer;
   wire::ScorerReply reply;
@@ -112,9 +121,10 @@ class Dispatch {
   // The digest has new work, or is taken up again: a provider that is out is tried
   // once more.
   void OnWork(DigestId digest, const Instant& now);
-  // Deferred batches of that date whose jobs no scorer that is here can see are given up,
-  // what they cost is not known; their papers go out anew. Returns how many.
-  uint64_t GiveUpUnheld(const std::string& date);
+  // Deferred batches of that date whose jobs no scorer that is here can see, or which one
+  // looks for in vain after a day, are given up, what they cost is not known; their papers go
+  // out anew. Returns how many.
+  uint64_t GiveUpDeferred(const std::string& date, const Instant& now);
   // Hands out what credit, budgets and providers allow.
   void HandOut(const Instant& now);
 
@@ -148,6 +158,7 @@ class Dispatch {
     std::string pod;
     Voice voice;
     std::string quota_key;
+    std::string account_key;
     int64_t rpm = 0, tpm = 0;  // 0: unlimited
     uint32_t concurrency = 0;  // calls that it lets fly at once
     std::string paced_model;   // to which model; its latency is that model's too
@@ -173,11 +184,18 @@ class Dispatch {
     MonotonicTime handed_out;
     uint64_t last_ready;  // its scorer's, then
     bool deferred = false;
-    bool resumed = false;  // its number may be lower than one that its scorer has seen
+    bool resumed = false;    // its number may be lower than one that its scorer has seen
+    bool searching = false;  // its scorer looks for it among the provider's jobs
+  };
+  // A deferred batch that no scorer holds.
+  struct Unheld {
+    std::string account;  // the key of whose jobs it may be in one
+    DigestId digest = 0;
   };
   // One model under one quota: what failed there lately. Gone with a success.
   struct Provider {
     int hard_failures = 0;
+    int jobs_not_begun = 0;  // batch jobs that ended so
     int transient_failures = 0;
     MonotonicTime last_failure{};
     MonotonicTime not_before{};
@@ -234,12 +252,14 @@ class Dispatch {
   bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,
                    const Instant& now);
   static bool IsDeferred(const Digest& digest, const wire::Profile& profile);
-  static bool HasFree(const Scorer& scorer, bool deferred);
-  void Defer(const Scorer& scorer, wire::Batch* batch);
+  bool HasFree(const Scorer& scorer, bool deferred) const;
+  void CountDeferred();
+  void Defer(const Scorer& scorer, wire::Batch* batch, const Instant& now);
   std::optional<wire::Batch> StoredBatch(uint64_t lease);
+  bool IsStale(const std::string& peer, const wire::Result& result);
   bool KeepUnheld(uint64_t lease);
-  bool IsWanted(uint64_t lease);
-  bool SomebodySees(const std::string& quota) const;
+  bool SomebodySees(const std::string& account) const;
+  bool IsLost(uint64_t id, const Lease& lease, const Instant& now);
   void Resume(const Instant& now);
   std::string DeferredState(DigestId digest);
   void FindCandidates(DigestId digest, std::deque<Candidate>* next);
@@ -286,9 +306,12 @@ class Dispatch {
   std::optional<MonotonicTime> last_tick_;
   std::map<uint64_t, Scorer> scorers_;  // by the scorer's boot
   std::map<uint64_t, Lease> leases_;
-  std::set<uint64_t> greeted_;              // their boots
-  std::set<uint64_t> orphans_;              // leases of earlier boots that nobody has claimed yet
-  std::map<uint64_t, std::string> unheld_;  // deferred leases without a scorer, and whose quota
+  std::set<uint64_t> greeted_;         // their boots
+  std::set<uint64_t> orphans_;         // leases of earlier boots that nobody has claimed yet
+  std::map<uint64_t, Unheld> unheld_;  // by lease
+  size_t deferred_now_ = 0;            // handed out in this turn
+  size_t deferred_out_ = 0;            // out in all, since the turn began
+  std::string eastern_day_;            // at the last tick
   std::map<std::string, Provider> providers_;         // by ProviderKey; those that failed
   uint64_t answers_ = 0;                              // calls that were answered, by any provider
   std::map<std::string, uint64_t> last_answer_;       // ProviderKey → answers_ then

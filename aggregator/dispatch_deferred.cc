@@ -13,21 +13,32 @@ bool Dispatch::IsDeferred(const Digest& digest, const wire::Profile& profile) {
   return profile.batch_api() && !digest.remedial_from.empty() && !lexical;
 }
 
-bool Dispatch::HasFree(const Scorer& scorer, bool deferred) {
-  const bool lexical = scorer.voice.backend == "lexical";
-  return (deferred && !lexical ? scorer.deferred_free : scorer.free_calls) > 0;
+bool Dispatch::HasFree(const Scorer& scorer, bool deferred) const {
+  if (!deferred || scorer.voice.backend == "lexical") return scorer.free_calls > 0;
+  return scorer.deferred_free > 0 && deferred_now_ < kDeferredAtOnce &&
+         deferred_out_ < kMostDeferred;
+}
+
+void Dispatch::CountDeferred() {
+  deferred_now_ = 0;
+  deferred_out_ = unheld_.size() + static_cast<size_t>(std::count_if(
+                                       leases_.begin(), leases_.end(),
+                                       [](const auto& entry) { return entry.second.deferred; }));
 }
 
 // The name carries the ledger's id, so that no two ledgers ever give one twice; the
 // number has a fixed width, so that names sort as leases do.
-void Dispatch::Defer(const Scorer& scorer, wire::Batch* batch) {
+void Dispatch::Defer(const Scorer& scorer, wire::Batch* batch, const Instant& now) {
   std::string ledger;
   {
     auto cursor = db_.Query("SELECT value FROM meta WHERE key = 'ledger_id'");
     if (cursor.Next()) ledger = cursor.Text(0);
   }
   batch->set_custom_id(fmt::format("{}-{:016x}", ledger, batch->lease()));
-  batch->set_quota_key(scorer.quota_key);
+  batch->set_account_key(scorer.account_key);
+  batch->set_handed_out(now.unix_seconds);
+  ++deferred_now_;
+  ++deferred_out_;
   db_.Exec("UPDATE lease SET deferred = ? WHERE id = ?", Blob{batch->SerializeAsString()},
            static_cast<int64_t>(batch->lease()));
 }
@@ -54,49 +65,53 @@ void Dispatch::Lose(uint64_t id, Release how) {
   if (!KeepUnheld(id)) Settle(static_cast<int64_t>(id), Release::kCostUnknown);
 }
 
+// A scorer that held a batch before says that it could not submit it. Whoever has it now
+// may have found it in a job: only its own word ends the lease.
+bool Dispatch::IsStale(const std::string& peer, const wire::Result& result) {
+  if (result.failure().kind() == wire::ProviderFailure::NONE || result.calls_size() > 0) {
+    return false;
+  }
+  const auto lease = leases_.find(result.lease());
+  if (lease == leases_.end()) return StoredBatch(result.lease()).has_value();
+  const auto holder = scorers_.find(lease->second.scorer);
+  return lease->second.deferred && (holder == scorers_.end() || holder->second.peer != peer);
+}
+
 // False for an ordinary one, and for one whose papers are all answered.
 bool Dispatch::KeepUnheld(uint64_t lease) {
   const auto batch = StoredBatch(lease);
   if (!batch ||
       !db_.Query("SELECT 1 FROM work WHERE lease = ? LIMIT 1", static_cast<int64_t>(lease)).Next())
     return false;
-  unheld_[lease] = batch->quota_key();
+  unheld_[lease] = {batch->account_key(), batch->digest()};
   return true;
 }
 
-// Whether a digest waits for any of it. After a changed prompt nobody may: then it is
-// not submitted anew, and kept in case that somebody does again.
-bool Dispatch::IsWanted(uint64_t lease) {
-  return db_
-      .Query(
-          "SELECT 1 FROM work JOIN row ON row.work = work.key WHERE work.lease = ?1 "
-          "AND row.state IS NULL UNION ALL SELECT 1 FROM work JOIN reading "
-          "ON reading.work = work.key WHERE work.lease = ?1 LIMIT 1",
-          static_cast<int64_t>(lease))
-      .Next();
-}
-
+// Also what no digest waits for any more, as after a changed prompt: it may have been
+// submitted, and then its cost is to be booked. Who resumes a batch never submits it.
 void Dispatch::Resume(const Instant& now) {
   for (auto& [boot, scorer] : scorers_) {
     if (scorer.leaving || scorer.unreachable_since || !scorer.defers) continue;
-    for (auto it = unheld_.begin(); it != unheld_.end() && scorer.deferred_free > 0;) {
+    for (auto it = unheld_.begin();
+         it != unheld_.end() && scorer.deferred_free > 0 && deferred_now_ < kDeferredAtOnce;) {
       const uint64_t id = it->first;
-      if (it->second != scorer.quota_key || !IsWanted(id)) {
+      if (it->second.account != scorer.account_key) {
         ++it;
         continue;
       }
       it = unheld_.erase(it);
       auto batch = StoredBatch(id);
       if (!batch) continue;
-      Lease lease{boot,
-                  static_cast<DigestId>(batch->digest()),
-                  batch->model(),
-                  ProviderKey(scorer, batch->model(), true),
-                  {},
-                  now.mono,
-                  scorer.last_ready,
-                  true,
-                  true};
+      ++deferred_now_;
+      Lease lease{.scorer = boot,
+                  .digest = static_cast<DigestId>(batch->digest()),
+                  .model = batch->model(),
+                  .provider = ProviderKey(scorer, batch->model(), true),
+                  .keys = {},
+                  .handed_out = now.mono,
+                  .last_ready = scorer.last_ready,
+                  .deferred = true,
+                  .resumed = true};
       for (const auto& paper : batch->papers()) lease.keys.push_back(paper.key());
       batch->set_resumed(true);
       batch->set_heard(scorer.last_ready);
@@ -110,29 +125,38 @@ void Dispatch::Resume(const Instant& now) {
   }
 }
 
-bool Dispatch::SomebodySees(const std::string& quota) const {
+bool Dispatch::SomebodySees(const std::string& account) const {
   return std::any_of(scorers_.begin(), scorers_.end(), [&](const auto& entry) {
-    return entry.second.defers && entry.second.quota_key == quota;
+    return entry.second.defers && entry.second.account_key == account;
   });
 }
 
-uint64_t Dispatch::GiveUpUnheld(const std::string& date) {
-  std::vector<uint64_t> given_up;
+// Whether its scorer looks for it in vain: a job would have ended by now.
+bool Dispatch::IsLost(uint64_t id, const Lease& lease, const Instant& now) {
+  if (!lease.searching || now.mono - lease.handed_out < kSearchTime) return false;
+  const auto batch = StoredBatch(id);
+  return batch && now.unix_seconds - batch->handed_out() >= kJobTime.count();
+}
+
+uint64_t Dispatch::GiveUpDeferred(const std::string& date, const Instant& now) {
+  const auto its = [&](DigestId id) {
+    const auto digest = FindDigest(db_, id);
+    return digest && digest->date == date;
+  };
+  std::vector<uint64_t> unseen, lost;
   if (scorers_.empty()) return 0;  // none to ask anew, and the right one may be about to come
-  for (const auto& [id, quota] : unheld_) {
-    if (SomebodySees(quota)) continue;
-    const bool its = db_.Query(
-                            "SELECT 1 FROM lease JOIN digest ON digest.id = lease.digest "
-                            "WHERE lease.id = ? AND digest.date = ?",
-                            static_cast<int64_t>(id), date)
-                         .Next();
-    if (its) given_up.push_back(id);
+  for (const auto& [id, batch] : unheld_) {
+    if (!SomebodySees(batch.account) && its(batch.digest)) unseen.push_back(id);
   }
-  for (const uint64_t id : given_up) {
+  for (const auto& [id, lease] : leases_) {
+    if (lease.deferred && IsLost(id, lease, now) && its(lease.digest)) lost.push_back(id);
+  }
+  for (const uint64_t id : unseen) {
     unheld_.erase(id);
     Settle(static_cast<int64_t>(id), Release::kCostUnknown);
   }
-  return given_up.size();
+  for (const uint64_t id : lost) Free(id, Release::kCostUnknown);
+  return unseen.size() + lost.size();
 }
 
 // What a deferred digest waits for, in the words of the scorers that hold its batches; ""
@@ -149,13 +173,10 @@ std::string Dispatch::DeferredState(DigestId digest) {
     text += (text.empty() ? "the provider's batch API: " : "; ") + scorer->second.deferred_state;
   }
   if (!text.empty() || !holders.empty()) return text;
-  for (const auto& [id, quota] : unheld_) {
-    const bool its = db_.Query("SELECT 1 FROM lease WHERE id = ? AND digest = ?",
-                               static_cast<int64_t>(id), digest)
-                         .Next();
-    if (its && !SomebodySees(quota)) {
-      return "a scorer with the key, URL and model that submitted batch jobs of this digest: none "
-             "of those connected has them (`paperboy-aggregator retry` gives the jobs up)";
+  for (const auto& [id, batch] : unheld_) {
+    if (batch.digest == digest && !SomebodySees(batch.account)) {
+      return "a scorer with the key and URL that submitted batch jobs of this digest: none of "
+             "those connected has them (`paperboy-aggregator retry` gives the jobs up)";
     }
   }
   return "";

@@ -24,7 +24,8 @@ bool Dispatch::Fits(const Digest& digest, const wire::Profile& profile,
 }
 
 std::string Dispatch::ProviderKey(const Scorer& scorer, const std::string& model, bool deferred) {
-  return scorer.quota_key + "\n" + model + (deferred ? " (batch API)" : "");
+  return deferred ? scorer.account_key + "\n" + model + " (batch API)"
+                  : scorer.quota_key + "\n" + model;
 }
 
 std::string Dispatch::ProviderFor(const Digest& digest, const wire::Profile& profile,
@@ -61,6 +62,7 @@ std::vector<DigestId> Dispatch::DigestsInTurn() const {
 void Dispatch::HandOut(const Instant& now) {
   AdvanceDirty(now);
   if (now.mono < hold_until_) return;
+  CountDeferred();
   Resume(now);
   std::vector<uint64_t> boots;
   for (const auto& [boot, scorer] : scorers_) boots.push_back(boot);
@@ -321,9 +323,15 @@ bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured,
       "VALUES (?, ?, ?, ?, ?, ?, ?)",
       static_cast<int64_t>(lease), id, now.eastern_day, affordable.reserved.cost,
       static_cast<int64_t>(stage), batch.size(), affordable.prompt_bytes);
-  if (deferred) Defer(scorer, &message);
-  Lease held{boot,     id,   digest.voice->model, provider, {}, now.mono, scorer.last_ready,
-             deferred, false};
+  if (deferred) Defer(scorer, &message, now);
+  Lease held{.scorer = boot,
+             .digest = id,
+             .model = digest.voice->model,
+             .provider = provider,
+             .keys = {},
+             .handed_out = now.mono,
+             .last_ready = scorer.last_ready,
+             .deferred = deferred};
   for (const auto& candidate : batch) {
     db_.Exec("UPDATE work SET lease = ? WHERE key = ?", static_cast<int64_t>(lease),
              Blob{candidate.key});

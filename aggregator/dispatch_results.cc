@@ -59,6 +59,7 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& result, con
     return Refuse("a result for digest " + std::to_string(result.digest()) +
                   ", which is not in the ledger");
   }
+  if (IsStale(peer, result)) return;
   const auto lease = leases_.find(result.lease());
   const bool known = lease != leases_.end();
   const bool live = known || orphans_.contains(result.lease()) || unheld_.contains(result.lease());
@@ -261,13 +262,19 @@ void Dispatch::NoteProvider(const wire::Result& result, const Lease& lease, bool
     }
     return;
   }
-  if (failure.kind() == Failure::AGAIN) return;
+  // It had a day for the job and has not begun this call. Jobs in a row of which nothing is
+  // answered are a provider that does not do it.
+  const bool not_begun = failure.kind() == Failure::AGAIN && lease.deferred &&
+                         result.calls_size() > 0 && result.calls(0).outcome() == "not_sent";
+  if (failure.kind() == Failure::AGAIN && !not_begun) return;
   if (failure.kind() == Failure::TRANSIENT) CountFailure(lease, failure.message());
   Provider& provider = providers_[lease.provider];
   if (lease.handed_out < provider.last_failure) return;
   provider.last_failure = now.mono;
   provider.message = failure.message();
-  if (failure.kind() == Failure::HARD) {
+  if (not_begun && ++provider.jobs_not_begun < kMaxHardFailures) return;
+  if (not_begun) provider.hard_failures = kMaxHardFailures - 1;
+  if (failure.kind() == Failure::HARD || not_begun) {
     if (++provider.hard_failures == kMaxHardFailures) {
       spdlog::error("the model cannot be used: {}", failure.message());
     }

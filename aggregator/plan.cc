@@ -385,7 +385,7 @@ void Planner::FixFigures(DigestId id, bool withhold, int64_t now) {
       "tokens_reported = c.reported, deferred_calls = c.deferred, prompt_picodollars = "
       "c.prompt_pd, "
       "completion_picodollars = c.completion_pd FROM (SELECT count(*) AS calls, "
-      "coalesce(sum(deferred), 0) AS deferred, "
+      "coalesce(sum(deferred AND http_status = 200), 0) AS deferred, "
       "coalesce(sum(prompt_tokens), 0) AS prompt, coalesce(sum(completion_tokens), 0) AS "
       "completion, "
       "coalesce(min(tokens_reported), 1) AS reported, "

@@ -44,6 +44,14 @@ std::vector<uint64_t> Deferred::holding() const {
   return leases;
 }
 
+std::vector<uint64_t> Deferred::searching() const {
+  std::vector<uint64_t> leases;
+  for (const auto& [lease, held] : held_) {
+    if (held.stage == Stage::kSearch) leases.push_back(lease);
+  }
+  return leases;
+}
+
 std::string Deferred::state() const {
   std::string text;
   const auto add = [&text](const std::string& more) { text += (text.empty() ? "" : ", ") + more; };
@@ -74,8 +82,10 @@ void Deferred::Take(wire::Batch batch) {
   const uint64_t lease = batch.lease();
   if (leaving_ || held_.contains(lease)) return;  // Ready says that it is not held here
   if (step_timer_ == 0) step_timer_ = world_.loop.Every(pace_.step, [this] { Step(); });
+  if (held_.empty()) trouble_.clear();
   Held& held = held_[lease];
   held.batch = std::move(batch);
+  held.taken = world_.loop.now();
   held.claimed = world_.link.next_ready();
   SetStage(&held, Stage::kLookUp);
   world_.link.ReadyChanged();  // it is submitted when that was heard
@@ -147,6 +157,7 @@ void Deferred::Step() {
   if (leaving_) return;
   const MonotonicTime now = world_.loop.now();
   if (!submission_ && now >= submit_.at && Quiet(Stage::kGather)) Submit();
+  GiveUpSearches();
   if (!search_ && now >= list_.at && Quiet(Stage::kSearch)) BeginSearch();
   LookAtDue();
 }
@@ -238,17 +249,10 @@ void Deferred::OnUploaded(const Result<HttpResponse>& response) {
           "the server has no batch API, which the profile's batch_api asks for: " +
           refusal->failure.message());
     }
-    if (refusal->hard) return FailAll(failed.leases, refusal->failure);
+    if (refusal->hard) return FailAll(StillGathered(failed.leases), refusal->failure);
     return RetryLater(&submit_, *refusal);
   }
   const auto file = ReadFileId(response->body);
-  // A batch that was lost meanwhile must not be in a job. The file alone does nothing, and
-  // goes away by itself.
-  const bool all_held =
-      std::all_of(submission_->leases.begin(), submission_->leases.end(), [this](uint64_t lease) {
-        const auto held = held_.find(lease);
-        return held != held_.end() && Confirmed(held->second);
-      });
   if (!file) {
     const Submission failed = *std::exchange(submission_, std::nullopt);
     ProviderFailure failure;
@@ -256,9 +260,14 @@ void Deferred::OnUploaded(const Result<HttpResponse>& response) {
     failure.set_message(
         "the server has no batch API, which the profile's batch_api asks for: it answered an "
         "upload with something that is no file");
-    return FailAll(failed.leases, failure);
+    return FailAll(StillGathered(failed.leases), failure);
   }
-  if (!all_held) {
+  // A batch that was lost meanwhile must not be in a job. The file alone does nothing, and
+  // goes away by itself.
+  const auto& leases = submission_->leases;
+  if (StillGathered(leases).size() < leases.size() ||
+      !std::all_of(leases.begin(), leases.end(),
+                   [this](uint64_t lease) { return Confirmed(held_.at(lease)); })) {
     submission_.reset();
     return RetryLater(&submit_, {});
   }
@@ -268,25 +277,19 @@ void Deferred::OnUploaded(const Result<HttpResponse>& response) {
 }
 
 void Deferred::OnCreated(const Result<HttpResponse>& response) {
-  Submission submission = *std::exchange(submission_, std::nullopt);
-  // One that was lost and resumed meanwhile is looked for.
-  std::erase_if(submission.leases, [this](uint64_t lease) {
-    const auto held = held_.find(lease);
-    return held == held_.end() || held->second.stage != Stage::kGather;
-  });
+  const auto leases = StillGathered(std::exchange(submission_, std::nullopt)->leases);
   const auto refusal = RefusalOf(response);
   const auto job = refusal ? std::nullopt : ReadJob(response->body);
   if (job) {
     submit_ = {};
     trouble_.clear();
-    spdlog::info("submitted as batch job {}: {}", job->id,
-                 Counted(submission.leases.size(), "call"));
-    for (const uint64_t lease : submission.leases) Attach(*job, lease);
+    spdlog::info("submitted as batch job {}: {}", job->id, Counted(leases.size(), "call"));
+    for (const uint64_t lease : leases) Attach(*job, lease);
   } else if (refusal && refusal->hard) {
-    FailAll(submission.leases, refusal->failure);
+    FailAll(leases, refusal->failure);
   } else {
     RetryLater(&submit_, refusal.value_or(Refusal{}));
-    for (const uint64_t lease : submission.leases) {
+    for (const uint64_t lease : leases) {
       if (refusal && !refusal->arrived) continue;
       // The provider may have made it all the same.
       Held& held = held_.at(lease);
@@ -297,6 +300,16 @@ void Deferred::OnCreated(const Result<HttpResponse>& response) {
   if (!leaving_) return;
   Leave();
   world_.on_idle();
+}
+
+// Of the leases of a request those that it still speaks for: one may have been lost
+// meanwhile, and resumed to be looked for.
+std::vector<uint64_t> Deferred::StillGathered(std::vector<uint64_t> leases) const {
+  std::erase_if(leases, [this](uint64_t lease) {
+    const auto held = held_.find(lease);
+    return held == held_.end() || held->second.stage != Stage::kGather;
+  });
+  return leases;
 }
 
 void Deferred::FailAll(const std::vector<uint64_t>& leases, const ProviderFailure& failure) {

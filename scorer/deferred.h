@@ -8,15 +8,19 @@
 //   look up --all cached--> result
 //     |  '--> gather --> a job --ended--> result
 //     '--> search --found--> the job      (resumed: another scorer had it before)
-//            '--lacking in two complete lists--> gather
+//            '--lacking in two complete lists--> goes back
 //
 // Nothing is kept here that matters: the ledger has the batch, the provider the job and,
 // by its custom id, what belongs to which batch. So that nothing is submitted twice,
+// - a batch is submitted by the scorer that it was first handed to and by no other: who
+//   resumes it only looks for it, and gives it back where nobody has submitted it, to be
+//   handed out anew under another name, if it is still wanted;
 // - only what the aggregator has confirmed to be held here is submitted;
 // - a request for a job that may or may not have arrived is answered by a search;
 // - what was submitted is given back only when its job has ended. A provider that cannot
-//   be reached, or refuses the key, is asked again for a week.
-// A job that is overdue is cancelled, and after a week given up: what it cost is not known.
+//   be reached, refuses the key, or does not know what it knew, is asked again for a week.
+// A job that is overdue is cancelled. After a week a job, or the search for one, is given
+// up: what it cost is not known.
 // What remains: a scorer that dies within its request for a job, where the provider makes
 // the job only after the next scorer's second list.
 #pragma once
@@ -55,10 +59,14 @@ struct DeferredPace {
   // After a failure, doubling up to the second; a longer wait that is asked for holds.
   Milliseconds first_retry{2'000};
   Milliseconds last_retry{300'000};
+  // A job that the provider says for so long not to have is believed to be gone.
+  Milliseconds gone_after{std::chrono::minutes(15)};
   // A job that has not ended by then (the provider promises a day) is cancelled.
   Milliseconds cancel_after{std::chrono::hours(26)};
-  // One that has not ended by then, or could not be looked at for so long, is given up.
+  // What has not ended by then is given up, be it a job, or the search for one.
   Milliseconds give_up_after{std::chrono::hours(7 * 24)};
+  // Nothing is overdue that was not watched here for so long: calendars jump.
+  Milliseconds watched_for{std::chrono::hours(2)};
 };
 
 // Jobs that are looked at at once; of kDeferredRequests (scorer.h) two are left for others.
@@ -88,10 +96,12 @@ class Deferred {
   uint32_t free() const;
   // Leases that it holds.
   std::vector<uint64_t> holding() const;
+  // Of them those that are looked for among the provider's jobs.
+  std::vector<uint64_t> searching() const;
   // What they wait for, for people; empty: it holds none.
   std::string state() const;
   // Why the provider does not do what it is asked; empty: it does.
-  const std::string& trouble() const { return trouble_; }
+  std::string trouble() const { return held_.empty() ? "" : trouble_; }
 
   void Take(wire::Batch batch);
   // The lease is somebody else's, or of another ledger: it is not submitted any more. What
@@ -107,6 +117,7 @@ class Deferred {
   struct Held {
     wire::Batch batch;
     Stage stage = Stage::kLookUp;
+    MonotonicTime taken;
     MonotonicTime since;   // of the stage
     uint64_t claimed = 0;  // the first Ready that names it
     int lacking = 0;       // complete lists without it
@@ -119,8 +130,8 @@ class Deferred {
     MonotonicTime look_at;
     Milliseconds wait;
     bool asking = false;
-    int gone = 0;                    // answers that it is not there
-    std::vector<std::string> files;  // still to be read
+    std::optional<MonotonicTime> gone_since;  // it is said not to be there
+    std::vector<std::string> files;           // still to be read
     std::map<std::string, JobAnswer> answers;
   };
   // Of one kind of request: when it is made next.
@@ -168,6 +179,7 @@ class Deferred {
   void Compose(const std::string& model, Submission* submission);
   void OnUploaded(const Result<HttpResponse>& response);
   void OnCreated(const Result<HttpResponse>& response);
+  std::vector<uint64_t> StillGathered(std::vector<uint64_t> leases) const;
   void FailAll(const std::vector<uint64_t>& leases, const wire::ProviderFailure& failure);
 
   void BeginSearch();
@@ -176,7 +188,9 @@ class Deferred {
   void ReadCandidate();
   void OnCandidateRead(const Result<HttpResponse>& response);
   void EndSearch();
+  void SubmitAnew(uint64_t lease, const std::string& why);
   void FailSearch(const Refusal& refusal);
+  void GiveUpSearches();
 
   void Attach(const ProviderJob& info, uint64_t lease);
   void LookAtDue();
@@ -189,6 +203,9 @@ class Deferred {
   void LookLater(Job* job, const Refusal& refusal);
   void Settle(const std::string& id);
   ChatOutcome OutcomeOf(const Job& job, const JobAnswer* answer, bool worked);
+  ChatOutcome NoAnswer(const std::string& model, const std::string& why);
+  void Book(uint64_t lease, ChatOutcome outcome);
+  bool Overdue(int64_t begun, MonotonicTime watched_since, Milliseconds after) const;
 
   wire::Result ResultFor(const Held& held) const;
   void Finish(uint64_t lease, const wire::Result& result);

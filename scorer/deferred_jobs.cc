@@ -15,10 +15,8 @@ using wire::ProviderFailure;
 // Pages of the list of jobs: an account with more has other troubles, and nothing is
 // submitted on half a list.
 constexpr int kMostPages = 1'000;
-// Complete lists that must lack a batch before it is submitted anew.
+// Complete lists that must lack a batch before it counts as never submitted.
 constexpr int kListsToLack = 2;
-// Times that a job, or a file of it, must be said not to be there.
-constexpr int kTimesGone = 3;
 
 }  // namespace
 
@@ -39,11 +37,7 @@ void Deferred::ListMore() {
 
 void Deferred::OnListed(const Result<HttpResponse>& response) {
   if (!search_) return;  // leaving
-  if (const auto refusal = RefusalOf(response)) {
-    // A server without a batch API has no jobs; it says so when something is submitted.
-    if (refusal->status == 404 && search_->after.empty()) return EndSearch();
-    return FailSearch(*refusal);
-  }
+  if (const auto refusal = RefusalOf(response)) return FailSearch(*refusal);
   const auto page = ReadJobs(response->body);
   if (!page || (page->more && (page->jobs.empty() || ++search_->pages > kMostPages))) {
     Refusal refusal;
@@ -70,8 +64,15 @@ void Deferred::ReadCandidate() {
 void Deferred::OnCandidateRead(const Result<HttpResponse>& response) {
   if (!search_) return;
   const ProviderJob& job = search_->candidates[search_->next];
-  if (const auto refusal = RefusalOf(response)) {
-    if (refusal->status != 404) return FailSearch(*refusal);
+  if (auto refusal = RefusalOf(response)) {
+    // The provider deletes files after 30 days. That one is missing before may be an error of
+    // the moment.
+    const WallTime created{std::chrono::seconds(job.created_at)};
+    if (refusal->status != 404 || world_.wall_clock() - created < pace_.give_up_after) {
+      refusal->failure.set_message("the input of batch job " + job.id +
+                                   " cannot be read: " + refusal->failure.message());
+      return FailSearch(*refusal);
+    }
     spdlog::warn("the input of batch job {} was deleted: what it asked cannot be known", job.id);
   } else {
     for (const std::string& name : ReadCustomIds(response->body)) {
@@ -86,7 +87,8 @@ void Deferred::EndSearch() {
   const Search search = *std::exchange(search_, std::nullopt);
   list_ = {};
   trouble_.clear();
-  size_t found = 0, lacking = 0;
+  size_t found = 0;
+  std::vector<uint64_t> lacking;
   for (auto& [lease, held] : held_) {
     const std::string name = held.batch.custom_id();
     if (held.stage != Stage::kSearch || !search.names.contains(name)) continue;
@@ -94,19 +96,44 @@ void Deferred::EndSearch() {
       Attach(job->second, lease);
       ++found;
     } else if (++held.lacking >= kListsToLack) {
-      SetStage(&held, Stage::kGather);
-      ++lacking;
+      lacking.push_back(lease);
     }
   }
+  for (const uint64_t lease : lacking) SubmitAnew(lease, "it was never submitted");
   list_.at = world_.loop.now() + pace_.search_again;
-  if (found + lacking == 0) return;
-  spdlog::info("of batches that another scorer held {} are in jobs, {} were never submitted", found,
-               lacking);
+  if (found + lacking.size() == 0) return;
+  spdlog::info("of batches that were looked for {} are in jobs, {} were never submitted", found,
+               lacking.size());
+}
+
+// What is not in any job is submitted again by the scorer that it was first handed to; from
+// any other it goes back.
+void Deferred::SubmitAnew(uint64_t lease, const std::string& why) {
+  Held& held = held_.at(lease);
+  if (held.batch.resumed()) return GiveBack(lease, ProviderFailure::AGAIN, why);
+  SetStage(&held, Stage::kGather);
 }
 
 void Deferred::FailSearch(const Refusal& refusal) {
   search_.reset();
   RetryLater(&list_, refusal);
+}
+
+// Nobody can tell what became of them.
+void Deferred::GiveUpSearches() {
+  for (const uint64_t lease : searching()) {
+    const Held& held = held_.at(lease);
+    if (!Overdue(held.batch.handed_out(), held.taken, pace_.give_up_after)) continue;
+    Book(lease, NoAnswer(held.batch.model(),
+                         "given up because the provider's batch jobs could not be read to tell "
+                         "whether it was submitted"));
+  }
+}
+
+// By the calendar, since scorers come and go in that time; but that may jump.
+bool Deferred::Overdue(int64_t begun, MonotonicTime watched_since, Milliseconds after) const {
+  return world_.wall_clock() - WallTime(std::chrono::seconds(begun)) > after &&
+         world_.loop.now() - watched_since > pace_.watched_for;
 }
 
 // ---- watching --------------------------------------------------------------------
@@ -177,13 +204,15 @@ void Deferred::OnLooked(const std::string& id, const Result<HttpResponse>& respo
 // A provider that never ends a job must not keep its papers for ever.
 void Deferred::WaitForEnd(Job* job) {
   job->asking = false;
-  job->gone = 0;
-  const auto age = world_.wall_clock() - WallTime(std::chrono::seconds(job->info.created_at));
-  if (age > pace_.give_up_after) {
+  job->gone_since.reset();
+  const auto overdue = [&](Milliseconds after) {
+    return Overdue(job->info.created_at, job->watched_since, after);
+  };
+  if (overdue(pace_.give_up_after)) {
     job->info.status = "given up because it did not end";
     return Settle(std::string(job->info.id));
   }
-  if (age > pace_.cancel_after && job->info.status != "cancelling") {
+  if (overdue(pace_.cancel_after) && job->info.status != "cancelling") {
     spdlog::warn("batch job {} is overdue; it is cancelled", job->info.id);
     Ask(BuildCancelJob(server_, job->info.id), [](const Result<HttpResponse>&) {});
   }
@@ -192,16 +221,18 @@ void Deferred::WaitForEnd(Job* job) {
 }
 
 // What was submitted is not given back because it cannot be looked at: that would be paid
-// twice. Only a provider that says time and again that it is not there is believed; and
-// there is an end.
+// twice. Only a provider that says for a while that it is not there is believed; and there
+// is an end.
 void Deferred::LookLater(Job* job, const Refusal& refusal) {
   job->asking = false;
-  job->gone = refusal.status == 404 ? job->gone + 1 : 0;
-  if (job->gone >= kTimesGone) {
+  const MonotonicTime now = world_.loop.now();
+  if (refusal.status != 404) job->gone_since.reset();
+  if (refusal.status == 404 && !job->gone_since) job->gone_since = now;
+  if (job->gone_since && now - *job->gone_since > pace_.gone_after) {
     job->info.status = "gone";
     return Settle(std::string(job->info.id));
   }
-  if (world_.loop.now() - job->watched_since > pace_.give_up_after) {
+  if (Overdue(job->info.created_at, job->watched_since, pace_.give_up_after)) {
     job->info.status = "given up because it cannot be looked at";
     return Settle(std::string(job->info.id));
   }
@@ -214,19 +245,25 @@ void Deferred::LookLater(Job* job, const Refusal& refusal) {
 void Deferred::OnFailedJob(const std::string& id) {
   const Job job = std::move(jobs_.extract(id).mapped());
   Model& model = models_[job.model];
-  if (job.info.error_code == kQueueFull) {
+  const std::string why = ForPeople(job.info.error_code + " " + job.info.error, server_.key);
+  // A single call for which there is never room is refused.
+  const auto never = [this](uint64_t lease) {
+    const Held& held = held_.at(lease);
+    return Overdue(held.batch.handed_out(), held.taken, pace_.give_up_after);
+  };
+  if (job.info.error_code == kQueueFull &&
+      (job.leases.size() > 1 || !std::all_of(job.leases.begin(), job.leases.end(), never))) {
+    spdlog::info("batch job {} of {}: {}", id, Counted(job.leases.size(), "call"), why);
     model.most = std::max<size_t>(1, job.leases.size() / 2);
     Refusal refusal;
-    refusal.failure.set_message(job.info.error);
     refusal.pause = pace_.last_look;
     RetryLater(&model.queue, refusal);
-    for (const uint64_t lease : job.leases) SetStage(&held_.at(lease), Stage::kGather);
+    for (const uint64_t lease : job.leases) SubmitAnew(lease, why);
     return;
   }
   ProviderFailure failure;
   failure.set_kind(ProviderFailure::HARD);
-  failure.set_message("the provider refused the batch job " + id + ": " +
-                      CutChars(CleanText(job.info.error_code + " " + job.info.error), 300));
+  failure.set_message("the provider refused the batch job " + id + ": " + why);
   FailAll({job.leases.begin(), job.leases.end()}, failure);
 }
 
@@ -258,22 +295,28 @@ ChatOutcome Deferred::OutcomeOf(const Job& job, const JobAnswer* answer, bool wo
     return InterpretChat(server_, models_[job.model].dialect, job.model, worked,
                          world_.wall_clock(), HttpResponse{answer->status, {}, answer->body});
   }
-  ChatOutcome outcome;
-  outcome.dialect = models_[job.model].dialect;
-  outcome.call.set_model(job.model);
+  const std::string why = answer == nullptr || answer->error.empty()
+                              ? ""
+                              : ": " + ForPeople(answer->error, server_.key);
+  ChatOutcome outcome = NoAnswer(
+      job.model, "batch job " + job.info.id + ", " + job.info.status + ", has no answer" + why);
   const bool expired = answer != nullptr && answer->code == kLineExpired;
   if (expired || job.info.status == "expired" || job.info.status == "cancelled") {
     // Not begun, and not charged: only completed calls are.
     outcome.failure.set_kind(ProviderFailure::AGAIN);
     outcome.call.set_outcome("not_sent");
-  } else {
-    outcome.failure.set_kind(ProviderFailure::TRANSIENT);
-    outcome.call.set_outcome("no_answer");
   }
-  outcome.failure.set_message(
-      "batch job " + job.info.id + ", " + job.info.status + ", has no answer" +
-      (answer != nullptr && !answer->error.empty() ? ": " + CutChars(CleanText(answer->error), 300)
-                                                   : ""));
+  return outcome;
+}
+
+// What it cost is not known.
+ChatOutcome Deferred::NoAnswer(const std::string& model, const std::string& why) {
+  ChatOutcome outcome;
+  outcome.dialect = models_[model].dialect;
+  outcome.call.set_model(model);
+  outcome.call.set_outcome("no_answer");
+  outcome.failure.set_kind(ProviderFailure::TRANSIENT);
+  outcome.failure.set_message(why);
   return outcome;
 }
 
@@ -297,27 +340,31 @@ void Deferred::Settle(const std::string& id) {
   model.dialect = learnt;
   size_t answered = 0;
   for (auto& [lease, outcome] : outcomes) {
-    const Held& held = held_.at(lease);
-    wire::Call& call = outcome.call;
-    // The same whoever reads the answer, so that it is booked once.
-    call.set_id(held.batch.custom_id());
-    call.set_lease(lease);
-    call.set_deferred(true);
-    world_.metrics.OnCall(call);
-    wire::Result result = ResultFor(held);
-    *result.add_calls() = call;
-    if (outcome.kind == ChatOutcome::Kind::kFailed) *result.mutable_failure() = outcome.failure;
-    const std::vector<wire::BatchPaper> asked(held.batch.papers().begin(),
-                                              held.batch.papers().end());
-    for (const wire::PaperResult& row : RowsOf(outcome, held.batch.stage(), asked, call.id())) {
-      world_.cache.Store(row, call);
-      *result.add_papers() = row;
-    }
     answered += outcome.kind == ChatOutcome::Kind::kAnswered;
-    Finish(lease, result);
+    Book(lease, std::move(outcome));
   }
   spdlog::info("batch job {}, {}: {} of {} answered", id, job.info.status, answered,
                Counted(outcomes.size(), "call"));
+}
+
+// The lease ends with what became of its line.
+void Deferred::Book(uint64_t lease, ChatOutcome outcome) {
+  const Held& held = held_.at(lease);
+  wire::Call& call = outcome.call;
+  // The same whoever reads the answer, so that it is booked once.
+  call.set_id(held.batch.custom_id());
+  call.set_lease(lease);
+  call.set_deferred(true);
+  world_.metrics.OnCall(call);
+  wire::Result result = ResultFor(held);
+  *result.add_calls() = call;
+  if (outcome.kind == ChatOutcome::Kind::kFailed) *result.mutable_failure() = outcome.failure;
+  const std::vector<wire::BatchPaper> asked(held.batch.papers().begin(), held.batch.papers().end());
+  for (const wire::PaperResult& row : RowsOf(outcome, held.batch.stage(), asked, call.id())) {
+    world_.cache.Store(row, call);
+    *result.add_papers() = row;
+  }
+  Finish(lease, result);
 }
 
 }  // namespace paperboy

@@ -20,9 +20,10 @@ constexpr char kMadeBy[] = "made_by";
 constexpr char kPaperboy[] = "paperboy";
 // No line of the file begins with it: lines are JSON objects.
 constexpr char kBoundary[] = "paperboy-5f1c7d0a9be34c62";
-// Answers for kMaxJobCalls batches of 64 papers stay below.
-constexpr size_t kMaxFileBytes = 256 << 20;
+// Answers for kMaxJobCalls batches of 64 papers stay below: 64 KiB each.
+constexpr size_t kMaxFileBytes = 64 << 20;
 constexpr size_t kMaxObjectBytes = 8 << 20;
+constexpr size_t kMaxWordBytes = 200;
 
 HttpRequest Request(const LlmServerSettings& server, const std::string& path,
                     const std::string& parameters = "") {
@@ -48,12 +49,18 @@ json ObjectOf(const json& object, const char* name) {
   return field != object.end() && field->is_object() ? *field : json::object();
 }
 
+// Goes into URLs and logs.
+bool IsWord(const std::string& text) {
+  return !text.empty() && text.size() <= kMaxWordBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+}
+
 std::optional<ProviderJob> JobOf(const json& body) {
   if (!body.is_object()) return std::nullopt;
   ProviderJob job;
   job.id = TextOf(body, "id");
   job.status = TextOf(body, "status");
-  if (job.id.empty() || job.status.empty()) return std::nullopt;
+  if (!IsWord(job.id) || !IsWord(job.status)) return std::nullopt;
   job.input_file = TextOf(body, "input_file_id");
   job.output_file = TextOf(body, "output_file_id");
   job.error_file = TextOf(body, "error_file_id");

@@ -51,13 +51,6 @@ void RemoveSkWords(std::string* text) {
   }
 }
 
-// One short line for people, without the key.
-std::string Cleaned(std::string text, const std::string& key) {
-  if (!key.empty()) ReplaceAll(&text, key, "[key]");
-  RemoveSkWords(&text);
-  return CutChars(CleanText(text), kMaxMessageChars);
-}
-
 // The error of an OpenAI-compatible server: {"error": {message, type, code,
 // param}}, with variations; a body that is none is its own message.
 struct ServerError {
@@ -133,7 +126,7 @@ class Interpreter {
     } else {
       Refusal(*response, response->status, ReadError(body, response->body));
     }
-    outcome_.why = Cleaned(outcome_.why, server_.key);
+    outcome_.why = ForPeople(outcome_.why, server_.key);
     outcome_.call.set_model(CutChars(ValidUtf8(outcome_.call.model()), kMaxMessageChars));
     return std::move(outcome_);
   }
@@ -143,7 +136,7 @@ class Interpreter {
     outcome_.kind = ChatOutcome::Kind::kFailed;
     outcome_.call.set_outcome(outcome);
     outcome_.failure.set_kind(kind);
-    outcome_.failure.set_message(Cleaned(message, server_.key));
+    outcome_.failure.set_message(ForPeople(message, server_.key));
   }
 
   void NoResponse(const Error& error) {
@@ -304,6 +297,17 @@ class Interpreter {
 
 std::string QuotaKey(const LlmServerSettings& server, const std::string& model) {
   return Sha256Hex(server.base_url + "\n" + server.key + "\n" + model).substr(0, 16);
+}
+
+std::string AccountKey(const LlmServerSettings& server) {
+  return Sha256Hex(server.base_url + "\n" + server.key).substr(0, 16);
+}
+
+std::string ForPeople(const std::string& text, const std::string& key) {
+  std::string line = text;
+  if (!key.empty()) ReplaceAll(&line, key, "[key]");
+  RemoveSkWords(&line);
+  return CutChars(CleanText(line), kMaxMessageChars);
 }
 
 std::string PrintableUrl(const std::string& base_url) {

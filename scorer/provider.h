@@ -38,6 +38,11 @@ struct ChatDialect {
 
 // Whose quota a call uses: 16 hex digits, a hash of base URL, key and model.
 std::string QuotaKey(const LlmServerSettings& server, const std::string& model);
+// Whose batch jobs it sees: the same of base URL and key.
+std::string AccountKey(const LlmServerSettings& server);
+
+// What a server says, as one short line for people, without the key.
+std::string ForPeople(const std::string& text, const std::string& key);
 
 // The base URL for logs: without user, password and query.
 std::string PrintableUrl(const std::string& base_url);

@@ -85,7 +85,9 @@ wire::Ready Scorer::Ready() const {
   ready.set_deferred_free(RedisTrouble().empty() ? deferred_->free() : 0);
   ready.set_deferred_state(deferred_->state());
   ready.set_trouble(RedisTrouble());
+  ready.set_account_key(AccountKey(settings_.server));
   for (const uint64_t lease : deferred_->holding()) ready.add_holding(lease);
+  for (const uint64_t lease : deferred_->searching()) ready.add_searching(lease);
   return ready;
 }
 

@@ -32,17 +32,29 @@ void LlmJobs::SetTime(std::chrono::milliseconds time) {
   time_ = time;
 }
 
-void LlmJobs::CancelAll() {
+void LlmJobs::CancelAll(size_t answered) {
   std::lock_guard lock(mutex_);
-  for (Made& job : jobs_) Cancel(&job);
+  for (Made& job : jobs_) Cancel(&job, answered);
 }
 
-void LlmJobs::Cancel(Made* job) const {
+void LlmJobs::SetErrors(const std::string& message) {
+  std::lock_guard lock(mutex_);
+  errors_ = message;
+}
+
+void LlmJobs::Cancel(Made* job, size_t answered) {
   if (Clock::now() - job->at >= time_) return;
   job->end = "cancelled";
   job->at -= time_;  // its time has come
-  job->output.clear();
-  job->errors.clear();
+  size_t end = 0;
+  for (; answered > 0 && end < job->output.size(); --answered) {
+    end = job->output.find('\n', end) + 1;
+  }
+  job->object["output_file_id"] = job->object["error_file_id"] = nullptr;
+  if (end == 0) return;
+  const std::string id = "file-" + std::to_string(next_++);
+  files_[id] = job->output.substr(0, end);
+  job->object["output_file_id"] = id;
 }
 
 void LlmJobs::Cancel(const std::string& id, httplib::Response& response) {
@@ -50,7 +62,7 @@ void LlmJobs::Cancel(const std::string& id, httplib::Response& response) {
   const auto job = std::find_if(jobs_.begin(), jobs_.end(),
                                 [&](const Made& made) { return made.object["id"] == id; });
   if (job == jobs_.end()) return AnswerInvalid(response, 404, "No batch found with id " + id);
-  Cancel(&*job);
+  Cancel(&*job, 0);
   Answer(response, 200, Show(*job));
 }
 
@@ -161,9 +173,10 @@ void LlmJobs::Create(const httplib::Request& request, httplib::Response& respons
     const bool crowded = fault.kind == "job_crowded";
     const Json why = {
         {"code", crowded ? "token_limit_exceeded" : "model_not_found"},
-        {"message", crowded ? "Enqueued token limit reached. Please try again once some "
-                              "in_progress batches have been completed."
-                            : "The provided model is not supported by the Batch API."},
+        {"message", !errors_.empty() ? errors_
+                    : crowded        ? "Enqueued token limit reached. Please try again once some "
+                                       "in_progress batches have been completed."
+                                     : "The provided model is not supported by the Batch API."},
         {"line", nullptr},
         {"param", nullptr}};
     job.object["errors"] = {{"object", "list"}, {"data", Json::array({why})}};
@@ -177,6 +190,11 @@ void LlmJobs::Create(const httplib::Request& request, httplib::Response& respons
 // The whole of a job at once; it is shown when its time has come.
 LlmJobs::Made LlmJobs::Run(const std::string& lines, const Fault& fault) {
   Made job;
+  std::string errors;
+  {
+    std::lock_guard lock(mutex_);
+    errors = errors_;
+  }
   job.end = "completed";
   if (fault.kind == "job_half") job.end = "expired";
   if (fault.kind == "job_fails" || fault.kind == "job_crowded") job.end = "failed";
@@ -197,7 +215,9 @@ LlmJobs::Made LlmJobs::Run(const std::string& lines, const Fault& fault) {
     if (job.end == "expired" && i >= calls.size() / 2) {
       line["error"] = {
           {"code", "batch_expired"},
-          {"message", "This request could not be executed before the completion window expired."}};
+          {"message", !errors.empty() ? errors
+                                      : "This request could not be executed before the "
+                                        "completion window expired."}};
       job.errors += line.dump() + "\n";
       continue;
     }
@@ -219,7 +239,7 @@ LlmJobs::Json LlmJobs::Show(const Made& job) const {
   Json object = job.object;
   object["status"] = Status(job);
   const bool ended = object["status"] == job.end;
-  if (!ended || job.end == "cancelled") {
+  if (!ended) {
     object["output_file_id"] = object["error_file_id"] = nullptr;
     object["errors"] = nullptr;
   }

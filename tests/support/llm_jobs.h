@@ -48,8 +48,11 @@ class LlmJobs {
 
   // From the making of a job, old and new, until it ends.
   void SetTime(std::chrono::milliseconds time);
-  // The provider's operator cancels what has not ended; a request cancels one job.
-  void CancelAll();
+  // The provider's operator cancels what has not ended; a request cancels one job. So many
+  // calls of each were answered until then.
+  void CancelAll(size_t answered = 0);
+  // What jobs that fail and lines that expire say instead.
+  void SetErrors(const std::string& message);
   void DeleteFiles();
   std::vector<Job> jobs() const;
 
@@ -69,13 +72,14 @@ class LlmJobs {
   Made Run(const std::string& lines, const Fault& fault);
   Json Show(const Made& job) const;
   std::string Status(const Made& job) const;
-  void Cancel(Made* job) const;
+  void Cancel(Made* job, size_t answered);
 
   const Chat chat_;
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, std::string> files_;
   std::vector<Made> jobs_;  // oldest first
   std::chrono::milliseconds time_{0};
+  std::string errors_;
   uint64_t next_ = 1;
 };
 

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "tests/support/gate.h"
 #include "tests/unit/scorer_fixture.h"
 
 namespace paperboy {
@@ -23,7 +24,9 @@ constexpr DeferredPace kFast{.step = 10ms,
                              .last_look = 50ms,
                              .search_again = 50ms,
                              .first_retry = 20ms,
-                             .last_retry = 100ms};
+                             .last_retry = 100ms,
+                             .gone_after = 200ms,
+                             .watched_for = 0ms};
 
 class DeferredTest : public ScorerTest {
  protected:
@@ -32,6 +35,27 @@ class DeferredTest : public ScorerTest {
   void Begin(LlmServer::Options options = {}) {
     StartProvider(std::move(options));
     StartScorer();
+  }
+  // What the provider answers waits while the gate is shut.
+  void BeginBehindGate(const std::string& faults) {
+    StartProvider({.faults = faults});
+    gate_.emplace(llm_->port());
+    settings_.server.timeout = 20s;
+    settings_.server.base_url = "http://127.0.0.1:" + std::to_string(gate_->port()) + "/v1";
+    StartScorer();
+  }
+  // Hands out a batch whose upload is under way, takes it away and gives it back as one that
+  // another scorer held.
+  uint64_t LoseInUpload() {
+    gate_->Shut(Gate::Way::kFromTarget);
+    const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"});
+    EXPECT_TRUE(Until([&] { return !llm_->account().injected.empty(); })) << "the upload";
+    aggregator_.Void(lease);
+    EXPECT_TRUE(Until([&] { return aggregator_.ready->deferred_free() == kMaxJobCalls; }));
+    aggregator_.ResumeLast();
+    EXPECT_TRUE(Until([&] { return aggregator_.ready->searching_size() == 1; }));
+    gate_->Open();
+    return lease;
   }
   void NeverEnds() { llm_->jobs().SetTime(1h); }
   void EndsNow() { llm_->jobs().SetTime(0ms); }
@@ -58,6 +82,8 @@ class DeferredTest : public ScorerTest {
     scorer_.reset();
     NewScorer();
   }
+
+  std::optional<Gate> gate_;
 };
 
 TEST_F(DeferredTest, BatchesAreOneJobAndComeBackAsResults) {
@@ -144,11 +170,27 @@ TEST_F(DeferredTest, AResumedBatchIsFoundAmongManyJobsOfManyPages) {
   EXPECT_EQ(llm_->account().sent, sent) << "no job is made for it";
 }
 
-TEST_F(DeferredTest, AResumedBatchThatWasNeverSubmittedIsSubmitted) {
+// Under a name that others may have held nothing is submitted.
+TEST_F(DeferredTest, AResumedBatchThatWasNeverSubmittedGoesBack) {
   Begin();
   const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"}, /*resumed=*/true);
-  EXPECT_TRUE(Scored(lease));
-  ExpectEachSentOnce(1);
+  const wire::Result& result = ResultOf(lease);
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_EQ(result.calls_size(), 0);
+  EXPECT_THAT(llm_->jobs().jobs(), IsEmpty());
+}
+
+TEST_F(DeferredTest, WhatWasLostWhileItWasUploadedAndResumedIsInNoJob) {
+  BeginBehindGate("slow@POST /v1/files");
+  EXPECT_EQ(ResultOf(LoseInUpload()).failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_THAT(llm_->jobs().jobs(), IsEmpty());
+}
+
+TEST_F(DeferredTest, WhatWasLostAndResumedIsNotEndedByItsUploadThatFails) {
+  BeginBehindGate("401@POST /v1/files");
+  const wire::Result& result = ResultOf(LoseInUpload());
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_THAT(result.failure().message(), HasSubstr("never submitted"));
 }
 
 TEST_F(DeferredTest, NothingIsSubmittedOnHalfAList) {
@@ -157,9 +199,67 @@ TEST_F(DeferredTest, NothingIsSubmittedOnHalfAList) {
   ASSERT_TRUE(Until([&] { return llm_->account().injected["500"] > 5; }));
   EXPECT_THAT(llm_->jobs().jobs(), IsEmpty());
   EXPECT_THAT(scorer_->trouble(), HasSubstr("the batch API"));
+  EXPECT_FALSE(aggregator_.results.contains(lease));
   llm_->SetFaults("");
+  EXPECT_EQ(ResultOf(lease).failure().kind(), ProviderFailure::AGAIN);
+}
+
+// As of a gateway whose server is away for a moment: it is no list, and no input.
+TEST_F(DeferredTest, WhatIsSaidNotToBeThereForAMomentIsFoundLater) {
+  Begin();
+  NeverEnds();
+  const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"});
+  ASSERT_TRUE(UntilJobs(1));
+  llm_->SetFaults("404@GET /v1/batches#5,404@GET /v1/files#5");
+  Replace();
+  aggregator_.ResumeLast();
+  ASSERT_TRUE(Until([&] { return llm_->account().injected["404"] == 10; }));
+  EXPECT_FALSE(aggregator_.results.contains(lease));
+  ASSERT_TRUE(UntilSubmitted());
+  EndsNow();
   EXPECT_TRUE(Scored(lease));
   ExpectEachSentOnce(1);
+}
+
+TEST_F(DeferredTest, AJobThatIsSaidNotToBeThereForAMomentIsWaitedFor) {
+  settings_.deferred.gone_after = 1h;
+  Begin();
+  NeverEnds();
+  const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"});
+  ASSERT_TRUE(UntilJobs(1));
+  llm_->SetFaults("404@GET /v1/batches/#5");
+  ASSERT_TRUE(Until([&] { return llm_->account().injected["404"] == 5; }));
+  EndsNow();
+  EXPECT_TRUE(Scored(lease));
+}
+
+TEST_F(DeferredTest, ASearchHasAnEnd) {
+  settings_.deferred.give_up_after = 0ms;
+  settings_.deferred.watched_for = 500ms;
+  Begin({.faults = "401@GET /v1/batches"});
+  const wire::Result& result = ResultOf(aggregator_.HandOutDeferred({"2501.00001"}, true));
+  EXPECT_GT(llm_->account().injected["401"], 0u);
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::TRANSIENT);
+  EXPECT_THAT(result.failure().message(), HasSubstr("given up"));
+  ASSERT_EQ(result.calls_size(), 1);
+  EXPECT_NE(result.calls(0).outcome(), "not_sent") << "what it costs is not known";
+  EXPECT_TRUE(Until([&] { return scorer_->trouble().empty(); })) << "it holds nothing";
+}
+
+// The calendar may jump.
+TEST_F(DeferredTest, NothingIsOverdueThatWasNotWatchedForLong) {
+  settings_.deferred.cancel_after = 0ms;
+  settings_.deferred.give_up_after = 0ms;
+  settings_.deferred.watched_for = 1h;
+  Begin();
+  NeverEnds();
+  const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"});
+  ASSERT_TRUE(UntilSubmitted());
+  const size_t readies = aggregator_.readies;
+  ASSERT_TRUE(Until([&] { return aggregator_.readies >= readies + 3; })) << "it is looked at";
+  EXPECT_NE(llm_->jobs().jobs()[0].status, "cancelled");
+  EndsNow();
+  EXPECT_TRUE(Scored(lease));
 }
 
 TEST_F(DeferredTest, AJobThatWasMadeWithoutAnAnswerIsLookedFor) {
@@ -247,6 +347,18 @@ TEST_F(DeferredTest, AJobThatIsCancelledElsewhereGivesAllBack) {
   EXPECT_EQ(ResultOf(lease).failure().kind(), ProviderFailure::AGAIN);
 }
 
+TEST_F(DeferredTest, OfACancelledJobCountsWhatWasAnswered) {
+  Begin();
+  NeverEnds();
+  const uint64_t first = aggregator_.HandOutDeferred({"2501.00001"});
+  const uint64_t second = aggregator_.HandOutDeferred({"2501.00002"});
+  ASSERT_TRUE(UntilJobs(1));
+  llm_->jobs().CancelAll(/*answered=*/1);
+  EXPECT_TRUE(Scored(first));
+  EXPECT_EQ(ResultOf(second).failure().kind(), ProviderFailure::AGAIN);
+  EXPECT_EQ(ResultOf(second).calls(0).outcome(), "not_sent");
+}
+
 TEST_F(DeferredTest, AJobThatIsOverdueIsCancelled) {
   settings_.deferred.cancel_after = 0ms;
   Begin();
@@ -259,7 +371,7 @@ TEST_F(DeferredTest, AJobThatIsOverdueIsCancelled) {
 
 TEST_F(DeferredTest, AJobThatDoesNotEndEvenSoIsGivenUp) {
   settings_.deferred.cancel_after = 0ms;
-  settings_.deferred.give_up_after = 1s;
+  settings_.deferred.give_up_after = 2s;
   Begin({.faults = "500@/cancel"});
   NeverEnds();
   const wire::Result& result = ResultOf(aggregator_.HandOutDeferred({"2501.00001"}));
@@ -270,7 +382,8 @@ TEST_F(DeferredTest, AJobThatDoesNotEndEvenSoIsGivenUp) {
 }
 
 TEST_F(DeferredTest, AJobThatNobodyMayLookAtIsGivenUpInTheEnd) {
-  settings_.deferred.give_up_after = 500ms;
+  settings_.deferred.give_up_after = 0ms;
+  settings_.deferred.watched_for = 2s;
   Begin();
   NeverEnds();
   const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"});
@@ -290,6 +403,20 @@ TEST_F(DeferredTest, AJobThatIsRefusedIsAHardFailure) {
     EXPECT_THAT(ResultOf(lease).failure().message(), HasSubstr("not supported by the Batch API"));
   }
   EXPECT_THAT(llm_->jobs().jobs(), SizeIs(1));
+  EXPECT_THAT(scorer_->trouble(), IsEmpty()) << "it can do everything else";
+}
+
+TEST_F(DeferredTest, NoErrorOfAJobShowsTheKey) {
+  settings_.server.key = "good";
+  Begin({.keys = {"good"}, .faults = "job_fails@POST /v1/batches#1"});
+  llm_->jobs().SetErrors("the key good is not for sk-abc123");
+  const std::string refused =
+      ResultOf(aggregator_.HandOutDeferred({"2501.00001"})).failure().message();
+  EXPECT_THAT(refused, HasSubstr("the key [key] is not for [key]"));
+  llm_->SetFaults("job_half@POST /v1/batches");
+  const std::string expired =
+      ResultOf(aggregator_.HandOutDeferred({"2501.00002"})).failure().message();
+  EXPECT_THAT(expired, HasSubstr("the key [key] is not for [key]"));
 }
 
 TEST_F(DeferredTest, AServerWithoutBatchApiOrAKeyThatIsRefusedIsAHardFailure) {
@@ -303,11 +430,13 @@ TEST_F(DeferredTest, AServerWithoutBatchApiOrAKeyThatIsRefusedIsAHardFailure) {
   EXPECT_THAT(llm_->account().sent, IsEmpty());
 }
 
-TEST_F(DeferredTest, WithoutBatchApiAResumedBatchIsAHardFailureToo) {
+// One server's word that it has no batch API is not the word that nothing was submitted.
+TEST_F(DeferredTest, WithoutBatchApiAResumedBatchWaitsAndSaysSo) {
   Begin({.faults = "404@GET /v1/batches,404@POST /v1/files"});
-  const wire::Result& result = ResultOf(aggregator_.HandOutDeferred({"2501.00001"}, true));
-  EXPECT_EQ(result.failure().kind(), ProviderFailure::HARD);
-  EXPECT_THAT(result.failure().message(), HasSubstr("the server has no batch API"));
+  const uint64_t lease = aggregator_.HandOutDeferred({"2501.00001"}, true);
+  ASSERT_TRUE(Until([&] { return llm_->account().injected["404"] > 5; }));
+  EXPECT_FALSE(aggregator_.results.contains(lease));
+  EXPECT_THAT(scorer_->trouble(), AllOf(HasSubstr("the batch API"), HasSubstr("404")));
 }
 
 TEST_F(DeferredTest, AFullQueueIsWaitedForWithSmallerJobs) {
@@ -324,6 +453,25 @@ TEST_F(DeferredTest, AFullQueueIsWaitedForWithSmallerJobs) {
   EXPECT_THAT(jobs[1].custom_ids, SizeIs(4));
   EXPECT_THAT(jobs[2].custom_ids, SizeIs(2));
   ExpectEachSentOnce(8);
+}
+
+TEST_F(DeferredTest, AFullQueueIsNoTrouble) {
+  settings_.deferred.last_look = 20ms;
+  Begin({.faults = "job_crowded@POST /v1/batches"});
+  aggregator_.HandOutDeferred({"2501.00001"});
+  ASSERT_TRUE(UntilJobs(3));
+  EXPECT_THAT(scorer_->trouble(), IsEmpty());
+}
+
+TEST_F(DeferredTest, ACallForWhichThereIsNeverRoomIsRefused) {
+  settings_.deferred.last_look = 20ms;
+  settings_.deferred.give_up_after = 0ms;
+  settings_.deferred.watched_for = 3s;
+  Begin({.faults = "job_crowded@POST /v1/batches"});
+  const wire::Result& result = ResultOf(aggregator_.HandOutDeferred({"2501.00001"}));
+  EXPECT_GT(llm_->jobs().jobs().size(), 1u);
+  EXPECT_EQ(result.failure().kind(), ProviderFailure::HARD);
+  EXPECT_THAT(result.failure().message(), HasSubstr("Enqueued token limit"));
 }
 
 TEST_F(DeferredTest, AJobThatLacksAnswersCostsAnUnknownAmount) {
@@ -362,6 +510,14 @@ TEST_F(DeferredTest, WhatAModelDoesNotTakeIsLearntFromALine) {
   const wire::Result& first = ResultOf(aggregator_.HandOutDeferred({"2501.00001"}));
   EXPECT_EQ(first.failure().kind(), ProviderFailure::AGAIN);
   EXPECT_TRUE(Scored(aggregator_.HandOutDeferred({"2501.00001"})));
+}
+
+// They go into URLs and logs.
+TEST(JobApi, IdsAndStatesAreWords) {
+  EXPECT_TRUE(ReadJob(R"({"id": "batch_1", "status": "in_progress"})").has_value());
+  EXPECT_FALSE(ReadJob(R"({"id": "batch 1\nGET /", "status": "in_progress"})").has_value());
+  EXPECT_FALSE(ReadJob(R"({"id": "batch_1", "status": "in\u001bprogress"})").has_value());
+  EXPECT_FALSE(ReadJob(R"({"id": ")" + std::string(1'000, 'a') + R"(", "status": "failed"})"));
 }
 
 // ---- the cache ---------------------------------------------------------------------

@@ -58,7 +58,8 @@ TEST_F(DispatchDeferredTest, ARebuiltDayTakesNoFreeCallAndFullBatches) {
   std::set<std::string> names;
   for (const auto& batch : out) {
     EXPECT_FALSE(batch.resumed());
-    EXPECT_EQ(batch.quota_key(), "quota");
+    EXPECT_EQ(batch.account_key(), "account");
+    EXPECT_EQ(batch.handed_out(), now.unix_seconds);
     names.insert(batch.custom_id());
     EXPECT_LE(batch.custom_id().size(), 64u) << "the most that the API takes";
   }
@@ -171,6 +172,22 @@ TEST_F(DispatchDeferredTest, WhoeverLosesItIsToldSo) {
   EXPECT_EQ(frames[0].reply.void_leases().leases(0), batch.lease());
 }
 
+// Its papers are out under another name by then.
+TEST_F(DispatchDeferredTest, WhoComesBackAfterOthersGaveItBackIsToldSo) {
+  const auto batch = HandOutOne();
+  Pass(std::chrono::seconds(20));
+  Ready(2, 8);
+  ExpectResumed(batch);
+  Answer(Failure(batch, wire::ProviderFailure::AGAIN, "it was never submitted"), 2);
+  dispatch.TakeFrames();
+  Ready(1, 8, {batch.lease()});
+  const auto frames = dispatch.TakeFrames();
+  ASSERT_THAT(frames, SizeIs(1));
+  ASSERT_TRUE(frames[0].reply.has_void_leases());
+  EXPECT_EQ(frames[0].reply.void_leases().leases(0), batch.lease());
+  EXPECT_EQ(dispatch.leases(), 0u);
+}
+
 TEST_F(DispatchDeferredTest, AResumedBatchIsOnItsWayUntilItIsOverdue) {
   const auto batch = HandOutOne();
   Pass(std::chrono::seconds(20));
@@ -211,40 +228,171 @@ TEST_F(DispatchDeferredTest, ALateResultCounts) {
 TEST_F(DispatchDeferredTest, OnlyWhoSeesItsJobGetsIt) {
   const auto batch = HandOutOne();
   Pass(std::chrono::seconds(20));
-  quota = "another";
+  account = "another";
   Ready(2, 8);
   EXPECT_THAT(HandOut(), IsEmpty());
-  EXPECT_THAT(Waiting(), HasSubstr("a scorer with the key, URL and model"));
-  EXPECT_EQ(dispatch.GiveUpUnheld("2025-01-03"), 0u);
-  EXPECT_EQ(dispatch.GiveUpUnheld("2025-01-02"), 1u);
+  EXPECT_THAT(Waiting(), HasSubstr("a scorer with the key and URL"));
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-03", now), 0u);
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 1u);
   const auto out = HandOut();
   ASSERT_THAT(out, SizeIs(1));
   EXPECT_NE(out[0].custom_id(), batch.custom_id());
   EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 1 AND deferred IS NULL"), 1);
 }
 
+// Whose quota it is depends on the model, and what its jobs are does not.
+TEST_F(DispatchDeferredTest, AScorerWithAnotherModelSeesItToo) {
+  const auto batch = HandOutOne();
+  Pass(std::chrono::seconds(20));
+  quota = "another";
+  Ready(2, 8, {}, 0, "gpt-4o-mini");
+  ExpectResumed(batch);
+  EXPECT_THAT(Waiting(), HasSubstr("batch_1")) << "what it asked is under way";
+}
+
+TEST_F(DispatchDeferredTest, WhatIsLookedForInVainIsGivenUpAfterADay) {
+  const auto batch = HandOutOne();
+  Pass(std::chrono::seconds(20));
+  Ready(2, 8);
+  ExpectResumed(batch);
+  const auto search = [&](std::chrono::seconds time) {
+    searching = {batch.lease()};
+    for (const auto end = now.mono + time; now.mono < end;) {
+      Pass(std::chrono::seconds(5));
+      Ready(2, 8, {batch.lease()});
+    }
+  };
+  search(kJobTime - std::chrono::minutes(2));
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 0u);
+  search(std::chrono::minutes(3));
+  searching.clear();
+  Ready(2, 8, {batch.lease()});
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 0u) << "it is in a job now";
+  searching = {batch.lease()};
+  Ready(2, 8, {batch.lease()});
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-03", now), 0u);
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 1u);
+  EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 1 AND deferred IS NULL"), 1);
+  const auto out = HandOut();
+  ASSERT_THAT(out, SizeIs(1));
+  EXPECT_FALSE(out[0].resumed());
+}
+
+// As after a scorer was replaced: it looks for a minute.
+TEST_F(DispatchDeferredTest, WhatHasJustBegunToBeLookedForIsNotGivenUp) {
+  const auto batch = HandOutOne();
+  Pass(kJobTime);
+  searching = {batch.lease()};
+  Ready(2, 8);
+  ExpectResumed(batch);
+  Ready(2, 8, {batch.lease()});
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 0u);
+}
+
 TEST_F(DispatchDeferredTest, WhatSomebodyCouldAskForIsNotGivenUp) {
   const auto batch = HandOutOne();
   Pass(std::chrono::seconds(20));
-  EXPECT_EQ(dispatch.GiveUpUnheld("2025-01-02"), 0u) << "who can may be about to come";
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 0u) << "who can may be about to come";
   deferred_free = 0;
   Ready(2, 8);
-  EXPECT_EQ(dispatch.GiveUpUnheld("2025-01-02"), 0u) << "it is here";
+  EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 0u) << "it is here";
   deferred_free = 100;
   Ready(2, 8);
   ExpectResumed(batch);
 }
 
-TEST_F(DispatchDeferredTest, WhatNobodyAsksAboutAnyMoreIsNotSubmittedAnew) {
+// It may be in a job: what that costs is booked, and the money reserved for it set free.
+TEST_F(DispatchDeferredTest, WhatNobodyAsksAboutAnyMoreIsLookedForAndBooked) {
   const auto batch = HandOutOne();
+  profile.set_budget_picodollars_per_digest(
+      Count("SELECT estimate_picodollars * 3 / 2 FROM lease"));
+  profile.set_prompt("Another prompt.\n\n[PAPER LIST HERE]");
+  Pass(std::chrono::seconds(20));
+  digest = Open("2025-01-02");
+  Ready(2, 8);
+  ExpectResumed(batch);
+  EXPECT_THAT(HandOut(), IsEmpty()) << "the money is reserved";
+  EXPECT_THAT(Waiting(), HasSubstr("batch_1"));
+  auto result = DeferredScores(batch);
+  result.mutable_calls(0)->set_lease(batch.lease());
+  Answer(result, 2);
+  const auto out = HandOut();
+  ASSERT_FALSE(out.empty());
+  EXPECT_FALSE(out[0].resumed());
+  EXPECT_NE(out[0].prompt(), batch.prompt());
+  EXPECT_EQ(Count("SELECT count(*) FROM call"), 1);
+}
+
+TEST_F(DispatchDeferredTest, WhatWasNeverSubmittedIsHandedOutAnewOnlyIfItIsWanted) {
+  const auto first = HandOutOne();
+  Pass(std::chrono::seconds(20));
+  Ready(2, 8);
+  ExpectResumed(first);
+  Answer(Failure(first, wire::ProviderFailure::AGAIN, "it was never submitted"), 2);
+  const auto again = HandOut();
+  ASSERT_THAT(again, SizeIs(1));
+  EXPECT_EQ(again[0].prompt(), first.prompt());
+  EXPECT_NE(again[0].custom_id(), first.custom_id());
+  EXPECT_FALSE(again[0].resumed());
   Pass(std::chrono::seconds(20));
   profile.set_prompt("Another prompt.\n\n[PAPER LIST HERE]");
   Open("2025-01-02");
+  Ready(3, 8);
+  EXPECT_THAT(HandOut(), SizeIs(2)) << "looked for, and asked with the new prompt";
+  Answer(Failure(again[0], wire::ProviderFailure::AGAIN, "it was never submitted"), 3);
+  EXPECT_THAT(HandOut(), IsEmpty());
+  EXPECT_EQ(Count("SELECT count(*) FROM lease"), 1);
+}
+
+TEST_F(DispatchDeferredTest, WhoHeldItBeforeCannotEndItWithoutACall) {
+  const auto batch = HandOutOne();
+  const auto refused = Failure(batch, wire::ProviderFailure::HARD, "the key is not accepted");
+  Pass(std::chrono::seconds(20));
+  Answer(refused);
   Ready(2, 8);
-  const auto out = HandOut();
-  ASSERT_THAT(out, SizeIs(1));
-  EXPECT_FALSE(out[0].resumed());
-  EXPECT_NE(out[0].prompt(), batch.prompt());
+  ExpectResumed(batch);
+  Answer(refused);
+  EXPECT_EQ(dispatch.leases(), 1u);
+  EXPECT_THAT(HandOut(), IsEmpty());
+  Answer(DeferredScores(batch), 2);
+  HandOut();
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_EQ(Count("SELECT count(*) FROM lease"), 0);
+}
+
+// ---- bounds --------------------------------------------------------------------------
+
+TEST_F(DispatchDeferredTest, ATurnHandsOutAFewAndTheNextGoesOn) {
+  deferred_free = 1'000;
+  Begin(4 * 100);
+  Ready(1, 0);
+  EXPECT_THAT(HandOut(), SizeIs(kDeferredAtOnce));
+  EXPECT_THAT(HandOut(), SizeIs(100 - kDeferredAtOnce));
+  Pass(std::chrono::seconds(20));
+  Ready(2, 0);
+  EXPECT_THAT(HandOut(), SizeIs(kDeferredAtOnce));
+  EXPECT_THAT(HandOut(), SizeIs(100 - kDeferredAtOnce));
+  EXPECT_EQ(Count("SELECT count(*) FROM lease"), 100);
+}
+
+TEST_F(DispatchDeferredTest, NoMoreAreOutInAllThanTheLimit) {
+  profile.set_batch_size(1);
+  deferred_free = 1'000'000;
+  digest = Open("2025-01-02");
+  const size_t papers = kMostDeferred + 10;
+  std::vector<TestPaper> message;
+  for (size_t i = 0; i < papers; ++i) {
+    message.push_back({"2501." + std::to_string(10'000 + i)});
+    if (message.size() < kMaxRowsPerMessage && i + 1 < papers) continue;
+    ASSERT_TRUE(SendRows(digest, "cs.LG", std::exchange(message, {})).ok());
+  }
+  ASSERT_TRUE(Seal(digest, "cs.LG", papers).ok());
+  PassAdoption();
+  Ready(1, 0);
+  size_t out = 0;
+  for (size_t n = 1; n > 0; out += n) n = HandOut().size();
+  EXPECT_EQ(out, kMostDeferred);
+  EXPECT_EQ(dispatch.leases(), kMostDeferred);
 }
 
 TEST_F(DispatchDeferredTest, WhatComesBackUnansweredGoesOutAnew) {
@@ -275,6 +423,27 @@ TEST_F(DispatchDeferredTest, AProviderWithoutBatchApiIsFoundOutAndOthersGoOn) {
   Ready(1, 4);
   EXPECT_THAT(HandOut(), SizeIs(1)) << "ordinary calls are another matter";
   EXPECT_EQ(StateOf(live), "sealed");
+}
+
+// A job has a day. One that ends without having begun its calls tells nothing about papers.
+TEST_F(DispatchDeferredTest, JobsThatAlwaysExpireEnd) {
+  Begin(4);
+  for (int i = 0; i < kMaxHardFailures; ++i) {
+    EXPECT_EQ(StateOf(digest), "sealed");
+    Pass(kJobTime);
+    Ready(1, 0);
+    const auto out = HandOut();
+    ASSERT_THAT(out, SizeIs(1));
+    auto expired = Failure(out[0], wire::ProviderFailure::AGAIN, "batch job batch_1, expired");
+    AddCall(&expired);
+    expired.mutable_calls(0)->set_http_status(0);
+    expired.mutable_calls(0)->set_outcome("not_sent");
+    expired.mutable_calls(0)->set_deferred(true);
+    Answer(expired);
+  }
+  Pass(std::chrono::seconds(1));
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_THAT(States(digest).begin()->second, HasSubstr("expired"));
 }
 
 // ---- money -----------------------------------------------------------------------------
@@ -312,6 +481,34 @@ TEST_F(DispatchDeferredTest, TodaysPageDoesNotWaitForMoneyThatIsReservedForJobs)
   EXPECT_THAT(HandOut(), IsEmpty());
   EXPECT_EQ(StateOf(live), "complete");
   EXPECT_THAT(States(live).begin()->second, HasSubstr("is used up"));
+}
+
+TEST_F(DispatchDeferredTest, ANewDayHasMoneyOfItsOwn) {
+  Begin(4);
+  Ready(1, 0);
+  ASSERT_THAT(HandOut(), SizeIs(1));
+  profile.set_budget_picodollars_per_day(Count("SELECT estimate_picodollars FROM lease"));
+  Deliver("2025-01-03", {{"2501.09999"}});
+  EXPECT_THAT(HandOut(), IsEmpty()) << "it is reserved for the job";
+  now.eastern_day = "2025-06-16";
+  Pass(std::chrono::seconds(1));
+  EXPECT_THAT(HandOut(), SizeIs(1));
+}
+
+TEST_F(DispatchDeferredTest, OnlyAnsweredCallsCountAsThoseOfTheBatchApi) {
+  const auto batch = HandOutOne();
+  auto expired = Failure(batch, wire::ProviderFailure::AGAIN, "batch job batch_1, expired");
+  AddCall(&expired);
+  expired.mutable_calls(0)->set_http_status(0);
+  expired.mutable_calls(0)->set_outcome("not_sent");
+  expired.mutable_calls(0)->set_deferred(true);
+  Answer(expired);
+  const auto again = HandOut();
+  ASSERT_THAT(again, SizeIs(1));
+  Answer(DeferredScores(again[0]));
+  HandOut();
+  ASSERT_EQ(StateOf(digest), "complete");
+  EXPECT_EQ(LoadPage(store->db(), digest.id).deferred_calls, 1);
 }
 
 TEST_F(DispatchDeferredTest, TheForecastOfARebuiltDayIsHalf) {

@@ -105,6 +105,8 @@ class LedgerTest : public testing::Test {
     ready.set_model(model);
     ready.set_temperature("0");
     ready.set_quota_key(quota);
+    ready.set_account_key(account);
+    for (const uint64_t lease : searching) ready.add_searching(lease);
     ready.set_defers(deferred_free.has_value());
     ready.set_deferred_free(deferred_free.value_or(0));
     ready.set_deferred_state("batch job batch_1 of 2 calls, in progress");
@@ -257,6 +259,8 @@ class LedgerTest : public testing::Test {
   uint32_t concurrency = 0;               // as scorers say it; 0: they do not
   std::string trouble;                    // as they say it
   std::string quota = "quota";            // of the scorers that say Ready
+  std::string account = "account";        // of them
+  std::vector<uint64_t> searching;        // deferred leases that they look for
   std::optional<uint32_t> deferred_free;  // of them; nullopt: they have no batch API
   bool remedial = false;                  // days are opened as rebuilt ones
   std::map<std::string, std::pair<int, int>> scores;

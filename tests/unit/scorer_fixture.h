@@ -81,6 +81,9 @@ class PlayedAggregator {
     wire::Batch& batch = *reply.mutable_batch();
     batch.set_custom_id("ledger-" + std::to_string(batch.lease()));
     batch.set_resumed(resumed);
+    batch.set_handed_out(std::chrono::duration_cast<std::chrono::seconds>(
+                             std::chrono::system_clock::now().time_since_epoch())
+                             .count());
     Send(reply);
     last_batch_ = reply;
     return batch.lease();
