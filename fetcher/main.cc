@@ -149,11 +149,12 @@ int Main(int argc, const char* const* argv) {
   }
   SetUpLogging("fetcher", options.String("log-level"), options.String("log-format"));
   if (!options.words().empty()) return Parse(options.words());
-  const Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
+  Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
   if (!profiles) return Usage(profiles.error());
   if (const std::string idle = WithoutEffect(*profiles); !idle.empty()) spdlog::warn("{}", idle);
+  settings->deadline = DeadlineFor(*settings, *profiles, Clock::now());
   return Fetch(options, *settings, std::move(*profiles));
 }
 

@@ -188,10 +188,11 @@ Options FetcherOptions() {
        .min = 0,
        .max = 3600},
       {.name = "deadline",
-       .default_value = "8h",
+       .default_value = "",
        .placeholder = "TIME",
        .help = "How long to wait in all for the announcement, a dependency or scorers, as 90s, 5m "
-               "or 8h. The aggregator goes on without the fetcher."},
+               "or 8h. Empty: 8h, and 30h for past dates of a profile with batch_api. The "
+               "aggregator goes on without the fetcher."},
       {.name = "no-wait",
        .type = OptionType::kFlag,
        .default_value = "false",
@@ -270,9 +271,12 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
     return source.error();
   }
   if (const Status dates = CheckDates(settings, now); !dates) return dates.error();
-  const Result<std::chrono::milliseconds> deadline = ParseSpan(options.String("deadline"));
-  if (!deadline) return Invalid("--deadline: " + deadline.error().message);
-  settings.deadline = *deadline;
+  if (const std::string text = options.String("deadline"); !text.empty()) {
+    const Result<std::chrono::milliseconds> deadline = ParseSpan(text);
+    if (!deadline) return Invalid("--deadline: " + deadline.error().message);
+    settings.deadline = *deadline;
+    settings.deadline_given = true;
+  }
   settings.aggregator = options.String("aggregator");
   settings.rss_url = options.String("arxiv-rss-url");
   settings.api_url = options.String("arxiv-api-url");
@@ -286,6 +290,15 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
                                      [](unsigned char c) { return c >= 0x20 && c < 0x7f; });
   if (!printable) return Invalid("--contact: only printable ASCII goes into a header");
   return settings;
+}
+
+std::chrono::milliseconds DeadlineFor(const FetcherSettings& settings,
+                                      const std::vector<wire::Profile>& profiles, WallTime now) {
+  const bool rebuilds = settings.from && *settings.from < EasternDay(now);
+  const bool defers = std::any_of(profiles.begin(), profiles.end(),
+                                  [](const auto& profile) { return profile.batch_api(); });
+  if (settings.deadline_given || !rebuilds || !defers) return settings.deadline;
+  return kBatchApiDeadline;
 }
 
 }  // namespace paperboy

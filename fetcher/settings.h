@@ -14,6 +14,11 @@ namespace paperboy {
 
 enum class SourceKind { kAuto, kRss, kApi, kFile };
 
+// How long a run waits in all, unless it is told. A day of the provider's batch API has
+// time to end.
+inline constexpr std::chrono::hours kDeadline{8};
+inline constexpr std::chrono::hours kBatchApiDeadline{30};
+
 struct FetcherSettings {
   std::vector<std::string> profile_dirs;
   // A single date: from == to. Neither: the announcement that is due.
@@ -26,7 +31,8 @@ struct FetcherSettings {
   std::string rss_url;
   std::string api_url;
   std::chrono::duration<double> arxiv_interval{3};
-  std::chrono::milliseconds deadline{};
+  std::chrono::milliseconds deadline = kDeadline;
+  bool deadline_given = false;
   bool wait = true;
   bool dry_run = false;
   std::string progress;  // auto, plain, none
@@ -39,6 +45,10 @@ Options FetcherOptions();
 // kInvalid for combinations and values that make no sense at `now`; the message
 // names the option and what is allowed.
 Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now);
+
+// The deadline of a run for these profiles at `now`.
+std::chrono::milliseconds DeadlineFor(const FetcherSettings& settings,
+                                      const std::vector<wire::Profile>& profiles, WallTime now);
 
 // The file of --source file: for that date.
 std::string FileOf(const FetcherSettings& settings, const std::string& date);

@@ -49,6 +49,24 @@ TEST_F(FetcherSettingsTest, HasADefaultForEverythingButTheProfile) {
   EXPECT_TRUE(settings->wait);
 }
 
+TEST_F(FetcherSettingsTest, PastDatesWithTheBatchApiHaveADayMore) {
+  const auto deadline = [&](std::vector<const char*> args, bool batch_api) {
+    std::vector<wire::Profile> profiles(2);
+    profiles[1].set_batch_api(batch_api);
+    const auto settings = Read(std::move(args));
+    EXPECT_TRUE(settings.ok());
+    return DeadlineFor(*settings, profiles, now_);
+  };
+  const std::vector<const char*> range = {"--from", "2026-09-01", "--to", "2026-09-10"};
+  EXPECT_EQ(deadline(range, true), hours(30));
+  EXPECT_EQ(deadline({"--date", "2026-09-01"}, true), hours(30));
+  EXPECT_EQ(deadline(range, false), hours(8));
+  EXPECT_EQ(deadline({}, true), hours(8));
+  EXPECT_EQ(deadline({"--date", "2026-09-15"}, true), hours(8)) << "today's page is due now";
+  EXPECT_EQ(deadline({"--from", "2026-09-01", "--to", "2026-09-10", "--deadline", "1h"}, true),
+            hours(1));
+}
+
 TEST_F(FetcherSettingsTest, WantsAProfile) {
   const char* args[] = {"paperboy-fetcher"};
   Options options = FetcherOptions();
