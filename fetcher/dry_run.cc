@@ -28,9 +28,10 @@ void AddTo(wire::Estimate* sum, const wire::Estimate& part) {
   sum->set_completion_tokens(sum->completion_tokens() + part.completion_tokens());
   sum->set_picodollars(sum->picodollars() + part.picodollars());
   sum->set_priced(sum->priced() && part.priced());
-  sum->set_quota_known(sum->quota_known() && part.quota_known());
-  sum->set_deferred(sum->deferred() || part.deferred());
   sum->set_model(part.model());
+  sum->set_deferred(sum->deferred() && part.deferred());
+  if (part.deferred()) return;  // no quota of calls holds it up
+  sum->set_quota_known(sum->quota_known() && part.quota_known());
   sum->set_rpm(part.rpm());
   sum->set_tpm(part.tpm());
 }
@@ -39,6 +40,7 @@ wire::Estimate EmptySum() {
   wire::Estimate sum;
   sum.set_priced(true);
   sum.set_quota_known(true);
+  sum.set_deferred(true);
   return sum;
 }
 
@@ -303,6 +305,7 @@ std::string ForecastTable(const std::vector<ForecastLine>& lines,
   wire::Estimate total = EmptySum();
   std::optional<double> minutes = 0;
   uint64_t rows = 0;
+  bool any_deferred = false;
   std::string others, notes;
   std::set<std::string> unpriced;
   for (const ForecastLine& line : lines) {
@@ -316,7 +319,10 @@ std::string ForecastTable(const std::vector<ForecastLine>& lines,
                             MinutesText(time, *line.estimate)));
     AddTo(&total, *line.estimate);
     rows += line.rows;
-    minutes = minutes && time ? std::optional(*minutes + *time) : std::nullopt;
+    any_deferred |= line.estimate->deferred();
+    if (!line.estimate->deferred()) {
+      minutes = minutes && time ? std::optional(*minutes + *time) : std::nullopt;
+    }
     if (!line.estimate->priced()) unpriced.insert(line.estimate->model());
   }
   for (const wire::Profile& profile : profiles) notes += BudgetNotes(lines, profile);
@@ -331,10 +337,11 @@ std::string ForecastTable(const std::vector<ForecastLine>& lines,
                            : "the price of " + model +
                                  " is unknown: add it to the aggregator's price table (--prices)\n";
   }
-  if (total.deferred()) {
+  if (any_deferred) {
     notes +=
         "through the provider's batch API (batch_api): at half the price, answered within a day\n";
-  } else if (!total.quota_known()) {
+  }
+  if (!total.quota_known()) {
     notes += "the quota is unknown: no scorer that fits is connected to the aggregator\n";
   }
   return text + others + notes;

@@ -265,6 +265,34 @@ TEST(ForecastTable, SaysWhichBudgetsDoNotSufficeForTheDigestsAndForTheDay) {
               HasSubstr("ml 2026-09-15: more than budget_dollars_per_digest = 0.6; "));
 }
 
+TEST(ForecastTable, WhatGoesThroughTheBatchApiHasNoPartInTheMinutes) {
+  wire::Estimate deferred;
+  deferred.set_priced(true);
+  deferred.set_deferred(true);
+  deferred.set_prompt_tokens(1'000'000);
+  wire::Estimate ordinary;
+  ordinary.set_priced(true);
+  ordinary.set_quota_known(true);
+  ordinary.set_calls(25);
+  ordinary.set_rpm(10);
+  std::vector<ForecastLine> lines = {{.profile = "a", .date = "2026-09-14", .estimate = ordinary},
+                                     {.profile = "b", .date = "2026-09-14", .estimate = deferred}};
+  const auto last_of_total = [&] {
+    const std::string text = ForecastTable(lines, {});
+    const size_t total = text.find("\ntotal");
+    return text.substr(total, text.find('\n', total + 1) - total);
+  };
+  EXPECT_THAT(last_of_total(), testing::EndsWith(" 2.5"));
+  EXPECT_THAT(ForecastTable(lines, {}), HasSubstr("answered within a day"));
+  EXPECT_THAT(ForecastTable(lines, {}), Not(HasSubstr("the quota is unknown")));
+  lines[0].estimate->set_quota_known(false);
+  EXPECT_THAT(last_of_total(), testing::EndsWith(" unknown"));
+  EXPECT_THAT(ForecastTable(lines, {}), HasSubstr("answered within a day"));
+  EXPECT_THAT(ForecastTable(lines, {}), HasSubstr("the quota is unknown"));
+  lines[0].estimate = deferred;
+  EXPECT_THAT(last_of_total(), testing::EndsWith(" up to a day"));
+}
+
 TEST(Outcomes, AQuietDaySaysSo) {
   wire::Published published;
   published.set_state("published");
