@@ -127,9 +127,9 @@ TEST(Daily, AServerThatReportsNoTokensIsNotSaidToHaveUsedNone) {
 
 TEST(Daily, BadAnswersAndFailingCallsLoseNoPaper) {
   Day day = DayOf(80);
+  // Two answers that lack a paper asked about alone; the third would be its last.
   day.settings.llm.faults =
-      "500=0.05,503=0.05,drop=0.05,garbage=0.02,partial=0.04,alien=0.1,fence=0.1,range=0.02,"
-      "html502=0.05";
+      "garbage#1,range#1,500=0.05,503=0.05,drop=0.05,partial=0.04,alien=0.1,fence=0.1,html502=0.05";
   System system(day.settings);
   system.StartAggregator();
   system.StartScorers(4);

@@ -105,7 +105,7 @@ std::vector<LlmPaper> Answered(std::vector<LlmPaper> papers, const Fault& fault)
       return paper.text.find(fault.text) != std::string::npos;
     });
   }
-  if (fault.kind == "partial") papers.resize(papers.size() / 2);
+  if (fault.kind == "partial") papers.resize((papers.size() + 1) / 2);
   return papers;
 }
 

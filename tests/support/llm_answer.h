@@ -51,7 +51,7 @@ LlmStage StageOf(const std::vector<LlmPaper>& papers);
 
 // The content of an answer. `response_format` is the request's (null: plain
 // text, JSON lines). Kinds of `fault` that bend the content:
-//   garbage  no JSON at all              partial  only the first half of the papers
+//   garbage  no JSON at all              partial  the first half of the papers, rounded up
 //   alien    a paper nobody asked about  double   the first paper twice, contradicting
 //   fence    in a code fence, trailing commas      prose    with sentences around it
 //   range    scores of 57 and -3         strings  numbers as strings
