@@ -103,10 +103,20 @@ TEST_F(BatchApi, TodaysFeedIsNotDeferred) {
 TEST_F(BatchApi, TheForecastKnowsThePrice) {
   system.StartAggregator();
   system.StartScorers(1, "openai", kScorer);
+  const auto dollars = [](const std::string& table) {
+    const size_t at = table.find('$');
+    return at == std::string::npos ? 0 : std::stod(table.substr(at + 1));
+  };
   const auto run = system.RunFetcher(Rebuild({"--dry-run"}));
   EXPECT_EQ(run.exit.code, 0) << run.err;
   EXPECT_THAT(run.out, HasSubstr("up to a day"));
   EXPECT_THAT(run.out, HasSubstr("through the provider's batch API"));
+  profile = system.WriteProfile("full");
+  const auto full = system.RunFetcher(Rebuild({"--dry-run"}));
+  EXPECT_EQ(full.exit.code, 0) << full.err;
+  EXPECT_THAT(full.out, testing::Not(HasSubstr("batch API")));
+  EXPECT_GT(dollars(run.out), 0.001);
+  EXPECT_NEAR(2 * dollars(run.out), dollars(full.out), 2e-4) << "each is rounded";
 }
 
 TEST_F(BatchApi, AFetcherThatDoesNotWaitSoLongIsRunAgain) {
