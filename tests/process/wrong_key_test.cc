@@ -3,6 +3,8 @@
 // everybody says so, and the same command completes the day when it is mended.
 #include <httplib.h>
 
+#include <thread>
+
 #include "tests/process/digest_test.h"
 
 namespace paperboy {
@@ -73,10 +75,17 @@ TEST_P(WrongKey, IsFoundWithFewCallsSaidEverywhereAndMended) {
               HasSubstr("paperboy_model_out{model=\"" + refusal.model + "\"} 1"));
   EXPECT_THAT(run.out + run.err + system_.Logs() + digest.dump(), Not(HasSubstr("test-key")));
 
-  // The same command is worth one more call, not a new flood.
-  const uint64_t before = system_.llm().account().calls;
+  // The same command is worth one more call, not a new flood. Calls that were under way
+  // when the digest was given up come first.
+  const auto calls = [&] { return system_.llm().account().calls; };
+  uint64_t before = 0;
+  for (uint64_t now = calls(); now != before; now = calls()) {
+    before = now;
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+  }
+  EXPECT_LE(before, 3u + kScorers);
   EXPECT_EQ(system_.RunFetcher(fetch).exit.code, 3);
-  EXPECT_LE(system_.llm().account().calls, before + 1);
+  EXPECT_LE(calls(), before + 1);
 
   EndScorers(&system_);
   system_.llm().SetFaults("");
