@@ -4,6 +4,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "common/calendar.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -99,7 +100,7 @@ Status CheckDates(const FetcherSettings& settings, WallTime now) {
   const date::sys_days today = EasternDay(now);
   // After 20:00 Eastern the next morning's announcement is out already.
   const date::sys_days latest =
-      settings.source == SourceKind::kFile ? today : std::max(today, NewestAnnouncementDate(now));
+      settings.source == SourceKind::kFile ? today : std::max(today, NewestAnnounced(now));
   if (*settings.to > latest) {
     return Invalid((settings.range ? "--to " : "--date ") + FormatDate(*settings.to) +
                    " is in the future; the latest date possible now is " + FormatDate(latest) +
