@@ -139,12 +139,12 @@ void Forecaster::Add(const wire::Profile& profile, const Voice& voice, wire::Sta
   }
 }
 
-// A paper that has its first answer.
-void Forecaster::CountAgain(const wire::BatchPaper& view, const wire::Profile& profile,
-                            const Voice& voice, Tally* tally) const {
+// A paper that has its first answer, under `key`.
+void Forecaster::CountAgain(const std::string& key, const wire::BatchPaper& view,
+                            const wire::Profile& profile, const Voice& voice, Tally* tally) const {
   if (ReadingsEach(profile) < 2 || voice.backend == "lexical") return;
-  auto cursor = db_.Query("SELECT relevance, novelty FROM work WHERE key = ? AND state = 'done'",
-                          Blob{WorkKey(voice, profile, wire::STAGE_ABSTRACT, view)});
+  auto cursor =
+      db_.Query("SELECT relevance, novelty FROM work WHERE key = ? AND state = 'done'", Blob{key});
   if (!cursor.Next() || !IsNearCutoff(profile, cursor.Int(0), cursor.Int(1))) return;
   for (int sample = 1; sample < ReadingsEach(profile); ++sample) {
     if (!Answered(WorkKey(voice, profile, wire::STAGE_ABSTRACT, view, sample))) {
@@ -164,9 +164,10 @@ void Forecaster::Count(const wire::Paper& paper, const wire::Profile& profile, c
     if (title_is_open) tally->titles.push_back(PaperChars(wire::STAGE_TITLE, title));
   }
   const auto view = ModelView(paper, wire::STAGE_ABSTRACT);
-  const bool scored = Answered(WorkKey(voice, profile, wire::STAGE_ABSTRACT, view)).has_value();
+  const std::string key = WorkKey(voice, profile, wire::STAGE_ABSTRACT, view);
+  const bool scored = Answered(key).has_value();
   tally->papers += title_is_open || !scored;
-  if (scored) return CountAgain(view, profile, voice, tally);
+  if (scored) return CountAgain(key, view, profile, voice, tally);
   (title_is_open ? tally->after_title : tally->abstracts)
       .push_back(PaperChars(wire::STAGE_ABSTRACT, view));
 }

@@ -57,8 +57,8 @@ class Forecaster {
   struct Tally;
   void Count(const wire::Paper& paper, const wire::Profile& profile, const Voice& voice,
              Tally* tally) const;
-  void CountAgain(const wire::BatchPaper& view, const wire::Profile& profile, const Voice& voice,
-                  Tally* tally) const;
+  void CountAgain(const std::string& key, const wire::BatchPaper& view,
+                  const wire::Profile& profile, const Voice& voice, Tally* tally) const;
   Needs Sum(const Tally& tally, const wire::Profile& profile, const Voice& voice,
             const Capacity& capacity) const;
   void Add(const wire::Profile& profile, const Voice& voice, wire::Stage stage,

@@ -12,11 +12,14 @@ namespace {
 struct Answered {
   std::string key, paper;
   int64_t version = 0;
+  int64_t relevance = 0, novelty = 0;
 };
 
 std::vector<Answered> ReadAnswered(Cursor cursor) {
   std::vector<Answered> all;
-  while (cursor.Next()) all.push_back({cursor.Text(0), cursor.Text(1), cursor.Int(2)});
+  while (cursor.Next()) {
+    all.push_back({cursor.Text(0), cursor.Text(1), cursor.Int(2), cursor.Int(3), cursor.Int(4)});
+  }
   return all;
 }
 
@@ -80,19 +83,15 @@ bool IsNearCutoff(const wire::Profile& profile, int64_t relevance, int64_t novel
 void ReadAgain(Database& db, const Digest& digest, const wire::Profile& profile) {
   const int samples = ReadingsEach(profile);
   if (samples < 2 || !CanBeAsked(digest)) return;
-  std::vector<Answered> near;
-  {
-    auto cursor = db.Query(
-        "SELECT w.key, w.paper, w.version, w.relevance, w.novelty FROM row "
-        "JOIN work w ON w.key = row.work WHERE row.digest = ?1 AND row.state IS NULL "
-        "AND w.state = 'done' AND w.stage = ?2 AND NOT EXISTS "
-        "(SELECT 1 FROM reading WHERE digest = ?1 AND first = w.key AND anchor = 0)",
-        digest.id, static_cast<int64_t>(wire::STAGE_ABSTRACT));
-    while (cursor.Next()) {
-      if (!IsNearCutoff(profile, cursor.Int(3), cursor.Int(4))) continue;
-      near.push_back({cursor.Text(0), cursor.Text(1), cursor.Int(2)});
-    }
-  }
+  auto near = ReadAnswered(
+      db.Query("SELECT w.key, w.paper, w.version, w.relevance, w.novelty FROM row "
+               "JOIN work w ON w.key = row.work WHERE row.digest = ?1 AND row.state IS NULL "
+               "AND w.state = 'done' AND w.stage = ?2 AND NOT EXISTS "
+               "(SELECT 1 FROM reading WHERE digest = ?1 AND first = w.key AND anchor = 0)",
+               digest.id, static_cast<int64_t>(wire::STAGE_ABSTRACT)));
+  std::erase_if(near, [&](const Answered& first) {
+    return !IsNearCutoff(profile, first.relevance, first.novelty);
+  });
   for (const auto& first : near) {
     const auto text = FindText(db, first.paper, first.version);
     if (!text) continue;
@@ -108,8 +107,9 @@ void ReadAnchors(Database& db, const Digest& digest, const wire::Profile& profil
   const auto source = FirstOfItsKind(db, digest);
   if (!source) return;
   const auto scored = ReadAnswered(db.Query(
-      "SELECT w.key, w.paper, w.version FROM row JOIN work w ON w.key = row.work "
-      "JOIN paper p ON p.id = w.paper AND p.version = w.version WHERE row.digest = ? "
+      "SELECT w.key, w.paper, w.version, w.relevance, w.novelty FROM row "
+      "JOIN work w ON w.key = row.work JOIN paper p ON p.id = w.paper AND p.version = w.version "
+      "WHERE row.digest = ? "
       "AND row.state IN ('selected', 'below_cutoff') AND w.state = 'done' AND p.pruned = 0 "
       "AND w.addresses_model = '' ORDER BY w.relevance + w.novelty, w.relevance, w.paper",
       *source));

@@ -37,7 +37,8 @@ Scorer::Scorer(World world, ScorerSettings settings, uint64_t boot)
     : world_(std::move(world)),
       settings_(std::move(settings)),
       boot_(boot),
-      quota_key_(settings_.lexical ? "" : QuotaKey(settings_.server, settings_.model)) {
+      quota_key_(settings_.lexical ? "" : QuotaKey(settings_.server, settings_.model)),
+      account_key_(settings_.lexical ? "" : AccountKey(settings_.server)) {
   if (settings_.lexical) return;
   cache_.emplace(*world_.redis);
   deferred_.emplace(Deferred::World{.loop = world_.loop,
@@ -82,10 +83,10 @@ wire::Ready Scorer::Ready() const {
   for (const auto& [lease, job] : jobs_) ready.add_holding(lease);
   if (!deferred_) return ready;
   ready.set_defers(deferred_->capable());
-  ready.set_deferred_free(RedisTrouble().empty() ? deferred_->free() : 0);
-  ready.set_deferred_state(deferred_->state());
   ready.set_trouble(RedisTrouble());
-  ready.set_account_key(AccountKey(settings_.server));
+  ready.set_deferred_free(ready.trouble().empty() ? deferred_->free() : 0);
+  ready.set_deferred_state(deferred_->state());
+  ready.set_account_key(account_key_);
   for (const uint64_t lease : deferred_->holding()) ready.add_holding(lease);
   for (const uint64_t lease : deferred_->searching()) ready.add_searching(lease);
   return ready;

@@ -141,7 +141,7 @@ class Scorer {
   World world_;
   ScorerSettings settings_;
   uint64_t boot_;
-  std::string quota_key_;
+  std::string quota_key_, account_key_;
   std::optional<ScoreCache> cache_;  // none for the lexical backend, nor the next
   std::optional<Deferred> deferred_;
   std::map<std::string, std::unique_ptr<Model>> models_;

@@ -1,5 +1,5 @@
 // The provider's failures: those that are a paper's doing end with the paper, an
-// outage costs no paper anything.
+// outage costs no paper anything; and Redis away.
 #include "tests/unit/ledger_fixture.h"
 
 namespace paperboy {
@@ -211,6 +211,19 @@ TEST_F(DispatchFailuresTest, ATitleThatFailsGoesOnToTheAbstract) {
     HandOut();
   }
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 8u);
+}
+
+TEST_F(DispatchFailuresTest, ScorersThatWaitForRedisAreSaidToWaitForIt) {
+  const Digest digest = Deliver("2025-01-03", Papers(2));
+  const auto waiting = [&] {
+    return dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now);
+  };
+  trouble = "Redis: connection refused";
+  Ready(1, 0);
+  EXPECT_THAT(waiting(), HasSubstr("Redis: connection refused"));
+  trouble.clear();
+  Ready(2, 1);
+  EXPECT_EQ(waiting(), "") << "another scorer can work";
 }
 
 }  // namespace

@@ -174,20 +174,6 @@ TEST_F(DispatchTest, AWrongKeyStopsAfterAFewCallsAndIsMendedByTheSameCommand) {
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 40u);
 }
 
-TEST_F(DispatchTest, ScorersThatWaitForRedisAreSaidToWaitForIt) {
-  PassAdoption();
-  const Digest digest = Deliver("2025-01-03", Papers(2));
-  const auto waiting = [&] {
-    return dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now);
-  };
-  trouble = "Redis: connection refused";
-  Ready(1, 0);
-  EXPECT_THAT(waiting(), HasSubstr("Redis: connection refused"));
-  trouble.clear();
-  Ready(2, 1);
-  EXPECT_EQ(waiting(), "") << "another scorer can work";
-}
-
 TEST_F(DispatchTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
   PassAdoption();
   const Digest digest = Deliver("2025-01-03", Papers(8));
