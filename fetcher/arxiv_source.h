@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "common/eastern.h"
+#include "common/calendar.h"
 #include "common/result.h"
 #include "fetcher/arxiv_client.h"
 #include "fetcher/atom.h"

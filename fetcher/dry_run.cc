@@ -9,6 +9,7 @@
 #include <set>
 
 #include "common/announce_type.h"
+#include "common/calendar.h"
 #include "common/text.h"
 #include "common/wire.h"
 #include "fetcher/file_source.h"
@@ -153,7 +154,7 @@ std::vector<ForecastLine> DryRun::Go() {
 void DryRun::OneDate(std::optional<Day> day) {
   const WallTime now = parts_.clock();
   const Day today = EasternDay(now);
-  const Day newest = NewestAnnouncementDate(now);
+  const Day newest = NewestAnnounced(now);
   if (settings_.source == SourceKind::kFile) return FromFile(day.value_or(today));
   const bool past = day && (settings_.range || *day < std::min(today, newest));
   if (settings_.source == SourceKind::kApi || (settings_.source == SourceKind::kAuto && past)) {
@@ -192,11 +193,12 @@ Result<Listings> DryRun::ReadAll(ReadOne read_one) {
 
 void DryRun::FromApi(Day day) {
   const std::string date = FormatDate(day);
-  if (!IsAnnouncementDate(day)) {
+  const std::optional<Announcement> announcement = AnnouncementFor(day);
+  if (!announcement) {
     return EndAll(date, "holiday", WhyNoAnnouncement(day) + ": arXiv announces nothing", kExitOk);
   }
   const auto lists = ReadAll([&](const std::string& category) {
-    return parts_.source.ReadWindow(category, date, WindowOf(day), deadline_);
+    return parts_.source.ReadWindow(category, date, announcement->submitted, deadline_);
   });
   if (!lists) return Fail(date, lists.error());
   const Day today = EasternDay(parts_.clock());
@@ -205,7 +207,7 @@ void DryRun::FromApi(Day day) {
 
 void DryRun::FromFeeds(std::optional<Day> day) {
   const Day today = EasternDay(parts_.clock());
-  const Day due = NewestAnnouncementDate(EasternTime(today, std::chrono::minutes(0)));
+  const Day due = PreviousPage(today + date::days(1));
   const auto lists = ReadAll(
       [&](const std::string& category) { return parts_.source.ReadFeed(category, deadline_); });
   if (!lists) return Fail(day ? FormatDate(*day) : "newest", lists.error());
@@ -220,7 +222,7 @@ void DryRun::FromFeeds(std::optional<Day> day) {
   for (const auto& [category, list] : *lists) {
     if (list.date != date) late += (late.empty() ? "" : ", ") + category;
   }
-  if (!late.empty() && !IsAnnouncementDate(*day)) return FromApi(*day);
+  if (!late.empty() && !AnnouncementFor(*day)) return FromApi(*day);
   if (!late.empty()) {
     return EndAll(date, "not announced", "no feed of that date yet for " + late, kExitNotAnnounced);
   }

@@ -13,6 +13,7 @@
 #include "common/redis_client.h"
 #include "common/socket.h"
 #include "common/status_server.h"
+#include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/run.h"
@@ -30,9 +31,6 @@ int Usage(const Error& error) {
 }
 
 int Parse(const std::vector<std::string>& words) {
-  if (words.front() != "parse" || words.size() < 2) {
-    return Usage(Invalid("unexpected '" + words.front() + "'; did you mean parse FILE...?"));
-  }
   bool ok = true;
   for (size_t i = 1; i < words.size(); ++i) {
     const ParseReport report = ReportOnFile(words[i]);
@@ -40,6 +38,27 @@ int Parse(const std::vector<std::string>& words) {
     ok &= report.ok;
   }
   return ok ? kExitOk : kExitUsage;
+}
+
+int PrintCalendar(const Options& options) {
+  FetcherSettings settings;
+  if (const Status read = ReadDates(options, &settings); !read) return Usage(read.error());
+  const date::sys_days from = settings.from.value_or(EasternDay(Clock::now()));
+  const date::sys_days to = settings.to.value_or(from + date::weeks(2));
+  std::fputs(kCalendarHeader, stdout);
+  for (date::sys_days day = from; day <= to; day += date::days(1)) {
+    std::fputs(CalendarLine(day).c_str(), stdout);
+  }
+  return kExitOk;
+}
+
+int RunCommand(const Options& options) {
+  const std::vector<std::string>& words = options.words();
+  if (words.front() == "parse" && words.size() > 1) return Parse(words);
+  if (words.front() == "calendar" && words.size() == 1) return PrintCalendar(options);
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
+  return Usage(Invalid("'" + all + "' is no command; there are parse FILE... and calendar"));
 }
 
 Result<std::vector<wire::Profile>> LoadProfiles(const std::vector<std::string>& dirs) {
@@ -148,7 +167,7 @@ int Main(int argc, const char* const* argv) {
     return kExitOk;
   }
   SetUpLogging("fetcher", options.String("log-level"), options.String("log-format"));
-  if (!options.words().empty()) return Parse(options.words());
+  if (!options.words().empty()) return RunCommand(options);
   Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);

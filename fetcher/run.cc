@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "common/calendar.h"
 #include "common/text.h"
 #include "fetcher/file_source.h"
 
@@ -94,7 +95,7 @@ void FetchRun::OneDate(std::optional<Day> day) {
   empty_looks_.clear();
   const WallTime now = parts_.clock();
   const Day today = EasternDay(now);
-  const Day newest = NewestAnnouncementDate(now);
+  const Day newest = NewestAnnounced(now);
   switch (settings_.source) {
     case SourceKind::kFile:
       return FromFile(day.value_or(today));
@@ -125,10 +126,10 @@ void FetchRun::FromFile(Day day) {
 }
 
 void FetchRun::FromApi(Day day, bool asked_for) {
-  if (!IsAnnouncementDate(day)) return NoAnnouncement(day);
+  if (!AnnouncementFor(day)) return NoAnnouncement(day);
   const WallTime now = parts_.clock();
   const bool remedial = settings_.range || (asked_for && day < EasternDay(now));
-  const bool newest = day >= NewestAnnouncementDate(now);
+  const bool newest = day >= NewestAnnounced(now);
   const std::unique_ptr<DateRun> run = Begin(day, kApiSource, remedial);
   Listings lists;
   run->Open();
@@ -214,7 +215,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
   // that is due is today's, also after 20:00, when tomorrow's is announced. If
   // today has none, the last one is.
   const Day today = EasternDay(parts_.clock());
-  const Day due = NewestAnnouncementDate(EasternTime(today, std::chrono::minutes(0)));
+  const Day due = PreviousPage(today + date::days(1));
   if (!day && due == today) day = due;
   Listings ready;
   std::unique_ptr<DateRun> run;
@@ -230,7 +231,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       if (settings_.source == SourceKind::kAuto) return FromApi(*day, true);
       return Fail(date, Invalid("arXiv's feed is at " + latest + " already; use --source api"));
     }
-    if (look.kind == Look::kNotOut && !IsAnnouncementDate(*day)) return NoAnnouncement(*day);
+    if (look.kind == Look::kNotOut && !AnnouncementFor(*day)) return NoAnnouncement(*day);
     if (look.kind == Look::kOut) {
       if (!run) run = Begin(*day, kRssSource, false);
       run->Deliver(ready);
@@ -284,7 +285,7 @@ Result<Listings> FetchRun::ReadFeeds(const Listings& ready) {
 
 Result<Listings> FetchRun::ReadWindows(const std::set<std::string>& categories, Day day) {
   Listings lists;
-  const SubmissionWindow window = WindowOf(day);
+  const SubmissionWindow window = AnnouncementFor(day).value().submitted;
   for (const std::string& category : categories) {
     Result<Listing> list =
         Note(parts_.source.ReadWindow(category, FormatDate(day), window, deadline_));
@@ -299,7 +300,7 @@ std::unique_ptr<DateRun> FetchRun::Begin(Day day, const char* source, bool remed
   for (const wire::Profile& profile : profiles_) {
     Delivery::Target target{profile, FormatDate(day), source, "", "", {}};
     if (remedial) {
-      const SubmissionWindow window = WindowOf(day);
+      const SubmissionWindow window = AnnouncementFor(day).value().submitted;
       target.remedial_from = FormatUsDate(EasternDay(window.from));
       target.remedial_to = FormatUsDate(EasternDay(window.to));
     }

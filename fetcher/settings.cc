@@ -4,6 +4,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "common/calendar.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -36,6 +37,9 @@ Examples:
         what that month would cost
   paperboy-fetcher parse feed.xml papers.jsonl
         what would be understood of these files, without sending anything
+  paperboy-fetcher calendar --from 2026-12-21 --to 2027-01-05
+        which of these dates have an announcement, what was submitted when for each, why
+        there is none; columns between tabs; without dates, today and the two weeks after
 
 Exit codes:
   0  every digest is published and nothing is left to mend; also a holiday and a quiet day
@@ -52,24 +56,6 @@ Result<date::sys_days> DateOption(const Options& options, const std::string& nam
   const Result<date::sys_days> day = ParseDate(options.String(name));
   if (!day) return Invalid("--" + name + ": " + day.error().message);
   return *day;
-}
-
-Status ReadDates(const Options& options, FetcherSettings* settings) {
-  const bool date = !options.String("date").empty();
-  const bool from = !options.String("from").empty();
-  const bool to = !options.String("to").empty();
-  if (date && (from || to)) return Invalid("--date and --from/--to exclude each other; give one");
-  if (from != to) return Invalid("--from and --to belong together; give both");
-  if (!date && !from) return Ok();
-  const Result<date::sys_days> first = DateOption(options, date ? "date" : "from");
-  if (!first) return first.error();
-  const Result<date::sys_days> last = DateOption(options, date ? "date" : "to");
-  if (!last) return last.error();
-  if (*first > *last) return Invalid("--from is later than --to");
-  settings->from = *first;
-  settings->to = *last;
-  settings->range = from;
-  return Ok();
 }
 
 Status ReadSource(const std::string& text, FetcherSettings* settings) {
@@ -99,7 +85,7 @@ Status CheckDates(const FetcherSettings& settings, WallTime now) {
   const date::sys_days today = EasternDay(now);
   // After 20:00 Eastern the next morning's announcement is out already.
   const date::sys_days latest =
-      settings.source == SourceKind::kFile ? today : std::max(today, NewestAnnouncementDate(now));
+      settings.source == SourceKind::kFile ? today : std::max(today, NewestAnnounced(now));
   if (*settings.to > latest) {
     return Invalid((settings.range ? "--to " : "--date ") + FormatDate(*settings.to) +
                    " is in the future; the latest date possible now is " + FormatDate(latest) +
@@ -215,8 +201,27 @@ Options FetcherOptions() {
   };
   table.insert(table.end(), own.begin(), own.end());
   Options options("fetcher", kAbout, kAfter, std::move(table));
-  options.AllowWords("parse FILE...  Say what is understood of each file (RSS, Atom, JSON lines)");
+  options.AllowWords(
+      "A command, see the examples: parse FILE... or calendar; without one it fetches.");
   return options;
+}
+
+Status ReadDates(const Options& options, FetcherSettings* settings) {
+  const bool date = !options.String("date").empty();
+  const bool from = !options.String("from").empty();
+  const bool to = !options.String("to").empty();
+  if (date && (from || to)) return Invalid("--date and --from/--to exclude each other; give one");
+  if (from != to) return Invalid("--from and --to belong together; give both");
+  if (!date && !from) return Ok();
+  const Result<date::sys_days> first = DateOption(options, date ? "date" : "from");
+  if (!first) return first.error();
+  const Result<date::sys_days> last = DateOption(options, date ? "date" : "to");
+  if (!last) return last.error();
+  if (*first > *last) return Invalid("--from is later than --to");
+  settings->from = *first;
+  settings->to = *last;
+  settings->range = from;
+  return Ok();
 }
 
 std::string FileOf(const FetcherSettings& settings, const std::string& date) {

@@ -50,6 +50,10 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
 std::chrono::milliseconds DeadlineFor(const FetcherSettings& settings,
                                       const std::vector<wire::Profile>& profiles, WallTime now);
 
+// --date, or --from and --to, into `from`, `to` and `range`: the part of
+// ReadFetcherSettings that does not look at the time.
+Status ReadDates(const Options& options, FetcherSettings* settings);
+
 // The file of --source file: for that date.
 std::string FileOf(const FetcherSettings& settings, const std::string& date);
 

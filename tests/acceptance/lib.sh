@@ -110,11 +110,11 @@ first_papers_of_subject() {
   done
 }
 
-# Builds the three programs in the clone.
+# build_programs [TARGET...]: builds the three programs in the clone, or some.
 build_programs() {
   in_clone deploy/local/install
   in_clone cmake --preset release -DPAPERBOY_TESTS=OFF > /dev/null
-  in_clone cmake --build --preset release > "$work/build.log" || { tail -n 40 "$work/build.log"; exit 1; }
+  in_clone cmake --build --preset release ${1:+--target "$@"} > "$work/build.log" || { tail -n 40 "$work/build.log"; exit 1; }
 }
 
 # build_test NAME: builds one test and the programs that it runs.

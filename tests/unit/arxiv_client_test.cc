@@ -7,6 +7,7 @@
 #include <mutex>
 #include <thread>
 
+#include "common/calendar.h"
 #include "common/curl_client.h"
 #include "common/epoll_loop.h"
 #include "common/redis_client.h"
@@ -316,7 +317,7 @@ class ArxivSourceTest : public testing::Test {
     Client client(redis_, "a", kQuick);
     ArxivSource source(client.arxiv(), "", api.url());
     const auto day = *ParseDate("2026-09-15");
-    return source.ReadWindow("cs.LG", "2026-09-15", WindowOf(day),
+    return source.ReadWindow("cs.LG", "2026-09-15", AnnouncementFor(day)->submitted,
                              client.loop().now() + seconds(20));
   }
   RedisServer redis_;

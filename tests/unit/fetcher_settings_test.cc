@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include "common/epoll_loop.h"
+#include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/outcome.h"
 #include "fetcher/parse_command.h"
@@ -355,6 +356,15 @@ TEST(ParseCommand, SaysThatAFileIsNotThere) {
   const ParseReport report = ReportOnFile("/nonexistent/papers.jsonl");
   EXPECT_FALSE(report.ok);
   EXPECT_THAT(report.text, HasSubstr("No such file"));
+}
+
+TEST(CalendarLine, HasAColumnForEachOfItsHeader) {
+  EXPECT_EQ(CalendarLine(*ParseDate("2025-03-11")),
+            "2025-03-11\tTue\t2025-03-07T14:00-05:00\t2025-03-10T14:00-04:00\t"
+            "2025-03-10T20:00-04:00\t-\n");
+  EXPECT_EQ(CalendarLine(*ParseDate("2025-03-15")), "2025-03-15\tSat\t-\t-\t-\ta Saturday\n");
+  const std::string header = kCalendarHeader;
+  EXPECT_EQ(std::count(header.begin(), header.end(), '\t'), 5);
 }
 
 }  // namespace

@@ -161,6 +161,16 @@ TEST_F(FetcherTest, ADayWithoutAnnouncementIsAHoliday) {
   EXPECT_EQ(aggregator_.digests(), 0u);
 }
 
+TEST_F(FetcherTest, TheMondayAfterAFridayOffIsAHolidayToo) {
+  AskFor("2026-07-06", SourceKind::kAuto);
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("holiday", kExitOk)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("(Independence Day on Friday)"));
+  EXPECT_EQ(aggregator_.digests(), 0u);
+}
+
 TEST_F(FetcherTest, WaitsForALateFeed) {
   ServeArxiv("2026-09-15", "lag#2");
   AskFor("2026-09-15", SourceKind::kAuto);

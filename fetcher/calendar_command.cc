@@ -1,0 +1,18 @@
+#include "fetcher/calendar_command.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include "common/calendar.h"
+
+namespace paperboy {
+
+std::string CalendarLine(date::sys_days day) {
+  const std::string date = date::format("%F\t%a", day);
+  const std::optional<Announcement> announcement = AnnouncementFor(day);
+  if (!announcement) return fmt::format("{}\t-\t-\t-\t{}\n", date, WhyNoAnnouncement(day));
+  return fmt::format("{}\t{}\t{}\t{}\t-\n", date, FormatIsoEastern(announcement->submitted.from),
+                     FormatIsoEastern(announcement->submitted.to),
+                     FormatIsoEastern(announcement->announced));
+}
+
+}  // namespace paperboy

@@ -1,0 +1,17 @@
+// `paperboy-fetcher calendar`: which dates have an announcement. Pure; any thread.
+#pragma once
+
+#include <date/date.h>
+
+#include <string>
+
+namespace paperboy {
+
+// Columns between tabs, a line for each date. Instants are Eastern time with its
+// offset, as 2025-04-15T14:00-04:00; "-" where a date has no announcement, and in
+// the last column where it has.
+inline constexpr char kCalendarHeader[] =
+    "page_date\tweekday\tsubmitted_from\tsubmitted_to\tannounced\twhy_none\n";
+std::string CalendarLine(date::sys_days day);
+
+}  // namespace paperboy
