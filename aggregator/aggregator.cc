@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aggregator/days.h"
 #include "aggregator/page.h"
 #include "aggregator/prices.h"
 #include "common/eastern.h"
@@ -46,7 +47,8 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   wire::Published published;
   published.set_digest(id);
   published.set_state(page.digest.state);
-  published.set_mendable(page.mendable);
+  published.set_mendable(page.scorable);
+  for (const auto& category : page.late) published.add_late(category);
   *published.mutable_funnel() = page.funnel;
   for (const auto& note : Notes(page)) published.add_notes(note);
   if (!page.digest.withhold) published.set_page(publisher.PagePath(page.digest));
@@ -323,6 +325,18 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
                                     : Result<wire::Estimate>(checked.error());
       if (!estimate) return SetRefused(reply->mutable_refused(), estimate.error());
       *reply->mutable_estimate() = *estimate;
+      return;
+    }
+    case wire::FetcherMessage::kListDays: {
+      auto days = ListDays(db_, message.list_days());
+      if (!days) return SetRefused(reply->mutable_refused(), days.error());
+      *reply->mutable_days() = std::move(*days);
+      return;
+    }
+    case wire::FetcherMessage::kCompare: {
+      auto compared = Compare(db_, message.compare());
+      if (!compared) return SetRefused(reply->mutable_refused(), compared.error());
+      *reply->mutable_compared() = std::move(*compared);
       return;
     }
     case wire::FetcherMessage::kRetry: {

@@ -9,6 +9,7 @@
 #include "aggregator/prices.h"
 #include "aggregator/schema.h"
 #include "common/eastern.h"
+#include "common/table.h"
 #include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -22,47 +23,6 @@ constexpr size_t kWhyChars = 48;
 constexpr std::array<const char*, 9> kStates = {"refused",      "not_wanted",    "seen_before",
                                                 "author_gated", "title_dropped", "below_cutoff",
                                                 "selected",     "unscored",      "waiting"};
-
-size_t Chars(const std::string& text) {
-  return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
-}
-
-// Columns as wide as their widest cell. A heading that starts with '>' has its
-// column flush right.
-class Table {
- public:
-  explicit Table(std::vector<std::string> headings) {
-    for (auto& heading : headings) {
-      right_.push_back(heading.starts_with('>'));
-      if (right_.back()) heading.erase(0, 1);
-    }
-    lines_.push_back(std::move(headings));
-  }
-  void Add(std::vector<std::string> cells) { lines_.push_back(std::move(cells)); }
-
-  std::string Text() const {
-    std::vector<size_t> widths(right_.size());
-    for (const auto& line : lines_) {
-      for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], Chars(line[i]));
-    }
-    std::string text;
-    for (const auto& line : lines_) {
-      std::string row;
-      for (size_t i = 0; i < line.size(); ++i) {
-        const std::string padding(widths[i] - Chars(line[i]), ' ');
-        row += (i == 0 ? "" : "  ") + (right_[i] ? padding + line[i] : line[i] + padding);
-      }
-      row.erase(row.find_last_not_of(' ') + 1);
-      text += row + "\n";
-    }
-    return text;
-  }
-
- private:
-  std::vector<bool> right_;
-  std::vector<std::vector<std::string>> lines_;
-};
 
 int64_t Number(Database& db, const char* sql) {
   auto cursor = db.Query(sql);

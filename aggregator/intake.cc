@@ -108,7 +108,8 @@ Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
   }
   Opened opened{*FindDigest(db_, digest->id), {}};
   if (open.source() == "file") return opened;
-  auto cursor = db_.Query("SELECT category FROM category WHERE digest = ?", digest->id);
+  auto cursor =
+      db_.Query("SELECT category FROM category WHERE digest = ? AND late <> 1", digest->id);
   while (cursor.Next()) opened.sealed.push_back(cursor.Text(0));
   return opened;
 }
@@ -188,6 +189,7 @@ Result<std::vector<std::string>> Intake::Rows(const wire::Rows& message) {
   }
   const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
   std::vector<std::string> wanted;
+  if (IsSettled(*digest, message.category(), message.source())) return wanted;
   bool changed = false;
   for (const auto& row : message.rows()) {
     changed |= StoreRow(*digest, message.category(), row);
@@ -196,7 +198,7 @@ Result<std::vector<std::string>> Intake::Rows(const wire::Rows& message) {
   }
   if (changed && digest->state != "open") {
     db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest->id);
-    db_.Exec("DELETE FROM category WHERE digest = ? AND category = ?", digest->id,
+    db_.Exec("DELETE FROM category WHERE digest = ? AND category = ? AND late <> 1", digest->id,
              message.category());
   }
   return wanted;
@@ -216,9 +218,36 @@ Status Intake::Papers(const wire::Papers& message) {
   return Ok();
 }
 
+// Whether the ledger has the category's list as it was announced, to which one that was
+// rebuilt adds nothing.
+bool Intake::IsSettled(const Digest& digest, const std::string& category,
+                       const std::string& source) {
+  if (source != "api" && source != "oai") return false;
+  return db_
+      .Query(
+          "SELECT 1 FROM category WHERE digest = ? AND category = ? AND late <> 1 "
+          "AND source IN ('rss', 'file')",
+          digest.id, category)
+      .Next();
+}
+
+// True when the list is one that the digest had gone on without.
+bool Intake::RecordSeal(const Digest& digest, const wire::Seal& seal) {
+  if (!seal.late()) {
+    db_.Exec(
+        "UPDATE category SET late = 2, source = ? WHERE digest = ? AND category = ? AND late = 1",
+        seal.source(), digest.id, seal.category());
+    if (db_.Changes() > 0) return true;
+  }
+  db_.Exec("INSERT OR IGNORE INTO category VALUES (?, ?, ?, ?)", digest.id, seal.category(),
+           seal.source(), seal.late() ? 1 : 0);
+  return false;
+}
+
 Status Intake::Seal(const wire::Seal& seal) {
   auto digest = Current(seal.digest(), seal.edition());
   if (!digest) return digest.error();
+  if (IsSettled(*digest, seal.category(), seal.source())) return Ok();
   int64_t rows = 0;
   {
     auto cursor = db_.Query("SELECT count(*) FROM listing WHERE digest = ? AND category = ?",
@@ -229,9 +258,8 @@ Status Intake::Seal(const wire::Seal& seal) {
     return Invalid("list " + seal.category() + ": the fetcher counted " +
                    std::to_string(seal.rows()) + " ids, the ledger has " + std::to_string(rows));
   }
-  db_.Exec("INSERT OR IGNORE INTO category VALUES (?, ?, ?)", digest->id, seal.category(),
-           digest->source);
-  if (digest->state != "open") return Ok();
+  const bool amended = RecordSeal(*digest, seal);
+  if (digest->state != "open" && !amended) return Ok();
   const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
   // A list is sealed only with the text of every paper in it that is wanted.
   if (const auto missing = planner_.MissingTexts(*digest, profile, seal.category());

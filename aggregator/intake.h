@@ -44,6 +44,8 @@ class Intake {
   Result<Digest> Current(DigestId id, uint32_t edition);
   Digest Begin(const wire::OpenDigest& open);
   void BeginEdition(const Digest& digest, const wire::OpenDigest& open);
+  bool IsSettled(const Digest& digest, const std::string& category, const std::string& source);
+  bool RecordSeal(const Digest& digest, const wire::Seal& seal);
   bool StoreRow(const Digest& digest, const std::string& category, const wire::Row& row);
   bool WantsText(const Digest& digest, const wire::Profile& profile, const std::string& paper);
 

@@ -69,7 +69,7 @@ std::string UnscoredNote(const DigestPage& page) {
     note += separator + std::to_string(count) + " (" + why + ")";
     separator = ", ";
   }
-  return note + (page.mendable ? ". A later run can score them." : ".");
+  return note + (page.scorable ? ". A later run can score them." : ".");
 }
 
 // What is given up, in the words of a reader.
@@ -157,7 +157,14 @@ DigestPage LoadPage(Database& db, DigestId id) {
     }
   }
   page.funnel = CountFunnel(db, id);
-  page.mendable = IsMendable(db, id);
+  {
+    auto cursor = db.Query(
+        "SELECT category, late FROM category WHERE digest = ? AND late > 0 ORDER BY category", id);
+    while (cursor.Next()) {
+      (cursor.Int(1) == 1 ? page.late : page.amended).push_back(cursor.Text(0));
+    }
+  }
+  page.scorable = IsMendable(db, id);
   page.drift = DriftOf(db, id);
   page.rows = LoadRows(db, id);
   if (page.digest.voice && page.digest.voice->backend == "lexical") {
@@ -174,6 +181,20 @@ std::vector<std::string> Notes(const DigestPage& page) {
     notes.push_back("This is a remedial run for missed papers from " + digest.remedial_from +
                     " to " + digest.remedial_to + ".");
     notes.push_back("Results generated on " + page.completed_on + ".");
+    if (digest.source == "api" || digest.source == "oai") {
+      notes.push_back(
+          "Rebuilt from ids and times of submission: older papers that were newly listed in these "
+          "categories on that day are not known.");
+    }
+  }
+  if (!page.late.empty()) {
+    notes.push_back(fmt::format("Not announced in time: {}. A later run adds {} papers.",
+                                fmt::join(page.late, ", "),
+                                page.late.size() == 1 ? "its" : "their"));
+  }
+  if (!page.amended.empty()) {
+    notes.push_back(fmt::format("Amended on {} with {}, announced late.", page.completed_on,
+                                fmt::join(page.amended, ", ")));
   }
   if (page.funnel.refused() > 0) {
     notes.push_back(std::to_string(page.funnel.refused()) + " of " +

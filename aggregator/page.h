@@ -46,7 +46,10 @@ struct DigestPage {
   wire::Funnel funnel;
   int64_t readings_forgotten = 0;  // further readings near a cut-off that were not had
   std::optional<Drift> drift;
-  bool mendable = false;
+  std::vector<std::string> late;     // categories that were not announced in time
+  std::vector<std::string> amended;  // those of them whose lists came later
+  bool scorable = false;             // a later run can score papers
+  bool mendable() const { return scorable || !late.empty(); }
   std::optional<Picodollars> spent() const;      // nullopt: unknown
   std::vector<PageRow> rows;                     // by id
   std::vector<const PageRow*> selected() const;  // in page order

@@ -115,13 +115,15 @@ std::string RenderStatusJson(const DigestPage& page) {
                {"date", digest.date},
                {"edition", digest.edition},
                {"state", digest.withhold ? "withheld" : "published"},
-               {"mendable", page.mendable},
+               {"mendable", page.mendable()},
                {"source", digest.source},
                {"completed_at", page.completed_at},
                {"backend", digest.voice ? Json(digest.voice->backend) : Json(nullptr)},
                {"model", digest.voice ? Json(digest.voice->model) : Json(nullptr)},
                {"notes", Notes(page)},
                {"funnel", FunnelJson(page.funnel)}};
+  if (!page.late.empty()) json["not_announced_in_time"] = page.late;
+  if (!page.amended.empty()) json["announced_late"] = page.amended;
   json["calls"] = page.calls;
   json["prompt_tokens"] = page.tokens_reported ? Json(page.prompt_tokens) : Json(nullptr);
   json["completion_tokens"] = page.tokens_reported ? Json(page.completion_tokens) : Json(nullptr);

@@ -220,6 +220,11 @@ CREATE INDEX call_by_model ON call(asked_model, stage, at) WHERE prompt_chars > 
 
 -- Whether a row is wanted depends on all lists that name it.
 CREATE INDEX listing_by_paper ON listing(digest, paper);
+)sql",
+                                                      R"sql(
+-- 0: announced in time. 1: its list was not, and the digest goes on without it. 2: the
+-- list came later.
+ALTER TABLE category ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
 )sql"};
   return migrations;
 }

@@ -102,4 +102,16 @@ Result<wire::FetcherReply> AggregatorClient::Call(wire::FetcherMessage message,
                      (waited ? progress_.waiting() : "the aggregator at " + endpoint_));
 }
 
+Result<wire::Days> AskForDays(AggregatorClient& client, const std::string& profile,
+                              date::sys_days from, date::sys_days to, MonotonicTime deadline) {
+  wire::FetcherMessage message;
+  wire::ListDays* list = message.mutable_list_days();
+  list->set_profile(profile);
+  list->set_from(FormatDate(from));
+  list->set_to(FormatDate(to));
+  Result<wire::FetcherReply> reply = client.Call(std::move(message), deadline);
+  if (!reply) return reply.error();
+  return std::move(*reply->mutable_days());
+}
+
 }  // namespace paperboy

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "common/eastern.h"
 #include "common/link.h"
 #include "common/result.h"
 #include "fetcher/progress.h"
@@ -55,5 +56,9 @@ class AggregatorClient {
   uint64_t in_flight_ = 0;  // request whose answer is waited for; 0: none
   std::optional<wire::FetcherReply> reply_;
 };
+
+// What the ledger knows of a profile's dates. Errors are those of Call.
+Result<wire::Days> AskForDays(AggregatorClient& client, const std::string& profile,
+                              date::sys_days from, date::sys_days to, MonotonicTime deadline);
 
 }  // namespace paperboy

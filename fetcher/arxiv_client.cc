@@ -138,8 +138,13 @@ Error ArxivClient::GaveUp() const {
 Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Accept& accept) {
   Milliseconds back_off = std::max(kMinBackOff, Scaled(kFirstBackOff));
   for (;;) {
-    if (const Status acquired = Acquire(deadline); !acquired) return acquired;
+    const MonotonicTime begin = pump_.now();
+    const Status acquired = Acquire(deadline);
+    const MonotonicTime turn = pump_.now();
+    spent_.pace += turn - begin;
+    if (!acquired) return acquired;
     const Result<HttpResponse> response = Send(url, deadline);
+    spent_.answers += pump_.now() - turn;
     if (pump_.stopped() || (!response && pump_.now() >= deadline)) {
       Release(Milliseconds{0});
       return GaveUp();
@@ -154,7 +159,9 @@ Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Ac
     Release(pause);
     progress_.Waiting("arXiv: " + verdict.asked_to_wait + "; next try in " +
                       SpanText(std::chrono::ceil<seconds>(pause)));
-    if (!pump_.Sleep(pause, deadline)) return GaveUp();
+    const bool again = pump_.Sleep(pause, deadline);
+    spent_.pace += pause;
+    if (!again) return GaveUp();
     back_off = std::min(back_off * 2, std::max(kMinBackOff, Scaled(kMaxBackOff)));
   }
 }

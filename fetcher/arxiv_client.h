@@ -46,6 +46,13 @@ class ArxivClient {
   // what was waited for. The lock is free in every case.
   Status Get(const std::string& url, MonotonicTime deadline, const Accept& accept);
 
+  // Where the time went so far: waiting until arXiv may be asked (its pace, other
+  // fetchers, back-off), and for its answers.
+  struct Spent {
+    MonotonicTime::duration pace{}, answers{};
+  };
+  const Spent& spent() const { return spent_; }
+
   // The configured interval as a multiple of arXiv's: waits that a simulated
   // arXiv does not need scale with it.
   double scale() const { return config_.interval.count() / 3; }
@@ -75,6 +82,7 @@ class ArxivClient {
   const Clock clock_;
   const Config config_;
   OnRequest on_request_;
+  Spent spent_;
   MonotonicTime last_end_{};  // should Redis not have heard of it
 };
 

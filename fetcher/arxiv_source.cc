@@ -18,6 +18,8 @@ constexpr uint64_t kPageSize = 500;
 // The API refuses to page further (its user manual).
 constexpr uint64_t kMaxResults = 30'000;
 constexpr int kEmptyPageTries = 5;
+// The search complains of good questions too when it fails.
+constexpr int kComplaints = 3;
 
 std::string Escape(std::string_view text) {
   std::string out;
@@ -61,8 +63,8 @@ Result<Listing> ArxivSource::ReadFeed(const std::string& category, MonotonicTime
   return std::move(*listing);
 }
 
-Result<ApiPage> ArxivSource::ReadPage(const std::string& query, uint64_t start,
-                                      MonotonicTime deadline) {
+Result<ApiPage> ArxivSource::AskForPage(const std::string& query, uint64_t start,
+                                        MonotonicTime deadline) {
   const std::string url = fmt::format(
       "{}?search_query={}&start={}&max_results={}&sortBy=submittedDate&sortOrder=ascending",
       api_url_, query, start, kPageSize);
@@ -81,6 +83,14 @@ Result<ApiPage> ArxivSource::ReadPage(const std::string& query, uint64_t start,
   return std::move(*page);
 }
 
+Result<ApiPage> ArxivSource::ReadPage(const std::string& query, uint64_t start,
+                                      MonotonicTime deadline) {
+  for (int complaints = 1;; ++complaints) {
+    Result<ApiPage> page = AskForPage(query, start, deadline);
+    if (page || page.error().kind != ErrorKind::kInvalid || complaints == kComplaints) return page;
+  }
+}
+
 Result<ApiPage> ArxivSource::ReadFilledPage(const std::string& query, uint64_t start,
                                             uint64_t* total, MonotonicTime deadline) {
   for (int i = 0; i < kEmptyPageTries; ++i) {
@@ -96,36 +106,45 @@ Result<ApiPage> ArxivSource::ReadFilledPage(const std::string& query, uint64_t s
                   *total, kEmptyPageTries, start));
 }
 
-Result<Listing> ArxivSource::ReadWindow(const std::string& category, const std::string& date,
-                                        const SubmissionWindow& window, MonotonicTime deadline) {
+Result<std::vector<Submission>> ArxivSource::ReadWindow(const std::string& category,
+                                                        const SubmissionWindow& window,
+                                                        MonotonicTime deadline) {
   // The upper bound is asked for too and filtered out: whether the API means
   // the minute's beginning or its end is not said.
   const std::string query = fmt::format("cat:{}+AND+submittedDate:%5B{}+TO+{}%5D", Escape(category),
                                         Minute(window.from), Minute(window.to));
-  ListingBuilder list(category, date);
-  uint64_t total = 0;
+  std::vector<Submission> papers;
+  WallTime at = window.from;  // of the last entry that could be read
+  std::string last = "none";
+  uint64_t total = 0, unreadable = 0;
   for (uint64_t start = 0;;) {
     Result<ApiPage> page = ReadFilledPage(query, start, &total, deadline);
     if (!page) return page.error();
     if (total > kMaxResults) {
-      return Invalid(
-          fmt::format("the arXiv API finds {} papers of {} for {}, more than the {} "
-                      "that it pages through",
-                      total, category, date, kMaxResults));
+      return Invalid(fmt::format(
+          "the arXiv API finds {} papers of {} submitted from {} to {}, more than the "
+          "{} that it pages through",
+          total, category, FormatIsoUtc(window.from), FormatIsoUtc(window.to), kMaxResults));
     }
-    for (size_t i = 0; i < page->entries.size(); ++i) {
-      ApiPage::Entry& entry = page->entries[i];
+    for (Submission& entry : page->entries) {
       if (!entry.row.refused().empty()) {
-        list.Refuse(fmt::format("{} entry {}", category, start + i + 1), entry.row.refused());
-      } else if (entry.published >= window.from && entry.published < window.to) {
+        // Entries come by time. Its neighbours tell where it is, whatever was asked for.
+        entry.submitted = at;
+        entry.row.set_id(fmt::format("{} entry {} after {}", category, ++unreadable, last));
+      } else {
+        at = entry.submitted;
+        last = entry.row.id();
+        unreadable = 0;
         entry.row.set_announce_type(entry.row.primary_category() == category
                                         ? wire::ANNOUNCE_TYPE_NEW
                                         : wire::ANNOUNCE_TYPE_CROSS);
-        list.Add(std::move(entry.row));
+      }
+      if (entry.submitted >= window.from && entry.submitted < window.to) {
+        papers.push_back(std::move(entry));
       }
     }
     start += page->entries.size();
-    if (start >= total) return list.Take();
+    if (start >= total) return papers;
   }
 }
 

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/calendar.h"
 #include "common/result.h"
 #include "fetcher/arxiv_client.h"
 #include "fetcher/atom.h"
 #include "fetcher/listing.h"
+#include "fetcher/mailing.h"
 
 namespace paperboy {
 
@@ -22,14 +24,18 @@ class ArxivSource {
   // question, or its feed is of the format that it gave up.
   Result<Listing> ReadFeed(const std::string& category, MonotonicTime deadline);
 
-  // The papers first submitted in the window and listed in the category, as
-  // the page of `date`. The API has no announce types: a paper is new in its
-  // primary category and cross elsewhere. kUnavailable too when the API keeps
-  // answering with less than it says it has.
-  Result<Listing> ReadWindow(const std::string& category, const std::string& date,
-                             const SubmissionWindow& window, MonotonicTime deadline);
+  // The papers first submitted in the window and listed in the category. The API has
+  // no announce types: a paper is new in its primary category and cross elsewhere. An
+  // entry that could not be read has `refused`, its place for an id, and the time of
+  // the one before it. kUnavailable too when the API keeps answering with less than it
+  // says it has.
+  Result<std::vector<Submission>> ReadWindow(const std::string& category,
+                                             const SubmissionWindow& window,
+                                             MonotonicTime deadline);
 
  private:
+  Result<ApiPage> AskForPage(const std::string& query, uint64_t start, MonotonicTime deadline);
+  // As that; what the API says against the question is believed when it repeats it.
   Result<ApiPage> ReadPage(const std::string& query, uint64_t start, MonotonicTime deadline);
   // A page with entries, or the news that there are no more. `total` is the
   // most that a page of the query has said, this one included; a page that says

@@ -8,7 +8,7 @@
 namespace paperboy {
 namespace {
 
-void Refuse(std::string why, ApiPage::Entry* entry) {
+void Refuse(std::string why, Submission* entry) {
   entry->row.Clear();
   entry->row.set_refused(std::move(why));
 }
@@ -34,8 +34,8 @@ std::string PrimaryCategory(pugi::xml_node node, const wire::Paper& paper) {
   return paper.categories_size() > 0 ? paper.categories(0) : "";
 }
 
-ApiPage::Entry ReadEntry(pugi::xml_node node) {
-  ApiPage::Entry entry;
+Submission ReadEntry(pugi::xml_node node) {
+  Submission entry;
   const std::string id_text = ChildText(node, "id");
   const ArxivId id = ParseArxivId(id_text);
   if (!id.ok()) {
@@ -52,7 +52,7 @@ ApiPage::Entry ReadEntry(pugi::xml_node node) {
     Refuse(id.id + " has no title", &entry);
     return entry;
   }
-  entry.published = published->at;
+  entry.submitted = published->at;
   entry.row.set_id(id.id);
   entry.row.set_version(id.version);
   wire::Paper* paper = entry.row.mutable_paper();

@@ -6,21 +6,16 @@
 #include <string>
 #include <vector>
 
-#include "common/eastern.h"
 #include "common/result.h"
-#include "proto/paperboy.pb.h"
+#include "fetcher/mailing.h"
 
 namespace paperboy {
 
 // One page of answers, in the server's order. Rows carry their paper; an entry
 // that could not be read has `refused` set and no id.
 struct ApiPage {
-  struct Entry {
-    wire::Row row;
-    WallTime published;  // submission of the first version
-  };
   uint64_t total = 0;  // opensearch:totalResults: on all pages together
-  std::vector<Entry> entries;
+  std::vector<Submission> entries;
 };
 
 // kUnavailable: cut off, not XML, or XML that is no answer of the API.

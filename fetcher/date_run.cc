@@ -20,16 +20,15 @@ DateRun::DateRun(Parts parts, std::vector<Delivery::Target> targets, MonotonicTi
   for (Delivery::Target& target : targets) {
     active_.push_back(std::make_unique<Delivery>(parts_.client, parts_.hint, std::move(target)));
   }
-  parts_.client.SetOnPush([this](const wire::FetcherReply& reply) {
-    for (const auto& delivery : active_) {
-      delivery->OnPush(reply, parts_.pump.now());
-      // One of them was replaced; asking tells which.
-      if (reply.has_refused()) delivery->SetHeardAt(MonotonicTime{});
-    }
-  });
 }
 
-DateRun::~DateRun() { parts_.client.SetOnPush(nullptr); }
+void DateRun::OnPush(const wire::FetcherReply& reply) {
+  for (const auto& delivery : active_) {
+    delivery->OnPush(reply, parts_.pump.now());
+    // One of them was replaced; asking tells which.
+    if (reply.has_refused()) delivery->SetHeardAt(MonotonicTime{});
+  }
+}
 
 void DateRun::End(size_t index, Outcome outcome) {
   ended_.push_back(active_[index]->progress());
@@ -37,31 +36,29 @@ void DateRun::End(size_t index, Outcome outcome) {
   active_.erase(active_.begin() + static_cast<ptrdiff_t>(index));
 }
 
-void DateRun::Open() {
+void DateRun::Each(const std::function<Status(Delivery&)>& step) {
   for (size_t i = 0; i < active_.size();) {
-    const Status opened = active_[i]->Open(deadline_);
+    const Status done = step(*active_[i]);
     if (parts_.pump.stopped()) return;
-    if (opened) {
+    if (done) {
       ++i;
       continue;
     }
     const Delivery::Target& target = active_[i]->target();
-    End(i, FailedOutcome(target.profile.name(), target.date, opened.error()));
+    End(i, FailedOutcome(target.profile.name(), target.date, done.error()));
   }
 }
 
+void DateRun::Open() {
+  Each([this](Delivery& delivery) { return delivery.Open(deadline_); });
+}
+
 void DateRun::Deliver(const Listings& lists) {
-  for (size_t i = 0; i < active_.size();) {
-    const Status delivered = active_[i]->Deliver(lists, deadline_);
-    active_[i]->SetHeardAt(parts_.pump.now());
-    if (parts_.pump.stopped()) return;
-    if (delivered) {
-      ++i;
-      continue;
-    }
-    const Delivery::Target& target = active_[i]->target();
-    End(i, FailedOutcome(target.profile.name(), target.date, delivered.error()));
-  }
+  Each([&](Delivery& delivery) {
+    const Status delivered = delivery.Deliver(lists, deadline_);
+    delivery.SetHeardAt(parts_.pump.now());
+    return delivered;
+  });
 }
 
 std::set<std::string> DateRun::Missing() const {
@@ -85,24 +82,18 @@ void DateRun::Collect() {
   }
 }
 
-void DateRun::Show() {
-  uint64_t scored = 0;
-  uint64_t to_score = 0;
-  uint32_t scorers = 0;
-  std::string waiting;
-  for (const wire::Progress& progress : ended_) {
-    scored += progress.scored();
-    to_score += progress.to_score();
-  }
+void DateRun::AddProgress(wire::Progress* sum) const {
+  const auto add = [sum](const wire::Progress& progress) {
+    sum->set_scored(sum->scored() + progress.scored());
+    sum->set_to_score(sum->to_score() + progress.to_score());
+  };
+  for (const wire::Progress& progress : ended_) add(progress);
   for (const auto& delivery : active_) {
     const wire::Progress& progress = delivery->progress();
-    scored += progress.scored();
-    to_score += progress.to_score();
-    scorers = std::max(scorers, progress.scorers());
-    if (waiting.empty()) waiting = progress.waiting_for();
+    add(progress);
+    sum->set_scorers(std::max(sum->scorers(), progress.scorers()));
+    if (sum->waiting_for().empty()) sum->set_waiting_for(progress.waiting_for());
   }
-  parts_.progress.Waiting(waiting);
-  if (waiting.empty() && to_score > 0) parts_.progress.Scoring(scored, to_score, scorers);
 }
 
 void DateRun::DeliverSilentOnes(const Listings& lists) {
@@ -140,7 +131,7 @@ bool DateRun::Follow(const Listings& lists) {
       break;
     }
     if (!Missing().empty()) return false;
-    Show();
+    parts_.show();
     DeliverSilentOnes(lists);
     const auto any_published = [&] {
       return std::any_of(active_.begin(), active_.end(),
@@ -150,6 +141,11 @@ bool DateRun::Follow(const Listings& lists) {
   }
   parts_.progress.Waiting("");
   return true;
+}
+
+void DateRun::GoOnWithout(const std::set<std::string>& categories, const Listings& lists) {
+  for (const auto& delivery : active_) delivery->GoOnWithout(categories);
+  Deliver(lists);
 }
 
 void DateRun::FailIncomplete(const Error& error) {

@@ -22,14 +22,16 @@ class DateRun {
     Progress& progress;
     AggregatorClient& client;
     SeenHint& hint;
+    std::function<void()> show;  // how far all digests are, for people
   };
 
-  // `targets` differ in their profiles. Pushes of `parts.client` are this
-  // object's while it lives.
+  // `targets` differ in their profiles.
   DateRun(Parts parts, std::vector<Delivery::Target> targets, MonotonicTime deadline);
-  ~DateRun();
   DateRun(const DateRun&) = delete;
   DateRun& operator=(const DateRun&) = delete;
+
+  // What the aggregator told unasked; what is about other digests changes nothing.
+  void OnPush(const wire::FetcherReply& reply);
 
   // Digests that have no outcome yet. What fails in the calls below becomes the
   // outcome of that digest alone.
@@ -46,17 +48,25 @@ class DateRun {
   // it and call again.
   bool Follow(const Listings& lists);
 
+  // Ends the wait for these lists: what the ledger has of each digest is published, and
+  // says that they were not announced in time. A later run adds them.
+  void GoOnWithout(const std::set<std::string>& categories, const Listings& lists);
+
   // Both end the digests that still lack a list; the others can be followed.
   void FailIncomplete(const Error& error);
   void EndUnannounced(const std::string& why);
 
   std::vector<Outcome> TakeOutcomes() { return std::move(outcomes_); }
 
+  // Adds how far the digests are to `sum`: papers, scorers, what is waited for.
+  void AddProgress(wire::Progress* sum) const;
+
  private:
+  // Takes the step with every digest that has no outcome yet.
+  void Each(const std::function<Status(Delivery&)>& step);
   void End(size_t index, Outcome outcome);
   void EndIncomplete(const std::function<Outcome(const Delivery::Target&)>& outcome);
   void Collect();
-  void Show();
   void DeliverSilentOnes(const Listings& lists);
   Outcome Late(const Delivery& delivery) const;
 

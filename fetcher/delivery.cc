@@ -58,10 +58,13 @@ Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (const Status opened = Open(deadline); !opened) return opened;
     status = Ok();
-    for (const std::string& category : Missing()) {
-      const auto list = lists.find(category);
-      if (list == lists.end()) continue;
-      status = Send(list->second, deadline);
+    for (const std::string& category : target_.categories) {
+      if (sealed_.contains(category)) continue;
+      if (const auto list = lists.find(category); list != lists.end()) {
+        status = Send(list->second, deadline);
+      } else if (late_.contains(category)) {
+        status = Seal(category, 0, true, deadline);
+      }
       if (!status) break;
     }
     if (status || status.error().kind != ErrorKind::kInvalid) return status;
@@ -72,7 +75,7 @@ Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
 std::vector<std::string> Delivery::Missing() const {
   std::vector<std::string> missing;
   for (const std::string& category : target_.categories) {
-    if (!sealed_.contains(category)) missing.push_back(category);
+    if (!sealed_.contains(category) && !late_.contains(category)) missing.push_back(category);
   }
   return missing;
 }
@@ -87,6 +90,7 @@ wire::Rows Delivery::MakeRows(const Listing& list, size_t begin) {
   rows.set_digest(opened_.digest());
   rows.set_edition(opened_.edition());
   rows.set_category(list.category);
+  rows.set_source(target_.source);
   size_t bytes = 0;
   for (size_t i = begin; i < most && bytes < kMaxMessageBytes; ++i) {
     wire::Row* row = rows.add_rows();
@@ -114,20 +118,30 @@ Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTi
 }
 
 Status Delivery::Send(const Listing& list, MonotonicTime deadline) {
-  published_.reset();
-  for (size_t begin = 0; begin < list.rows.size();) {
+  size_t begin = 0;
+  do {
     const Result<size_t> end = SendRows(list, begin, deadline);
     if (!end) return end.error();
     begin = *end;
-  }
+  } while (begin < list.rows.size());
+  // What was published before these rows came, as an opening is told, has been heard by now.
+  published_.reset();
+  return Seal(list.category, list.rows.size(), false, deadline);
+}
+
+Status Delivery::Seal(const std::string& category, uint64_t rows, bool late,
+                      MonotonicTime deadline) {
   wire::FetcherMessage message;
-  message.mutable_seal()->set_digest(opened_.digest());
-  message.mutable_seal()->set_edition(opened_.edition());
-  message.mutable_seal()->set_category(list.category);
-  message.mutable_seal()->set_rows(list.rows.size());
+  wire::Seal* seal = message.mutable_seal();
+  seal->set_digest(opened_.digest());
+  seal->set_edition(opened_.edition());
+  seal->set_category(category);
+  seal->set_rows(rows);
+  seal->set_late(late);
+  seal->set_source(target_.source);
   const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
   if (!reply) return reply.error();
-  sealed_.insert(list.category);
+  sealed_.insert(category);
   return Ok();
 }
 

@@ -25,7 +25,7 @@ class Delivery {
   struct Target {
     wire::Profile profile;
     std::string date;
-    std::string source;         // rss, api, file
+    std::string source;         // rss, api, oai, file
     std::string remedial_from;  // as on the page, or empty
     std::string remedial_to;
     std::vector<std::string> categories;  // lists that make it complete
@@ -45,7 +45,11 @@ class Delivery {
   // `lists` has them.
   Status Deliver(const Listings& lists, MonotonicTime deadline);
 
-  // Categories whose lists the ledger lacks, as of the last call.
+  // These categories are not announced in time: the next Deliver closes the digest
+  // without those of them that are missing then.
+  void GoOnWithout(const std::set<std::string>& categories) { late_ = categories; }
+
+  // Categories whose lists the ledger lacks, as of the last call, and that are waited for.
   std::vector<std::string> Missing() const;
 
   // Takes what the aggregator told about this digest.
@@ -61,6 +65,7 @@ class Delivery {
   Status Send(const Listing& list, MonotonicTime deadline);
   // Sends rows from `begin` on; returns where the next message begins.
   Result<size_t> SendRows(const Listing& list, size_t begin, MonotonicTime deadline);
+  Status Seal(const std::string& category, uint64_t rows, bool late, MonotonicTime deadline);
   Status SendPapers(const std::vector<const wire::Paper*>& papers, MonotonicTime deadline);
   wire::Rows MakeRows(const Listing& list, size_t begin);
 
@@ -69,6 +74,7 @@ class Delivery {
   const Target target_;
   wire::Opened opened_;
   std::set<std::string> sealed_;  // the ledger has them
+  std::set<std::string> late_;    // it goes on without them
   bool opened_before_ = false;
   wire::Progress progress_;
   std::optional<wire::Published> published_;

@@ -3,15 +3,16 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <map>
 #include <set>
 
 #include "common/announce_type.h"
 #include "common/calendar.h"
+#include "common/table.h"
 #include "common/text.h"
 #include "common/wire.h"
+#include "fetcher/choose_reading.h"
 #include "fetcher/file_source.h"
 
 namespace paperboy {
@@ -70,10 +71,8 @@ std::string MinutesText(const std::optional<double>& minutes, const wire::Estima
   return unlimited && *minutes == 0 ? "no quota" : fmt::format("{:.1f}", *minutes);
 }
 
-using Cells = std::array<std::string, 10>;
-
-Cells CellsOf(const std::string& profile, const std::string& date, uint64_t rows,
-              const wire::Estimate& estimate, const std::string& minutes) {
+std::vector<std::string> CellsOf(const std::string& profile, const std::string& date, uint64_t rows,
+                                 const wire::Estimate& estimate, const std::string& minutes) {
   return {profile,
           date,
           Grouped(rows),
@@ -84,26 +83,6 @@ Cells CellsOf(const std::string& profile, const std::string& date, uint64_t rows
           Grouped(estimate.prompt_tokens()) + " + " + Grouped(estimate.completion_tokens()),
           Dollars(estimate),
           minutes};
-}
-
-std::string Aligned(const std::vector<Cells>& lines) {
-  constexpr size_t kTextColumns = 2;  // the others are numbers
-  std::array<size_t, std::tuple_size_v<Cells>> widths{};
-  for (const Cells& cells : lines) {
-    for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
-  }
-  std::string text;
-  for (const Cells& cells : lines) {
-    for (size_t i = 0; i < cells.size(); ++i) {
-      text += i == 0             ? ""
-              : i < kTextColumns ? "  "
-                                 : "  " + std::string(widths[i] - cells[i].size(), ' ');
-      text += cells[i];
-      if (i < kTextColumns) text += std::string(widths[i] - cells[i].size(), ' ');
-    }
-    text += "\n";
-  }
-  return text;
 }
 
 // `what` costs that much; "" while that is within the budget.
@@ -136,12 +115,19 @@ std::string BudgetNotes(const std::vector<ForecastLine>& lines, const wire::Prof
 }  // namespace
 
 DryRun::DryRun(Parts parts, const FetcherSettings& settings, std::vector<wire::Profile> profiles)
-    : parts_(std::move(parts)), settings_(settings), profiles_(std::move(profiles)) {}
+    : parts_(std::move(parts)),
+      settings_(settings),
+      profiles_(std::move(profiles)),
+      past_(parts_.source) {}
 
 std::vector<ForecastLine> DryRun::Go() {
   deadline_ = parts_.pump.now() + settings_.deadline;
   if (!settings_.from) {
     OneDate(std::nullopt);
+    return std::move(lines_);
+  }
+  if (const Status found = settings_.range ? FindComplete() : Ok(); !found) {
+    Fail(FormatDate(*settings_.from) + " to " + FormatDate(*settings_.to), found.error());
     return std::move(lines_);
   }
   for (Day day = *settings_.from; day <= *settings_.to; day += date::days(1)) {
@@ -151,16 +137,41 @@ std::vector<ForecastLine> DryRun::Go() {
   return std::move(lines_);
 }
 
-void DryRun::OneDate(std::optional<Day> day) {
-  const WallTime now = parts_.clock();
-  const Day today = EasternDay(now);
-  const Day newest = NewestAnnounced(now);
-  if (settings_.source == SourceKind::kFile) return FromFile(day.value_or(today));
-  const bool past = day && (settings_.range || *day < std::min(today, newest));
-  if (settings_.source == SourceKind::kApi || (settings_.source == SourceKind::kAuto && past)) {
-    return FromApi(day.value_or(newest));
+Status DryRun::FindComplete() {
+  for (const wire::Profile& profile : profiles_) {
+    const auto days =
+        AskForDays(parts_.aggregator, profile.name(), *settings_.from, *settings_.to, deadline_);
+    if (!days) return days.error();
+    for (const wire::DayState& day : days->days()) {
+      if (day.state() != "published" || day.mendable()) continue;
+      if (day.revision() != profile.revision()) continue;
+      complete_.emplace(profile.name(), day.date());
+    }
   }
-  FromFeeds(day);
+  return Ok();
+}
+
+std::vector<wire::Profile> DryRun::Incomplete(const std::string& date) const {
+  std::vector<wire::Profile> profiles;
+  for (const wire::Profile& profile : profiles_) {
+    if (!complete_.contains({profile.name(), date})) profiles.push_back(profile);
+  }
+  return profiles;
+}
+
+void DryRun::OneDate(std::optional<Day> day) {
+  if (day && Incomplete(FormatDate(*day)).empty()) {
+    return EndAll(FormatDate(*day), "published", "nothing to do", kExitOk);
+  }
+  const WallTime now = parts_.clock();
+  switch (ChooseReading(settings_, day, now)) {
+    case Reading::kFile:
+      return FromFile(day.value_or(EasternDay(now)));
+    case Reading::kPast:
+      return FromPast(day.value_or(NewestAnnounced(now)));
+    case Reading::kFeed:
+      return FromFeeds(day);
+  }
 }
 
 void DryRun::FromFile(Day day) {
@@ -191,15 +202,13 @@ Result<Listings> DryRun::ReadAll(ReadOne read_one) {
   return lists;
 }
 
-void DryRun::FromApi(Day day) {
+void DryRun::FromPast(Day day) {
   const std::string date = FormatDate(day);
-  const std::optional<Announcement> announcement = AnnouncementFor(day);
-  if (!announcement) {
+  if (!AnnouncementFor(day)) {
     return EndAll(date, "holiday", WhyNoAnnouncement(day) + ": arXiv announces nothing", kExitOk);
   }
-  const auto lists = ReadAll([&](const std::string& category) {
-    return parts_.source.ReadWindow(category, date, announcement->submitted, deadline_);
-  });
+  const auto lists =
+      ReadAll([&](const std::string& category) { return past_.Read(category, day, deadline_); });
   if (!lists) return Fail(date, lists.error());
   const Day today = EasternDay(parts_.clock());
   Ask(date, *lists, settings_.range || (settings_.from && day < today));
@@ -216,13 +225,13 @@ void DryRun::FromFeeds(std::optional<Day> day) {
   if (!day) day = due == today ? due : std::max(*ParseDate(latest), due);
   const std::string date = FormatDate(*day);
   if (latest > date) {
-    if (settings_.source == SourceKind::kAuto) return FromApi(*day);
+    if (settings_.source == SourceKind::kAuto) return FromPast(*day);
     return Fail(date, Invalid("arXiv's feed is at " + latest + " already; use --source api"));
   }
   for (const auto& [category, list] : *lists) {
     if (list.date != date) late += (late.empty() ? "" : ", ") + category;
   }
-  if (!late.empty() && !AnnouncementFor(*day)) return FromApi(*day);
+  if (!late.empty() && !AnnouncementFor(*day)) return FromPast(*day);
   if (!late.empty()) {
     return EndAll(date, "not announced", "no feed of that date yet for " + late, kExitNotAnnounced);
   }
@@ -273,7 +282,7 @@ Result<wire::Estimate> DryRun::Estimate(const wire::Profile& profile, const std:
 }
 
 void DryRun::Ask(const std::string& date, const Listings& lists, bool remedial) {
-  for (const wire::Profile& profile : profiles_) {
+  for (const wire::Profile& profile : Incomplete(date)) {
     if (parts_.pump.stopped()) return;
     const auto rows = RowsFor(profile, lists);
     const auto estimate = Estimate(profile, date, rows, remedial);
@@ -302,8 +311,8 @@ void DryRun::Fail(const std::string& date, const Error& error) {
 
 std::string ForecastTable(const std::vector<ForecastLine>& lines,
                           const std::vector<wire::Profile>& profiles) {
-  std::vector<Cells> table = {{"profile", "date", "arXiv", "papers", "scored", "to score", "calls",
-                               "tokens", "dollars", "minutes"}};
+  Table table({"profile", "date", ">arXiv", ">papers", ">scored", ">to score", ">calls", ">tokens",
+               ">dollars", ">minutes"});
   wire::Estimate total = EmptySum();
   std::optional<double> minutes = 0;
   uint64_t rows = 0;
@@ -317,8 +326,8 @@ std::string ForecastTable(const std::vector<ForecastLine>& lines,
       continue;
     }
     const auto time = Minutes(*line.estimate);
-    table.push_back(CellsOf(line.profile, line.date, line.rows, *line.estimate,
-                            MinutesText(time, *line.estimate)));
+    table.Add(CellsOf(line.profile, line.date, line.rows, *line.estimate,
+                      MinutesText(time, *line.estimate)));
     AddTo(&total, *line.estimate);
     rows += line.rows;
     any_deferred |= line.estimate->deferred();
@@ -328,11 +337,11 @@ std::string ForecastTable(const std::vector<ForecastLine>& lines,
     if (!line.estimate->priced()) unpriced.insert(line.estimate->model());
   }
   for (const wire::Profile& profile : profiles) notes += BudgetNotes(lines, profile);
-  if (table.size() > 2) {
-    table.push_back(CellsOf("total", "", rows, total, MinutesText(minutes, total)));
+  if (table.size() > 1) {
+    table.Add(CellsOf("total", "", rows, total, MinutesText(minutes, total)));
   }
   std::string text;
-  if (table.size() > 1) text = Aligned(table);
+  if (table.size() > 0) text = table.Text();
   for (const std::string& model : unpriced) {
     notes += model.empty() ? "no model is known yet: the profile names none and no scorer is "
                              "connected\n"

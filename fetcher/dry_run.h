@@ -5,13 +5,16 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/eastern.h"
 #include "fetcher/arxiv_source.h"
 #include "fetcher/delivery.h"
 #include "fetcher/outcome.h"
+#include "fetcher/past_days.h"
 #include "fetcher/settings.h"
 
 namespace paperboy {
@@ -44,9 +47,12 @@ class DryRun {
  private:
   using Day = date::sys_days;
 
+  // Of a range: which digests are published and need nothing.
+  Status FindComplete();
+  std::vector<wire::Profile> Incomplete(const std::string& date) const;
   void OneDate(std::optional<Day> day);
   void FromFile(Day day);
-  void FromApi(Day day);
+  void FromPast(Day day);
   void FromFeeds(std::optional<Day> day);
   template <class ReadOne>
   Result<Listings> ReadAll(ReadOne read_one);
@@ -60,7 +66,9 @@ class DryRun {
   const Parts parts_;
   const FetcherSettings& settings_;
   const std::vector<wire::Profile> profiles_;
+  PastDays past_;
   MonotonicTime deadline_{};
+  std::set<std::pair<std::string, std::string>> complete_;  // profile, date
   std::vector<ForecastLine> lines_;
 };
 

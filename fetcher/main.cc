@@ -2,11 +2,13 @@
 #include <prometheus/registry.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <random>
 #include <set>
 
+#include "common/calendar.h"
 #include "common/curl_client.h"
 #include "common/log.h"
 #include "common/profile.h"
@@ -15,6 +17,7 @@
 #include "common/status_server.h"
 #include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
+#include "fetcher/gaps.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/run.h"
 #include "fetcher/settings.h"
@@ -23,6 +26,11 @@ namespace paperboy {
 namespace {
 
 using Clock = std::chrono::system_clock;
+
+// Whoever asks for gaps sits and waits.
+constexpr std::chrono::seconds kGapsDeadline{15};
+// Before every announcement that the calendar knows.
+constexpr date::sys_days kFirstDay = date::year(2017) / 1 / 1;
 
 int Usage(const Error& error) {
   std::fprintf(stderr, "paperboy-fetcher: %s\nSee paperboy-fetcher --help.\n",
@@ -52,15 +60,6 @@ int PrintCalendar(const Options& options) {
   return kExitOk;
 }
 
-int RunCommand(const Options& options) {
-  const std::vector<std::string>& words = options.words();
-  if (words.front() == "parse" && words.size() > 1) return Parse(words);
-  if (words.front() == "calendar" && words.size() == 1) return PrintCalendar(options);
-  std::string all;
-  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
-  return Usage(Invalid("'" + all + "' is no command; there are parse FILE... and calendar"));
-}
-
 Result<std::vector<wire::Profile>> LoadProfiles(const std::vector<std::string>& dirs) {
   std::vector<wire::Profile> profiles;
   std::set<std::string> names;
@@ -75,6 +74,52 @@ Result<std::vector<wire::Profile>> LoadProfiles(const std::vector<std::string>& 
     profiles.push_back(std::move(*profile));
   }
   return profiles;
+}
+
+// The dates that the ledger lacks, or has unfinished, of each profile.
+int ShowGaps(const Options& options) {
+  const Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
+  if (!settings) return Usage(settings.error());
+  const Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
+  if (!profiles) return Usage(profiles.error());
+  EpollLoop loop;
+  Pump pump(loop);
+  loop.OnStopSignal([&](int signal) { pump.Stop(signal); });
+  Progress progress(loop, Progress::ModeFor(settings->progress, stderr), stderr);
+  zmq::context_t context;
+  Result<zmq::socket_t> socket = ConnectDealer(context, settings->aggregator);
+  if (!socket) return Usage(Invalid("--aggregator: " + socket.error().message));
+  ZmqDealer dealer(loop, std::move(*socket));
+  AggregatorClient aggregator(dealer, settings->aggregator, pump, progress);
+  const auto deadline =
+      loop.now() + (settings->deadline_given ? settings->deadline : kGapsDeadline);
+  const date::sys_days due = PreviousPage(EasternDay(Clock::now()) + date::days(1));
+  bool any = false;
+  for (size_t i = 0; i < profiles->size(); ++i) {
+    const std::string& name = (*profiles)[i].name();
+    const date::sys_days from = settings->from.value_or(kFirstDay);
+    const date::sys_days to = settings->to.value_or(due);
+    const Result<wire::Days> days = AskForDays(aggregator, name, from, to, deadline);
+    if (!days) {
+      std::fprintf(stderr, "paperboy-fetcher: %s\n", days.error().message.c_str());
+      return pump.stopped() ? 128 + pump.stop_signal() : kExitUnreachable;
+    }
+    const date::sys_days first = days->first().empty() ? to : *ParseDate(days->first());
+    const std::vector<Gap> gaps = GapsIn(*days, std::max(from, first), to);
+    any |= !gaps.empty();
+    std::fputs(GapsText(name, settings->profile_dirs[i], gaps).c_str(), stdout);
+  }
+  return any ? kExitWithheld : kExitOk;
+}
+
+int RunCommand(const Options& options) {
+  const std::vector<std::string>& words = options.words();
+  if (words.front() == "parse" && words.size() > 1) return Parse(words);
+  if (words.front() == "calendar" && words.size() == 1) return PrintCalendar(options);
+  if (words.front() == "gaps" && words.size() == 1) return ShowGaps(options);
+  std::string all;
+  for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
+  return Usage(Invalid("'" + all + "' is no command; there are parse FILE..., calendar and gaps"));
 }
 
 // Who holds the lock for arXiv; no two processes alike.

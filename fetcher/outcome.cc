@@ -3,14 +3,17 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
 
+#include "common/table.h"
 #include "common/text.h"
 
 namespace paperboy {
 namespace {
 
 constexpr size_t kCountWidth = 9;  // 9,999,999
+// More digests than these are a table.
+constexpr size_t kDetailed = 4;
 
 std::string Count(const std::string& label, uint64_t n) {
   return fmt::format("  {:<18}{:>{}}\n", label, Grouped(n), kCountWidth);
@@ -53,6 +56,31 @@ std::string Details(const wire::Published& published) {
   return text;
 }
 
+// A line for each digest, and how many there are of each state.
+std::string SummaryTable(const std::vector<Outcome>& outcomes) {
+  Table table({"date", "profile", "state", ">arXiv", ">scanned", ">selected", ">unscored", ">calls",
+               ">cost", "why"});
+  std::map<std::string, uint64_t> states;
+  for (const Outcome& outcome : outcomes) {
+    ++states[outcome.state];
+    if (!outcome.published) {
+      table.Add(
+          {outcome.date, outcome.profile, outcome.state, "", "", "", "", "", "", outcome.why});
+      continue;
+    }
+    const wire::Published& published = *outcome.published;
+    const wire::Funnel& funnel = published.funnel();
+    table.Add({outcome.date, outcome.profile, outcome.state, Grouped(funnel.arxiv()),
+               Grouped(funnel.scanned()), Grouped(funnel.selected()), Grouped(funnel.unscored()),
+               Grouped(published.calls()), Cost(published), outcome.why});
+  }
+  std::string text = table.Text();
+  for (const auto& [state, count] : states) {
+    text += fmt::format("{}{} {}", text.ends_with("\n") ? "" : ", ", Grouped(count), state);
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
 std::string Grouped(uint64_t n) {
@@ -73,7 +101,10 @@ Outcome FailedOutcome(std::string profile, std::string date, const Error& error)
 }
 
 Outcome PublishedOutcome(std::string profile, std::string date, wire::Published published) {
-  const bool whole = published.state() == "published" && !published.mendable();
+  const bool scored = published.state() == "published" && !published.mendable();
+  const ExitCode code = !scored                     ? kExitWithheld
+                        : published.late_size() > 0 ? kExitNotAnnounced
+                                                    : kExitOk;
   std::string why;
   const wire::Funnel& funnel = published.funnel();
   if (published.state() != "published") {
@@ -81,6 +112,9 @@ Outcome PublishedOutcome(std::string profile, std::string date, wire::Published 
                                 : "too many entries could not be read; no page was written";
   } else if (published.mendable()) {
     why = "a later run can score what is unscored";
+  } else if (published.late_size() > 0) {
+    why = fmt::format("{} not announced in time; a later run adds the papers",
+                      fmt::join(published.late(), ", "));
   } else if (funnel.arxiv() == 0) {
     why = "a quiet day: nothing was announced in its categories";
   } else if (funnel.scanned() == 0 && funnel.seen_before() > 0) {
@@ -88,11 +122,7 @@ Outcome PublishedOutcome(std::string profile, std::string date, wire::Published 
   } else if (funnel.selected() == 0) {
     why = "a quiet day: nothing was selected";
   }
-  return {std::move(profile),
-          std::move(date),
-          published.state(),
-          std::move(why),
-          whole ? kExitOk : kExitWithheld,
+  return {std::move(profile),  std::move(date), published.state(), std::move(why), code,
           std::move(published)};
 }
 
@@ -111,6 +141,7 @@ ExitCode WorstOf(const std::vector<Outcome>& outcomes) {
 }
 
 std::string Summary(const std::vector<Outcome>& outcomes) {
+  if (outcomes.size() > kDetailed) return SummaryTable(outcomes);
   std::string text;
   for (const Outcome& outcome : outcomes) {
     text += fmt::format("{}{}  {}  {}", text.empty() ? "" : "\n", outcome.profile, outcome.date,

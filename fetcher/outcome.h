@@ -42,7 +42,8 @@ ExitCode WorstOf(const std::vector<ExitCode>& codes);
 ExitCode WorstOf(const std::vector<Outcome>& outcomes);
 
 // One paragraph per outcome; for a published digest with the funnel as a table
-// that adds up, what it cost, its notes and its page.
+// that adds up, what it cost, its notes and its page. Of many outcomes a table with a
+// line for each.
 std::string Summary(const std::vector<Outcome>& outcomes);
 
 }  // namespace paperboy

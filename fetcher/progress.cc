@@ -3,6 +3,7 @@
 #include <spdlog/fmt/fmt.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace paperboy {
@@ -65,6 +66,12 @@ void Progress::Waiting(const std::string& what) {
   if (!what.empty()) Show("waiting for " + what, changed);
 }
 
+void Progress::Dates(size_t read, size_t published, size_t all) {
+  dates_read_ = std::max<size_t>(read, 1);
+  dates_published_ = published;
+  dates_ = all;
+}
+
 void Progress::Scoring(uint64_t scored, uint64_t to_score, uint32_t scorers) {
   const MonotonicTime now = loop_.now();
   if (!rate_started_ || scored < rate_scored_) {
@@ -73,16 +80,22 @@ void Progress::Scoring(uint64_t scored, uint64_t to_score, uint32_t scorers) {
     rate_scored_ = scored;
   }
   std::string line = fmt::format("scored {} of {}", scored, to_score);
+  const uint64_t expected = to_score * std::max(dates_, dates_read_) / dates_read_;
   const double seconds = std::chrono::duration<double>(now - rate_from_).count();
   if (const uint64_t done = scored - rate_scored_; done > 0 && now - rate_from_ >= kRateAfter) {
     const double rate = static_cast<double>(done) / seconds;
     line += fmt::format(", {:.1f} a second", rate);
-    if (scored < to_score) {
-      const auto left = static_cast<int64_t>(static_cast<double>(to_score - scored) / rate);
+    if (scored < expected) {
+      const auto left = static_cast<int64_t>(static_cast<double>(expected - scored) / rate);
       line += ", " + SpanText(std::chrono::seconds(left)) + " left";
     }
   }
   line += fmt::format(", {} scorer{}", scorers, scorers == 1 ? "" : "s");
+  if (dates_ > 1) {
+    line =
+        fmt::format("{} of {} dates read, {} published; ", dates_read_, dates_, dates_published_) +
+        line;
+  }
   const bool finished = scored == to_score && scored != last_scored_;
   last_scored_ = scored;
   Show(line, finished);

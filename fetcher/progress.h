@@ -35,8 +35,9 @@ class Progress {
   // How far the model has got with the papers of the digests that are followed.
   // Plain lines come at most every 10 s.
   void Scoring(uint64_t scored, uint64_t to_score, uint32_t scorers);
-  // A new date begins: rates start again.
-  void ResetRate() { rate_started_ = false; }
+  // Of several dates: how many are read, and published, of all. Scoring says it, and
+  // counts the papers of those that are not read yet into the time left.
+  void Dates(size_t read, size_t published, size_t all);
 
  private:
   void Show(const std::string& line, bool changed);
@@ -53,6 +54,7 @@ class Progress {
   MonotonicTime rate_from_{};
   uint64_t rate_scored_ = 0;
   uint64_t last_scored_ = 0;
+  size_t dates_read_ = 1, dates_published_ = 0, dates_ = 1;
 };
 
 // "2 h 5 min", "3 min 10 s", "40 s".

@@ -20,13 +20,14 @@ constexpr char kAbout[] =
 constexpr char kAfter[] = R"(Sources:
   auto        rss for the newest announcement, api for an older date
   rss         arXiv's daily feed: the list as announced, of the newest date only
-  api         arXiv's search: any date, rebuilt from the times of submission
+  api         arXiv's search: any date, rebuilt from ids and times of submission
   file:PATH   JSON lines, plain or .gz, one paper a line, for any date up to today;
               {date} in PATH stands for the date
 
 Examples:
   paperboy-fetcher --profile config/profiles/default
-        today's announcement, waited for if arXiv is late; as a cron job at 00:30 US Eastern
+        today's announcement, waited for if arXiv is late, after what the last week left
+        unfinished; as a cron job at 00:30 US Eastern
   paperboy-fetcher --profile ml --profile robots --date 2026-09-24
         one day, two readers; arXiv is read once
   paperboy-fetcher --profile ml --from 2026-09-01 --to 2026-09-30
@@ -35,6 +36,9 @@ Examples:
         papers of your own
   paperboy-fetcher --profile ml --from 2026-09-01 --to 2026-09-30 --dry-run
         what that month would cost
+  paperboy-fetcher --profile ml gaps
+        which dates the archive lacks, or has unfinished, and the commands that fill them;
+        3 if there are any
   paperboy-fetcher parse feed.xml papers.jsonl
         what would be understood of these files, without sending anything
   paperboy-fetcher calendar --from 2026-12-21 --to 2027-01-05
@@ -202,7 +206,7 @@ Options FetcherOptions() {
   table.insert(table.end(), own.begin(), own.end());
   Options options("fetcher", kAbout, kAfter, std::move(table));
   options.AllowWords(
-      "A command, see the examples: parse FILE... or calendar; without one it fetches.");
+      "A command, see the examples: parse FILE..., calendar or gaps; without one it fetches.");
   return options;
 }
 

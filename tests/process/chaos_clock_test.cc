@@ -1,43 +1,27 @@
 // The machine's clock jumps by hours, forward and back, while everything runs. The
 // programs see it through libfaketime (Debian's faketime); time that is only
 // measured goes on as it is.
-#include <filesystem>
-#include <fstream>
-
 #include "tests/process/chaos.h"
+#include "tests/support/fake_clock.h"
 
 namespace paperboy {
 namespace {
 
 using namespace std::chrono_literals;
-namespace fs = std::filesystem;
-
-std::string FakeTimeLibrary() {
-  for (const auto& folder : fs::directory_iterator("/usr/lib")) {
-    const fs::path path = folder.path() / "faketime/libfaketimeMT.so.1";
-    if (fs::exists(path)) return path;
-  }
-  throw std::runtime_error("libfaketime is missing: install the Debian package faketime");
-}
 
 class Clock : public testing::Test {
  protected:
-  Clock() { Jump("+0"); }
   void Jump(const std::string& by) {
     std::printf("the clock is %s\n", by.c_str());
-    std::ofstream(dir.File("new")) << by << "\n";
-    fs::rename(dir.File("new"), dir.File("time"));
+    clock_.Move(by);
   }
   Day Jumpy() const {
     Day day = DayOf(100, 400ms);
-    day.settings.env = {{"LD_PRELOAD", FakeTimeLibrary()},
-                        {"FAKETIME_TIMESTAMP_FILE", dir.File("time")},
-                        {"FAKETIME_NO_CACHE", "1"},
-                        {"FAKETIME_DONT_FAKE_MONOTONIC", "1"}};
+    day.settings.env = clock_.env();
     return day;
   }
 
-  TempDir dir;
+  FakeClock clock_;
 };
 
 TEST_F(Clock, JumpsForwardAndBack) {

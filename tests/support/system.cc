@@ -27,7 +27,10 @@ std::string ReadFile(const std::string& path) {
 }
 
 ArxivServer::Options ArxivOptions(const System::Settings& settings) {
-  return {.date = settings.date, .papers = settings.papers, .faults = settings.arxiv_faults};
+  return {.date = settings.date,
+          .papers = settings.papers,
+          .stall = settings.arxiv_stall,
+          .faults = settings.arxiv_faults};
 }
 
 std::string Endpoint(int port) { return "tcp://127.0.0.1:" + std::to_string(port); }

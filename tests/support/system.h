@@ -32,6 +32,7 @@ class System {
     std::vector<ArxivPaper> papers;   // what arXiv has
     LlmServer::Options llm;           // without keys: the scorers use "test-key"
     std::string arxiv_faults;
+    std::chrono::seconds arxiv_stall{20};
     // Each scorer has an API key of its own, ScorerKey(i), and so a quota of its own.
     bool own_keys = false;
     Arguments redis;           // more arguments of redis-server

@@ -313,11 +313,11 @@ class ScriptedApi {
 
 class ArxivSourceTest : public testing::Test {
  protected:
-  Result<Listing> Read(ScriptedApi& api) {
+  Result<std::vector<Submission>> Read(ScriptedApi& api) {
     Client client(redis_, "a", kQuick);
     ArxivSource source(client.arxiv(), "", api.url());
     const auto day = *ParseDate("2026-09-15");
-    return source.ReadWindow("cs.LG", "2026-09-15", AnnouncementFor(day)->submitted,
+    return source.ReadWindow("cs.LG", AnnouncementFor(day)->submitted,
                              client.loop().now() + seconds(20));
   }
   RedisServer redis_;
@@ -327,20 +327,20 @@ TEST_F(ArxivSourceTest, APageThatSaysLessThanOneBeforeIsAskedForAgain) {
   ScriptedApi api({ScriptedApi::Page(4, 1, 2), ScriptedApi::Page(2, 1, 0),
                    ScriptedApi::Page(3, 3, 3), ScriptedApi::Page(4, 3, 4)});
 
-  const Result<Listing> list = Read(api);
+  const auto papers = Read(api);
 
-  ASSERT_TRUE(list.ok()) << list.error().message;
-  EXPECT_THAT(list->rows, SizeIs(4));
+  ASSERT_TRUE(papers.ok()) << papers.error().message;
+  EXPECT_THAT(*papers, SizeIs(4));
   EXPECT_THAT(api.starts(), testing::ElementsAre("0", "2", "2", "2"));
 }
 
 TEST_F(ArxivSourceTest, AnApiThatKeepsSayingLessIsAtFault) {
   ScriptedApi api({ScriptedApi::Page(4, 1, 2), ScriptedApi::Page(2, 1, 0)});
 
-  const Result<Listing> list = Read(api);
+  const auto papers = Read(api);
 
-  ASSERT_FALSE(list.ok());
-  EXPECT_EQ(list.error().kind, ErrorKind::kUnavailable);
+  ASSERT_FALSE(papers.ok());
+  EXPECT_EQ(papers.error().kind, ErrorKind::kUnavailable);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ TEST(Atom, ReadsAnEntry) {
   EXPECT_THAT(row.paper().categories(), ElementsAre("cs.LG", "cs.AI"));
   EXPECT_EQ(row.paper().published(), "2026-09-11T18:00:59Z");
   EXPECT_EQ(row.paper().updated(), "2026-09-12T08:18:33Z");
-  EXPECT_EQ(FormatIsoUtc(page->entries[0].published), "2026-09-11T18:00:59Z");
+  EXPECT_EQ(FormatIsoUtc(page->entries[0].submitted), "2026-09-11T18:00:59Z");
 }
 
 TEST(Atom, ReadsTheFormatOfBefore2026) {

@@ -31,6 +31,7 @@ class FakeAggregator {
     std::map<std::string, wire::Row> rows;
     std::map<std::string, wire::Paper> papers;
     std::set<std::string> sealed;
+    std::set<std::string> late;  // gone on without
     size_t texts_with_rows = 0;  // rows that came with their text
     size_t openings = 0;
     std::set<std::string> followers;
@@ -46,6 +47,9 @@ class FakeAggregator {
     uint32_t wire_major = kWireMajor;
     std::string waiting_for;
     wire::Published published;  // what is said besides the digest's number
+    wire::Days days;            // what is answered to whoever lists days
+    // What was announced before, by category; a list of nothing else repeats it.
+    std::map<std::string, std::set<std::string>> announced;
   };
 
   FakeAggregator() {
@@ -120,11 +124,13 @@ class FakeAggregator {
     const bool complete =
         digest.open.source() == "file"
             ? digest.sealed.contains("*")
-            : std::all_of(categories.begin(), categories.end(),
-                          [&](const auto& category) { return digest.sealed.contains(category); });
+            : std::all_of(categories.begin(), categories.end(), [&](const auto& category) {
+                return digest.sealed.contains(category) || digest.late.contains(category);
+              });
     if (complete && knobs_.publish) {
       *reply.mutable_published() = knobs_.published;
       reply.mutable_published()->set_digest(digest.id);
+      for (const auto& category : digest.late) reply.mutable_published()->add_late(category);
     } else {
       reply.mutable_progress()->set_digest(digest.id);
       reply.mutable_progress()->set_to_score(digest.rows.size());
@@ -145,6 +151,10 @@ class FakeAggregator {
     } else if (message.has_day()) {
       days_.push_back(message.day());
       reply.mutable_ack();
+    } else if (message.has_list_days()) {
+      *reply.mutable_days() = knobs_.days;
+    } else if (message.has_compare()) {
+      Compare(message.compare(), reply.mutable_compared());
     } else if (message.has_rows()) {
       Rows(message.rows(), &reply);
     } else if (message.has_papers()) {
@@ -154,14 +164,29 @@ class FakeAggregator {
       }
     } else if (Digest* digest = Find(message.seal(), &reply); digest != nullptr) {
       const wire::Seal& seal = message.seal();
-      if (digest->lists[seal.category()].size() == seal.rows()) {
+      if (seal.late()) {
+        digest->late.insert(seal.category());
+        reply.mutable_ack();
+      } else if (digest->lists[seal.category()].size() == seal.rows()) {
         digest->sealed.insert(seal.category());
+        digest->late.erase(seal.category());
         reply.mutable_ack();
       } else {
         Refuse(wire::REFUSAL_INVALID, "another number of rows", &reply);
       }
     }
     Send(peer, reply);
+  }
+
+  void Compare(const wire::Compare& compare, wire::Compared* compared) {
+    const auto known = knobs_.announced.find(compare.category());
+    if (known == knobs_.announced.end()) return;
+    compared->set_newest_date("2026-09-14");
+    const auto& rows = compare.rows();
+    compared->set_repeats(!rows.empty() &&
+                          std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
+                            return known->second.contains(row.id());
+                          }));
   }
 
   void Open(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply) {

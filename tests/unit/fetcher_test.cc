@@ -150,6 +150,12 @@ TEST_F(FetcherTest, SendsNoTextOfWhatRedisHasSeenUnlessTheLedgerWantsIt) {
 TEST_F(FetcherTest, ADayWithoutAnnouncementIsAHoliday) {
   now_ = EasternTime(Day("2026-09-19"), std::chrono::hours(10));
   ServeArxiv("2026-09-19", "");
+  aggregator_.Set([](auto* knobs) {
+    wire::DayState* friday = knobs->days.add_days();
+    friday->set_date("2026-09-18");
+    friday->set_state("published");
+    knobs->days.set_first("2026-09-18");
+  });
 
   const std::vector<Outcome> outcomes = Fetch();
 
@@ -337,11 +343,13 @@ TEST_F(FetcherTest, AnApiThatStaysEmptyIsAFailedDay) {
   EXPECT_EQ(aggregator_.days()[0].state(), "failed");
 }
 
-TEST_F(FetcherTest, AnErrorFeedIsFinal) {
+TEST_F(FetcherTest, AnErrorFeedIsFinalTheThirdTime) {
   ServeArxiv("2026-09-15", "error_feed");
   AskFor("2026-09-14", SourceKind::kApi);
   EXPECT_THAT(Fetch(), ElementsAre(Ended("failed", kExitUsage)));
-  EXPECT_EQ(RequestsToArxiv(), 1u);
+  EXPECT_EQ(RequestsToArxiv(), 3u);
+  ServeArxiv("2026-09-15", "error_feed#2");
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
 }
 
 }  // namespace

@@ -67,6 +67,7 @@ class LedgerTest : public testing::Test {
     rows.set_digest(digest.id);
     rows.set_edition(digest.edition);
     rows.set_category(list);
+    rows.set_source("rss");
     for (const auto& p : papers) {
       auto* row = rows.add_rows();
       row->set_id(p.id);
@@ -83,6 +84,7 @@ class LedgerTest : public testing::Test {
     seal.set_edition(digest.edition);
     seal.set_category(list);
     seal.set_rows(rows);
+    seal.set_source("rss");
     auto status = intake.Seal(seal);
     if (FindDigest(store->db(), digest.id)->state == "sealed") dispatch.OnWork(digest.id, now);
     return status;

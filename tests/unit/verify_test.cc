@@ -134,7 +134,7 @@ TEST_F(VerifyTest, ADamagedFileIsFoundAndSaid) {
 }
 
 TEST_F(VerifyTest, AReferenceIntoNothingIsFound) {
-  store->db().Exec("INSERT INTO category VALUES (99, 'cs.LG', 'rss')");
+  store->db().Exec("INSERT INTO category VALUES (99, 'cs.LG', 'rss', 0)");
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("of table category refers to one of digest")));
 }
 

@@ -1,0 +1,78 @@
+#include "aggregator/days.h"
+
+#include <algorithm>
+
+#include "common/eastern.h"
+
+namespace paperboy {
+namespace {
+
+// Ids of the old form (hep-th/9901001) and places of unreadable entries come behind
+// all numbers; they are no measure of what is new.
+constexpr char kBehindNumbers[] = ":";
+
+}  // namespace
+
+Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
+  for (const std::string& date : {question.from(), question.to()}) {
+    if (const auto parsed = ParseDate(date); !parsed) return parsed.error();
+  }
+  wire::Days days;
+  // An open digest says less than why its date waits or failed.
+  auto cursor = db.Query(
+      "SELECT date, coalesce(min(day), min(digest)), max(why), max(mendable), max(revision) FROM ("
+      "SELECT d.date, iif(d.state = 'open', NULL, d.state) AS digest, NULL AS day, '' AS why, "
+      "EXISTS (SELECT 1 FROM row WHERE digest = d.id AND mendable = 1) OR EXISTS "
+      "(SELECT 1 FROM category WHERE digest = d.id AND late = 1) AS mendable, d.revision "
+      "FROM digest d WHERE d.profile = ?1 "
+      "UNION ALL SELECT date, NULL, state, why, 0, '' FROM day WHERE profile = ?1) "
+      "WHERE date BETWEEN ?2 AND ?3 GROUP BY date ORDER BY date",
+      question.profile(), question.from(), question.to());
+  while (cursor.Next()) {
+    wire::DayState* day = days.add_days();
+    day->set_date(cursor.Text(0));
+    day->set_state(cursor.Text(1).empty() ? "open" : cursor.Text(1));
+    day->set_why(cursor.Text(2));
+    day->set_mendable(cursor.Int(3) != 0);
+    day->set_revision(cursor.Text(4));
+  }
+  auto first = db.Query(
+      "SELECT coalesce(min(date), '') FROM (SELECT min(date) AS date FROM digest "
+      "WHERE profile = ?1 UNION ALL SELECT min(date) FROM day WHERE profile = ?1)",
+      question.profile());
+  if (first.Next()) days.set_first(first.Text(0));
+  return days;
+}
+
+Result<wire::Compared> Compare(Database& db, const wire::Compare& question) {
+  if (const auto parsed = ParseDate(question.date()); !parsed) return parsed.error();
+  wire::Compared compared;
+  std::string highest;
+  {
+    auto cursor = db.Query(
+        "SELECT coalesce(max(date), ''), coalesce(max(highest), '') FROM (SELECT d.date, "
+        "(SELECT max(paper) FROM listing WHERE digest = d.id AND category = ?1 "
+        "AND paper < ?3) AS highest FROM digest d WHERE d.date < ?2) WHERE highest IS NOT NULL",
+        question.category(), question.date(), kBehindNumbers);
+    cursor.Next();
+    compared.set_newest_date(cursor.Text(0));
+    highest = cursor.Text(1);
+  }
+  const auto listed_before = [&](const wire::Row& row) {
+    return db
+        .Query(
+            "SELECT 1 FROM row JOIN digest d ON d.id = row.digest JOIN listing l ON "
+            "l.digest = d.id AND l.category = ?1 AND l.paper = row.paper "
+            "WHERE row.paper = ?2 AND d.date < ?3 AND row.version >= ?4 LIMIT 1",
+            question.category(), row.id(), question.date(), row.version())
+        .Next();
+  };
+  const auto& rows = question.rows();
+  compared.set_repeats(!rows.empty() && std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
+    const bool above = row.id() < kBehindNumbers && row.id() > highest;
+    return !above && listed_before(row);
+  }));
+  return compared;
+}
+
+}  // namespace paperboy

@@ -1,0 +1,192 @@
+// What the ledger tells fetchers about dates, and lists that come late.
+#include "aggregator/days.h"
+
+#include "aggregator/publish.h"
+#include "tests/unit/ledger_fixture.h"
+
+namespace paperboy {
+namespace {
+
+using testing::Contains, testing::ElementsAre, testing::HasSubstr, testing::IsEmpty;
+
+class DaysTest : public LedgerTest {
+ protected:
+  std::vector<std::string> List() {
+    wire::ListDays question;
+    question.set_profile("test");
+    question.set_from("2025-04-01");
+    question.set_to("2025-04-30");
+    const auto days = ListDays(store->db(), question);
+    EXPECT_TRUE(days.ok());
+    first_ = days->first();
+    std::vector<std::string> told;
+    for (const auto& day : days->days()) {
+      told.push_back(day.date() + " " + day.state() + (day.mendable() ? " mendable" : "") +
+                     (day.why().empty() ? "" : ": " + day.why()));
+    }
+    return told;
+  }
+  void Tell(const std::string& date, const std::string& state) {
+    wire::Day day;
+    day.set_profile("test");
+    day.set_date(date);
+    day.set_state(state);
+    day.set_why("the weather");
+    EXPECT_TRUE(intake.Day(day).ok());
+  }
+  bool Repeats(const std::string& date, const std::vector<TestPaper>& papers) {
+    wire::Compare question;
+    question.set_category("cs.LG");
+    question.set_date(date);
+    for (const TestPaper& paper : papers) {
+      auto* row = question.add_rows();
+      row->set_id(paper.id);
+      row->set_version(paper.version);
+    }
+    const auto compared = Compare(store->db(), question);
+    EXPECT_TRUE(compared.ok());
+    newest_ = compared->newest_date();
+    return compared->repeats();
+  }
+  Status SealLate(const Digest& digest, const std::string& list) {
+    wire::Seal seal;
+    seal.set_digest(digest.id);
+    seal.set_edition(digest.edition);
+    seal.set_category(list);
+    seal.set_late(true);
+    return intake.Seal(seal);
+  }
+  std::string StateOf(const Digest& digest) { return FindDigest(store->db(), digest.id)->state; }
+  // Every paper of a sealed digest is given up, so that the digest is complete.
+  void Complete(const Digest& digest) {
+    EXPECT_TRUE(planner.GiveUp(digest.id, "no model", now.unix_seconds, false));
+  }
+
+  std::string first_, newest_;
+};
+
+TEST_F(DaysTest, AreThoseOfTheProfileWithTheirStates) {
+  Deliver("2025-04-14", {{"2504.00001"}});
+  Open("2025-04-15");
+  Open("2025-04-16");
+  Tell("2025-04-16", "failed");
+  Tell("2025-04-18", "holiday");
+
+  EXPECT_THAT(List(),
+              ElementsAre("2025-04-14 sealed", "2025-04-15 open", "2025-04-16 failed: the weather",
+                          "2025-04-18 holiday: the weather"));
+  EXPECT_EQ(first_, "2025-04-14");
+}
+
+TEST_F(DaysTest, AListOfKnownPapersRepeatsAnEarlierOne) {
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00001"}}));
+  EXPECT_EQ(newest_, "");
+  Deliver("2025-04-14", {{"2504.00001"}, {"2504.00003"}});
+
+  EXPECT_TRUE(Repeats("2025-04-15", {{"2504.00001"}, {"2504.00003"}}));
+  EXPECT_EQ(newest_, "2025-04-14");
+  EXPECT_TRUE(Repeats("2025-04-15", {{"2504.00003"}}));
+  // Something above the highest id, an older one newly listed, a new version.
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00001"}, {"2504.00004"}}));
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00002"}}));
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00003", wire::ANNOUNCE_TYPE_REPLACE, 2}}));
+  // The date's own list is no earlier one.
+  EXPECT_FALSE(Repeats("2025-04-14", {{"2504.00001"}}));
+  EXPECT_FALSE(Repeats("2025-04-15", {}));
+}
+
+TEST_F(DaysTest, ADigestGoesOnWithoutAListThatIsLate) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-15");
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
+  EXPECT_EQ(StateOf(digest), "open");
+
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+
+  EXPECT_EQ(StateOf(digest), "sealed");
+  Complete(digest);
+  const DigestPage page = LoadPage(store->db(), digest.id);
+  EXPECT_TRUE(page.mendable());
+  EXPECT_THAT(Notes(page), Contains("Not announced in time: cs.AI. A later run adds its papers."));
+  // A run that comes later reads it.
+  const auto again = intake.Open(OpenMessage("2025-04-15"));
+  EXPECT_THAT(again->sealed, ElementsAre("cs.LG"));
+  EXPECT_THAT(List(), ElementsAre(HasSubstr("complete mendable")));
+}
+
+TEST_F(DaysTest, ALateListAmendsTheDigest) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-15");
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  Complete(digest);
+
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2504.00002"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
+
+  EXPECT_EQ(StateOf(digest), "sealed");
+  Complete(digest);
+  const DigestPage page = LoadPage(store->db(), digest.id);
+  EXPECT_EQ(page.funnel.arxiv(), 2u);
+  EXPECT_FALSE(page.mendable());
+  EXPECT_THAT(Notes(page),
+              Contains("Amended on " + page.completed_on + " with cs.AI, announced late."));
+  EXPECT_THAT(intake.Open(OpenMessage("2025-04-15"))->sealed, ElementsAre("cs.AI", "cs.LG"));
+}
+
+TEST_F(DaysTest, ALateListWithoutPapersAmendsTheDigestToo) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-15");
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  Complete(digest);
+
+  ASSERT_TRUE(Seal(digest, "cs.AI", 0).ok());
+
+  EXPECT_EQ(StateOf(digest), "sealed");
+  Complete(digest);
+  EXPECT_FALSE(LoadPage(store->db(), digest.id).mendable());
+}
+
+TEST_F(DaysTest, ToAListAsAnnouncedARebuiltOneAddsNothing) {
+  const Digest digest = Deliver("2025-04-15", {{"2504.00001"}});
+  wire::Rows rows;
+  rows.set_digest(digest.id);
+  rows.set_edition(digest.edition);
+  rows.set_category("cs.LG");
+  rows.set_source("api");
+  rows.add_rows()->set_id("2504.00002");
+
+  const auto wanted = intake.Rows(rows);
+
+  ASSERT_TRUE(wanted.ok());
+  EXPECT_THAT(*wanted, IsEmpty());
+  wire::Seal seal;
+  seal.set_digest(digest.id);
+  seal.set_edition(digest.edition);
+  seal.set_category("cs.LG");
+  seal.set_source("api");
+  seal.set_rows(1);
+  EXPECT_TRUE(intake.Seal(seal).ok());
+  EXPECT_EQ(StateOf(digest), "sealed");
+  EXPECT_EQ(CountFunnel(store->db(), digest.id).arxiv(), 1u);
+  // The other way round the lists are one set.
+  rows.set_source("rss");
+  EXPECT_THAT(*intake.Rows(rows), ElementsAre("2504.00002"));
+}
+
+TEST_F(DaysTest, ToldLateAgainChangesNothing) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-15");
+  ASSERT_TRUE(Seal(digest, "cs.LG", 0).ok());
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  Complete(digest);
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  EXPECT_EQ(StateOf(digest), "complete");
+}
+
+}  // namespace
+}  // namespace paperboy
