@@ -140,7 +140,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   arxiv.SetOnRequest([&](const std::string& outcome) {
     requests.Add({{"outcome", outcome}}).Increment();
   });
-  ArxivSource source(arxiv, settings.rss_url, settings.api_url);
+  ArxivSource source(arxiv, settings.rss_url, settings.api_url, settings.oai_url);
   zmq::context_t context;
   Result<zmq::socket_t> socket = ConnectDealer(context, settings.aggregator);
   if (!socket) return Usage(Invalid("--aggregator: " + socket.error().message));

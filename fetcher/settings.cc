@@ -111,11 +111,11 @@ std::string HostOf(const std::string& url) {
 
 Status CheckInterval(const FetcherSettings& settings) {
   if (settings.arxiv_interval >= kArxivsInterval) return Ok();
-  for (const std::string& url : {settings.rss_url, settings.api_url}) {
+  for (const std::string& url : {settings.rss_url, settings.api_url, settings.oai_url}) {
     if (!HostOf(url).ends_with("arxiv.org")) continue;
     return Invalid(
         "--arxiv-interval: arXiv asks for 3 s; less is for a simulated arXiv only, and " +
-        HostOf(url) + " is none (--arxiv-rss-url and --arxiv-api-url)");
+        HostOf(url) + " is none (--arxiv-rss-url, --arxiv-api-url and --arxiv-oai-url)");
   }
   return Ok();
 }
@@ -164,6 +164,10 @@ Options FetcherOptions() {
        .default_value = "https://export.arxiv.org/api/query",
        .placeholder = "URL",
        .help = "arXiv's API."},
+      {.name = "arxiv-oai-url",
+       .default_value = "https://oaipmh.arxiv.org/oai",
+       .placeholder = "URL",
+       .help = "arXiv's OAI-PMH."},
       {.name = "arxiv-interval",
        .type = OptionType::kNumber,
        .default_value = "3",
@@ -285,6 +289,7 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.aggregator = options.String("aggregator");
   settings.rss_url = options.String("arxiv-rss-url");
   settings.api_url = options.String("arxiv-api-url");
+  settings.oai_url = options.String("arxiv-oai-url");
   settings.arxiv_interval = std::chrono::duration<double>(options.Number("arxiv-interval"));
   if (const Status interval = CheckInterval(settings); !interval) return interval.error();
   settings.wait = !options.Flag("no-wait");

@@ -30,6 +30,7 @@ struct FetcherSettings {
   std::string aggregator;
   std::string rss_url;
   std::string api_url;
+  std::string oai_url;
   std::chrono::duration<double> arxiv_interval{3};
   std::chrono::milliseconds deadline = kDeadline;
   bool deadline_given = false;
