@@ -31,12 +31,14 @@ int Usage(const Error& error) {
 }
 
 int Parse(const std::vector<std::string>& words) {
+  std::vector<ParseReport> reports;
   bool ok = true;
   for (size_t i = 1; i < words.size(); ++i) {
-    const ParseReport report = ReportOnFile(words[i]);
-    std::fputs(report.text.c_str(), stdout);
-    ok &= report.ok;
+    reports.push_back(ReportOnFile(words[i]));
+    std::fputs(reports.back().text.c_str(), stdout);
+    ok &= reports.back().ok;
   }
+  std::fputs(Sums(reports).c_str(), stdout);
   return ok ? kExitOk : kExitUsage;
 }
 
