@@ -135,7 +135,8 @@ Error ArxivClient::GaveUp() const {
   return Unavailable("the deadline passed waiting for " + (what.empty() ? "arXiv" : what));
 }
 
-Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Accept& accept) {
+Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Accept& accept,
+                        const Headers& headers) {
   Milliseconds back_off = std::max(kMinBackOff, Scaled(kFirstBackOff));
   for (;;) {
     const MonotonicTime begin = pump_.now();
@@ -143,7 +144,7 @@ Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Ac
     const MonotonicTime turn = pump_.now();
     spent_.pace += turn - begin;
     if (!acquired) return acquired;
-    const Result<HttpResponse> response = Send(url, deadline);
+    const Result<HttpResponse> response = Send(url, headers, deadline);
     spent_.answers += pump_.now() - turn;
     if (pump_.stopped() || (!response && pump_.now() >= deadline)) {
       Release(Milliseconds{0});
@@ -209,13 +210,15 @@ void ArxivClient::Release(Milliseconds pause) {
               Count(Milliseconds(kEndTtl))});
 }
 
-Result<HttpResponse> ArxivClient::Send(const std::string& url, MonotonicTime deadline) {
+Result<HttpResponse> ArxivClient::Send(const std::string& url, const Headers& headers,
+                                       MonotonicTime deadline) {
   HttpRequest request;
   request.url = url;
   request.timeout = kRequestTimeout;
   request.follow_redirects = true;
   request.headers = {{"User-Agent", "paperboy/" PAPERBOY_VERSION " (+" + config_.contact + ")"},
                      {"Accept", "application/atom+xml, text/xml, */*"}};
+  request.headers.insert(request.headers.end(), headers.begin(), headers.end());
   const Milliseconds ttl = std::max(kMinLockTtl, Scaled(kLockTtl));
   const Loop::TimerId renew =
       pump_.loop().Every(std::clamp<Milliseconds>(Scaled(kRenewEvery), kMinTick, kRenewEvery), [&] {

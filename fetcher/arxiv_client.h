@@ -6,6 +6,8 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/eastern.h"
 #include "common/http_client.h"
@@ -33,7 +35,7 @@ class ArxivClient {
   void SetOnRequest(OnRequest fn) { on_request_ = std::move(fn); }
 
   // Judges an answer: Ok takes it, kUnavailable asks for another (cut off, or
-  // not what was asked for), kInvalid gives up. Called for 200 and for 4xx that
+  // not what was asked for), kInvalid gives up. Called for 200, 304 and for 4xx that
   // do not ask to wait (400, 404, ...).
   using Accept = std::function<Status(const HttpResponse&)>;
 
@@ -43,8 +45,11 @@ class ArxivClient {
   // longer; nobody else asks arXiv meanwhile. Without Redis nothing is sent.
   //
   // kUnavailable: the deadline passed, or the process stops; the message says
-  // what was waited for. The lock is free in every case.
-  Status Get(const std::string& url, MonotonicTime deadline, const Accept& accept);
+  // what was waited for. The lock is free in every case. `headers` go along with the
+  // client's own.
+  using Headers = std::vector<std::pair<std::string, std::string>>;
+  Status Get(const std::string& url, MonotonicTime deadline, const Accept& accept,
+             const Headers& headers = {});
 
   // Where the time went so far: waiting until arXiv may be asked (its pace, other
   // fetchers, back-off), and for its answers.
@@ -68,7 +73,7 @@ class ArxivClient {
 
   Status Acquire(MonotonicTime deadline);
   void Release(Milliseconds pause);
-  Result<HttpResponse> Send(const std::string& url, MonotonicTime deadline);
+  Result<HttpResponse> Send(const std::string& url, const Headers& headers, MonotonicTime deadline);
   Verdict Judge(const Result<HttpResponse>& response, const Accept& accept) const;
   std::chrono::seconds RetryAfter(const HttpResponse& response) const;
   Result<int64_t> Eval(const RedisScript& script, std::vector<std::string> keys,

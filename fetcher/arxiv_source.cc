@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cctype>
 #include <optional>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "common/text.h"
 #include "fetcher/rss.h"
@@ -20,6 +22,10 @@ constexpr uint64_t kMaxResults = 30'000;
 constexpr int kEmptyPageTries = 5;
 // The search complains of good questions too when it fails.
 constexpr int kComplaints = 3;
+// A list of OAI-PMH is read from its beginning so often.
+constexpr int kOaiTries = 3;
+// Should it not say how long it is: more than all of arXiv in pages of 2,500.
+constexpr size_t kMaxOaiPages = 2'000;
 
 std::string Escape(std::string_view text) {
   std::string out;
@@ -37,6 +43,89 @@ std::string Minute(WallTime t) {
   return date::format("%Y%m%d%H%M", date::floor<std::chrono::minutes>(t));
 }
 
+// That ask for the same address again, should it have changed.
+ArxivClient::Headers ConditionsOf(const HttpResponse& response) {
+  ArxivClient::Headers conditions;
+  const std::string tag = response.Header("etag");
+  const std::string date = response.Header("last-modified");
+  if (!tag.empty()) conditions.emplace_back("If-None-Match", tag);
+  if (!date.empty()) conditions.emplace_back("If-Modified-Since", date);
+  return conditions;
+}
+
+// The API and OAI-PMH have no announce types.
+void SetType(const std::string& category, wire::Row* row) {
+  row->set_announce_type(row->primary_category() == category ? wire::ANNOUNCE_TYPE_NEW
+                                                             : wire::ANNOUNCE_TYPE_CROSS);
+}
+
+// The pages of one question to OAI-PMH, over as many beginnings as it took.
+class Harvest {
+ public:
+  explicit Harvest(std::string category) : category_(std::move(category)) {}
+
+  void Begin() {
+    received_ = deleted_ = 0;
+    tokens_.clear();
+  }
+
+  void Add(OaiPage page) {
+    for (OaiPage::Record& record : page.records) {
+      Add(std::move(record), ++received_);
+    }
+    received_ += page.deleted;
+    deleted_ += page.deleted;
+    size_ = std::max(size_, page.complete_size.value_or(0));
+  }
+
+  // Whether a token leads on: one that came before leads in a circle, and no page
+  // follows the last record.
+  bool LeadsOn(const std::string& token) {
+    return tokens_.insert(token).second && tokens_.size() <= kMaxOaiPages &&
+           (size_ == 0 || received_ < size_);
+  }
+
+  // Tokens page by offset: a record that changes while the list is read moves to its
+  // end, and the one that takes its place is not shown.
+  bool Complete() const { return entries_.size() + deleted_ >= size_; }
+
+  ArxivSource::Modified Take() {
+    ArxivSource::Modified modified{std::move(entries_), {}};
+    if (modified.entries.size() + deleted_ < size_) {
+      modified.warnings.push_back(
+          fmt::format("{}: OAI-PMH says that it has {} records and gave {}; papers may be missing",
+                      category_, size_, modified.entries.size() + deleted_));
+    }
+    return modified;
+  }
+
+ private:
+  void Add(OaiPage::Record record, uint64_t place) {
+    wire::Row& row = record.entry.row;
+    if (!row.refused().empty())
+      row.set_id(fmt::format("{} record {}", category_, place));
+    else
+      SetType(category_, &row);
+    const auto [it, is_new] = index_.emplace(row.id(), entries_.size());
+    if (is_new) {
+      entries_.push_back(std::move(record.entry));
+      datestamps_.push_back(std::move(record.datestamp));
+    } else if (record.datestamp >= datestamps_[it->second]) {
+      entries_[it->second] = std::move(record.entry);
+      datestamps_[it->second] = std::move(record.datestamp);
+    }
+  }
+
+  const std::string category_;
+  std::vector<Submission> entries_;
+  std::vector<std::string> datestamps_;  // of the entries
+  std::unordered_map<std::string, size_t> index_;
+  std::unordered_set<std::string> tokens_;
+  uint64_t received_ = 0;  // since the beginning, repeated and deleted ones too
+  uint64_t deleted_ = 0;   // of them
+  uint64_t size_ = 0;      // the most that a page said
+};
+
 // What arXiv says besides a list. Only 400 is about the question.
 Error Refusal(const HttpResponse& response, const std::string& url) {
   const std::string text = "HTTP " + std::to_string(response.status) + " for " + url + ": " +
@@ -46,21 +135,28 @@ Error Refusal(const HttpResponse& response, const std::string& url) {
 
 }  // namespace
 
-ArxivSource::ArxivSource(ArxivClient& client, std::string rss_url, std::string api_url)
-    : client_(client), rss_url_(std::move(rss_url)), api_url_(std::move(api_url)) {}
+ArxivSource::ArxivSource(ArxivClient& client, std::string rss_url, std::string api_url,
+                         std::string oai_url)
+    : client_(client),
+      rss_url_(std::move(rss_url)),
+      api_url_(std::move(api_url)),
+      oai_url_(std::move(oai_url)) {}
 
 Result<Listing> ArxivSource::ReadFeed(const std::string& category, MonotonicTime deadline) {
   const std::string url = rss_url_ + "/" + Escape(category);
-  std::optional<Listing> listing;
-  const Status got = client_.Get(url, deadline, [&](const HttpResponse& response) -> Status {
+  Known& known = feeds_[category];
+  const auto accept = [&](const HttpResponse& response) -> Status {
+    if (response.status == 304 && !known.conditions.empty()) return Ok();
     if (response.status != 200) return Refusal(response, url);
     Result<Listing> parsed = ParseFeed(response.body, category);
     if (!parsed) return Error{parsed.error().kind, url + ": " + parsed.error().message};
-    listing = std::move(*parsed);
+    known = {ConditionsOf(response), std::move(*parsed)};
     return Ok();
-  });
+  };
+  const ArxivClient::Headers conditions = known.conditions;
+  const Status got = client_.Get(url, deadline, accept, conditions);
   if (!got) return got.error();
-  return std::move(*listing);
+  return known.listing;
 }
 
 Result<ApiPage> ArxivSource::AskForPage(const std::string& query, uint64_t start,
@@ -135,9 +231,7 @@ Result<std::vector<Submission>> ArxivSource::ReadWindow(const std::string& categ
         at = entry.submitted;
         last = entry.row.id();
         unreadable = 0;
-        entry.row.set_announce_type(entry.row.primary_category() == category
-                                        ? wire::ANNOUNCE_TYPE_NEW
-                                        : wire::ANNOUNCE_TYPE_CROSS);
+        SetType(category, &entry.row);
       }
       if (entry.submitted >= window.from && entry.submitted < window.to) {
         papers.push_back(std::move(entry));
@@ -146,6 +240,51 @@ Result<std::vector<Submission>> ArxivSource::ReadWindow(const std::string& categ
     start += page->entries.size();
     if (start >= total) return papers;
   }
+}
+
+Result<OaiPage> ArxivSource::ReadOaiPage(const std::string& query, MonotonicTime deadline) {
+  const std::string url = oai_url_ + "?verb=ListRecords&" + query;
+  OaiPage page;
+  const Status got = client_.Get(url, deadline, [&](const HttpResponse& response) -> Status {
+    if (response.status != 200) return Refusal(response, url);
+    Result<OaiPage> parsed = ParseOaiPage(response.body);
+    if (!parsed) return Error{parsed.error().kind, url + ": " + parsed.error().message};
+    page = std::move(*parsed);
+    return Ok();
+  });
+  if (!got) return got.error();
+  return page;
+}
+
+Result<ArxivSource::Modified> ArxivSource::ReadModified(const std::string& category,
+                                                        date::sys_days from_day,
+                                                        MonotonicTime deadline) {
+  // A day more: what changes while the datestamps' day ends is in neither day's list
+  // for sure.
+  const std::string first = "metadataPrefix=arXivRaw&set=" + Escape(OaiSet(category)) +
+                            "&from=" + FormatDate(from_day - date::days(1));
+  Harvest harvest(category);
+  bool ended = false;
+  for (int i = 0; i < kOaiTries && !(ended && harvest.Complete()); ++i) {
+    harvest.Begin();
+    for (std::string query = first;;) {
+      Result<OaiPage> page = ReadOaiPage(query, deadline);
+      if (!page) return page.error();
+      if (page->bad_token) break;
+      const std::string token = page->token;
+      harvest.Add(std::move(*page));
+      if (token.empty()) ended = true;
+      if (token.empty() || !harvest.LeadsOn(token)) break;
+      query = "resumptionToken=" + Escape(token);
+    }
+  }
+  if (!ended) {
+    return Unavailable(fmt::format(
+        "arXiv's OAI-PMH did not come to the end of what changed in {} since {}, {} times: its "
+        "tokens were refused or led in a circle",
+        category, FormatDate(from_day), kOaiTries));
+  }
+  return harvest.Take();
 }
 
 }  // namespace paperboy

@@ -1,7 +1,8 @@
-// Lists of one category from arXiv: its daily feed, or its API for a window of
-// submission. One thread.
+// Lists of one category from arXiv: its daily feed, its API for a window of
+// submission, or its OAI-PMH for what changed since a day. One thread.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,14 +12,16 @@
 #include "fetcher/atom.h"
 #include "fetcher/listing.h"
 #include "fetcher/mailing.h"
+#include "fetcher/oai.h"
 
 namespace paperboy {
 
 class ArxivSource {
  public:
-  ArxivSource(ArxivClient& client, std::string rss_url, std::string api_url);
+  ArxivSource(ArxivClient& client, std::string rss_url, std::string api_url, std::string oai_url);
 
-  // The feed's newest list, whatever its date. Errors of both calls:
+  // The feed's newest list, whatever its date. Once read, it is asked for again only
+  // if it has changed. Errors of all calls:
   // kUnavailable as of ArxivClient::Get, also when arXiv keeps answering with
   // something else (403, 404, a page for people); kInvalid when it refuses the
   // question, or its feed is of the format that it gave up.
@@ -33,7 +36,24 @@ class ArxivSource {
                                              const SubmissionWindow& window,
                                              MonotonicTime deadline);
 
+  // What was changed in the category's set since the day (GMT; OAI-PMH knows no
+  // hours): each paper once, in its newest state, in the order in which it first came,
+  // with a type as ReadWindow gives it. Of which announcement a paper is, the caller
+  // tells by id and `published`. A record that could not be read has `refused` set and
+  // as id its place ("cs.LG record 17"). kUnavailable too when the pages do not end.
+  struct Modified {
+    std::vector<Submission> entries;
+    std::vector<std::string> warnings;
+  };
+  Result<Modified> ReadModified(const std::string& category, date::sys_days from_day,
+                                MonotonicTime deadline);
+
  private:
+  // The feed as read last, and what to ask with for a newer one.
+  struct Known {
+    ArxivClient::Headers conditions;
+    Listing listing;
+  };
   Result<ApiPage> AskForPage(const std::string& query, uint64_t start, MonotonicTime deadline);
   // As that; what the API says against the question is believed when it repeats it.
   Result<ApiPage> ReadPage(const std::string& query, uint64_t start, MonotonicTime deadline);
@@ -43,9 +63,13 @@ class ArxivSource {
   Result<ApiPage> ReadFilledPage(const std::string& query, uint64_t start, uint64_t* total,
                                  MonotonicTime deadline);
 
+  Result<OaiPage> ReadOaiPage(const std::string& query, MonotonicTime deadline);
+
   ArxivClient& client_;
   const std::string rss_url_;
   const std::string api_url_;
+  const std::string oai_url_;
+  std::map<std::string, Known> feeds_;  // by category
 };
 
 }  // namespace paperboy

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "fetcher/past_days.h"
 #include "fetcher/settings.h"
 
 namespace paperboy {
@@ -16,5 +17,9 @@ enum class Reading {
 // Without `day`: the announcement that is due.
 Reading ChooseReading(const FetcherSettings& settings, std::optional<date::sys_days> day,
                       WallTime now);
+
+// How past days are read.
+PastDays::Settings PastSettings(const FetcherSettings& settings, const ArxivClient& arxiv,
+                                const Pump& pump);
 
 }  // namespace paperboy

@@ -63,7 +63,7 @@ Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
       if (const auto list = lists.find(category); list != lists.end()) {
         status = Send(list->second, deadline);
       } else if (late_.contains(category)) {
-        status = Seal(category, 0, true, deadline);
+        status = Seal(category, "", 0, true, deadline);
       }
       if (!status) break;
     }
@@ -90,7 +90,7 @@ wire::Rows Delivery::MakeRows(const Listing& list, size_t begin) {
   rows.set_digest(opened_.digest());
   rows.set_edition(opened_.edition());
   rows.set_category(list.category);
-  rows.set_source(target_.source);
+  rows.set_source(list.source.empty() ? target_.source : list.source);
   size_t bytes = 0;
   for (size_t i = begin; i < most && bytes < kMaxMessageBytes; ++i) {
     wire::Row* row = rows.add_rows();
@@ -126,11 +126,11 @@ Status Delivery::Send(const Listing& list, MonotonicTime deadline) {
   } while (begin < list.rows.size());
   // What was published before these rows came, as an opening is told, has been heard by now.
   published_.reset();
-  return Seal(list.category, list.rows.size(), false, deadline);
+  return Seal(list.category, list.source, list.rows.size(), false, deadline);
 }
 
-Status Delivery::Seal(const std::string& category, uint64_t rows, bool late,
-                      MonotonicTime deadline) {
+Status Delivery::Seal(const std::string& category, const std::string& source, uint64_t rows,
+                      bool late, MonotonicTime deadline) {
   wire::FetcherMessage message;
   wire::Seal* seal = message.mutable_seal();
   seal->set_digest(opened_.digest());
@@ -138,7 +138,7 @@ Status Delivery::Seal(const std::string& category, uint64_t rows, bool late,
   seal->set_category(category);
   seal->set_rows(rows);
   seal->set_late(late);
-  seal->set_source(target_.source);
+  seal->set_source(source.empty() ? target_.source : source);
   const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
   if (!reply) return reply.error();
   sealed_.insert(category);

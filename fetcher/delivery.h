@@ -65,7 +65,8 @@ class Delivery {
   Status Send(const Listing& list, MonotonicTime deadline);
   // Sends rows from `begin` on; returns where the next message begins.
   Result<size_t> SendRows(const Listing& list, size_t begin, MonotonicTime deadline);
-  Status Seal(const std::string& category, uint64_t rows, bool late, MonotonicTime deadline);
+  Status Seal(const std::string& category, const std::string& source, uint64_t rows, bool late,
+              MonotonicTime deadline);
   Status SendPapers(const std::vector<const wire::Paper*>& papers, MonotonicTime deadline);
   wire::Rows MakeRows(const Listing& list, size_t begin);
 

@@ -118,7 +118,7 @@ DryRun::DryRun(Parts parts, const FetcherSettings& settings, std::vector<wire::P
     : parts_(std::move(parts)),
       settings_(settings),
       profiles_(std::move(profiles)),
-      past_(parts_.source) {}
+      past_(parts_.source, PastSettings(settings_, parts_.arxiv, parts_.pump)) {}
 
 std::vector<ForecastLine> DryRun::Go() {
   deadline_ = parts_.pump.now() + settings_.deadline;

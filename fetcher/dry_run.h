@@ -34,6 +34,7 @@ class DryRun {
   struct Parts {
     Pump& pump;
     Progress& progress;
+    ArxivClient& arxiv;
     ArxivSource& source;
     AggregatorClient& aggregator;
     std::function<WallTime()> clock;

@@ -18,13 +18,15 @@ inline constexpr char kAnyCategory[] = "*";
 // Sources, as the ledger and the pages name them.
 inline constexpr char kRssSource[] = "rss";
 inline constexpr char kApiSource[] = "api";
+inline constexpr char kOaiSource[] = "oai";
 inline constexpr char kFileSource[] = "file";
 
 // One category's list: every id once. An entry that could not be read is a row
 // whose id names its place and whose `refused` says why.
 struct Listing {
   std::string category;
-  std::string date;  // the announcement date that the source itself names, or ""
+  std::string date;    // the announcement date that the source itself names, or ""
+  std::string source;  // empty: that of the digest that it is delivered for
   std::vector<wire::Row> rows;
   std::vector<std::string> warnings;
 };

@@ -39,12 +39,14 @@ int Usage(const Error& error) {
 }
 
 int Parse(const std::vector<std::string>& words) {
+  std::vector<ParseReport> reports;
   bool ok = true;
   for (size_t i = 1; i < words.size(); ++i) {
-    const ParseReport report = ReportOnFile(words[i]);
-    std::fputs(report.text.c_str(), stdout);
-    ok &= report.ok;
+    reports.push_back(ReportOnFile(words[i]));
+    std::fputs(reports.back().text.c_str(), stdout);
+    ok &= reports.back().ok;
   }
+  std::fputs(Sums(reports).c_str(), stdout);
   return ok ? kExitOk : kExitUsage;
 }
 
@@ -185,7 +187,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   arxiv.SetOnRequest([&](const std::string& outcome) {
     requests.Add({{"outcome", outcome}}).Increment();
   });
-  ArxivSource source(arxiv, settings.rss_url, settings.api_url);
+  ArxivSource source(arxiv, settings.rss_url, settings.api_url, settings.oai_url);
   zmq::context_t context;
   Result<zmq::socket_t> socket = ConnectDealer(context, settings.aggregator);
   if (!socket) return Usage(Invalid("--aggregator: " + socket.error().message));
@@ -193,7 +195,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   AggregatorClient aggregator(dealer, settings.aggregator, pump, progress);
   SeenHint hint(pump, redis);
   if (settings.dry_run) {
-    DryRun run({pump, progress, source, aggregator, Clock::now}, settings, profiles);
+    DryRun run({pump, progress, arxiv, source, aggregator, Clock::now}, settings, profiles);
     return ReportForecast(run.Go(), profiles, pump.stop_signal());
   }
   FetchRun run({pump, progress, arxiv, source, aggregator, hint, Clock::now}, settings,

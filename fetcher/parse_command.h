@@ -13,7 +13,12 @@ namespace paperboy {
 struct ParseReport {
   bool ok = false;
   std::string text;  // lines
+  size_t papers = 0;
+  size_t refused = 0;
 };
 ParseReport ReportOnFile(const std::string& path);
+
+// The last line: files parsed and refused, papers and refused entries in all.
+std::string Sums(const std::vector<ParseReport>& reports);
 
 }  // namespace paperboy

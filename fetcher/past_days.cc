@@ -1,5 +1,7 @@
 #include "fetcher/past_days.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <iterator>
 
@@ -20,27 +22,63 @@ bool PastDays::Stock::IsSparse(WallTime end) const {
   return static_cast<double>(papers.size()) / covered.count() * asked.count() <= kFewPapersADay;
 }
 
-Status PastDays::Cover(const std::string& category, const SubmissionWindow& window,
-                       MonotonicTime deadline) {
+Status PastDays::AddFromApi(const std::string& category, WallTime to, MonotonicTime deadline,
+                            Stock* stock) {
+  for (int looks = 1; stock->to < to; ++looks) {
+    auto read = source_.ReadWindow(category, {stock->to, to}, deadline);
+    if (!read) return read.error();
+    // The search fails at times, and then it finds nothing.
+    if (read->empty() && !stock->IsSparse(to) && looks < kEmptyLooks) continue;
+    std::move(read->begin(), read->end(), std::back_inserter(stock->papers));
+    stock->to = to;
+  }
+  return Ok();
+}
+
+Status PastDays::AddFromOai(const std::string& category, date::sys_days page,
+                            MonotonicTime deadline, Stock* stock) {
+  // What the page before announced shows where its mailing ends.
+  const Announcement before = AnnouncementFor(PreviousPage(page)).value();
+  const auto since = date::floor<date::days>(before.announced);
+  auto read = source_.ReadModified(category, since, deadline);
+  if (!read) return read.error();
+  for (const std::string& warning : read->warnings) spdlog::warn("{}", warning);
+  stock->papers.clear();
+  stock->to = LookAt(std::max(page, settings_.last)).to;
+  for (Submission& paper : read->entries) {
+    // Nothing tells when a record that could not be read was submitted.
+    if (!paper.row.refused().empty()) paper.submitted = AnnouncementFor(page)->submitted.from;
+    if (paper.submitted < stock->from || paper.submitted >= stock->to) continue;
+    stock->papers.push_back(std::move(paper));
+  }
+  return Ok();
+}
+
+Status PastDays::Cover(const std::string& category, date::sys_days page, MonotonicTime deadline) {
+  const SubmissionWindow window = LookAt(page);
   Stock& stock = stocks_[category];
   if (window.from < stock.from || window.from >= stock.to) stock = {window.from, window.from, {}};
   std::erase_if(stock.papers,
                 [&](const Submission& paper) { return paper.submitted < window.from; });
   stock.from = window.from;
-  for (int looks = 1; stock.to < window.to; ++looks) {
-    auto read = source_.ReadWindow(category, {stock.to, window.to}, deadline);
-    if (!read) return read.error();
-    // The search fails at times, and then it finds nothing.
-    if (read->empty() && !stock.IsSparse(window.to) && looks < kEmptyLooks) continue;
-    std::move(read->begin(), read->end(), std::back_inserter(stock.papers));
-    stock.to = window.to;
+  if (stock.to >= window.to) return Ok();
+  const bool either = settings_.source == PastSource::kEither;
+  if (settings_.source == PastSource::kOai || by_oai_) {
+    return AddFromOai(category, page, deadline, &stock);
   }
-  return Ok();
+  const MonotonicTime patience = settings_.now() + settings_.patience;
+  const Status added =
+      AddFromApi(category, window.to, either ? std::min(patience, deadline) : deadline, &stock);
+  const bool away = !added && added.error().kind == ErrorKind::kUnavailable;
+  if (!either || !away || settings_.now() >= deadline) return added;
+  spdlog::warn("{}; asking arXiv's OAI-PMH instead", added.error().message);
+  by_oai_ = true;
+  return AddFromOai(category, page, deadline, &stock);
 }
 
 Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
                                MonotonicTime deadline) {
-  if (const Status covered = Cover(category, LookAt(page), deadline); !covered) {
+  if (const Status covered = Cover(category, page, deadline); !covered) {
     return covered.error();
   }
   const SubmissionWindow window = AnnouncementFor(page).value().submitted;
@@ -54,7 +92,9 @@ Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
     }
   }
   for (const Submission* paper : MailingOf(page, papers)) list.Add(paper->row);
-  return list.Take();
+  Listing taken = list.Take();
+  taken.source = by_oai_ || settings_.source == PastSource::kOai ? kOaiSource : kApiSource;
+  return taken;
 }
 
 void PastDays::Forget(const std::string& category, date::sys_days page) {

@@ -3,6 +3,7 @@
 // One thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -14,15 +15,29 @@
 
 namespace paperboy {
 
+enum class PastSource {
+  kApi,
+  kOai,
+  kEither,  // the API, and OAI-PMH from then on when it did not answer
+};
+
 class PastDays {
  public:
-  explicit PastDays(ArxivSource& source) : source_(source) {}
+  struct Settings {
+    PastSource source = PastSource::kEither;
+    Milliseconds patience{};  // with the API, for kEither
+    date::sys_days last{};    // of the dates to be read, if there are several
+    std::function<MonotonicTime()> now;
+  };
+
+  PastDays(ArxivSource& source, Settings settings)
+      : source_(source), settings_(std::move(settings)) {}
 
   // The list of a category as the page of that date, which has an announcement, had
-  // it: from the API. Its announce types are new in a paper's primary category and
+  // it. Its announce types are new in a paper's primary category and
   // cross elsewhere. Entries that could not be read stand in the list of the date in
-  // whose window of submission the API has them. Errors are those of
-  // ArxivSource::ReadWindow.
+  // whose window of submission the API has them, or for which OAI-PMH was asked first.
+  // Errors are those of ArxivSource.
   Result<Listing> Read(const std::string& category, date::sys_days page, MonotonicTime deadline);
 
   // What was read for the date and the days around it is read again.
@@ -37,10 +52,16 @@ class PastDays {
     bool IsSparse(WallTime end) const;
   };
 
-  // Makes the category's stock cover the window.
-  Status Cover(const std::string& category, const SubmissionWindow& window, MonotonicTime deadline);
+  // Makes the category's stock cover what the page is told from.
+  Status Cover(const std::string& category, date::sys_days page, MonotonicTime deadline);
+  Status AddFromApi(const std::string& category, WallTime to, MonotonicTime deadline, Stock* stock);
+  // OAI-PMH has what changed since a day: all of it is read at once, up to the last date.
+  Status AddFromOai(const std::string& category, date::sys_days page, MonotonicTime deadline,
+                    Stock* stock);
 
   ArxivSource& source_;
+  const Settings settings_;
+  bool by_oai_ = false;  // as the API did not answer
   std::map<std::string, Stock> stocks_;
 };
 

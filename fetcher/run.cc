@@ -67,7 +67,7 @@ FetchRun::FetchRun(Parts parts, const FetcherSettings& settings,
     : parts_(std::move(parts)),
       settings_(settings),
       all_profiles_(std::move(profiles)),
-      past_(parts_.source) {
+      past_(parts_.source, PastSettings(settings_, parts_.arxiv, parts_.pump)) {
   parts_.aggregator.SetOnPush([this](const wire::FetcherReply& reply) { OnPush(reply); });
 }
 
@@ -199,7 +199,7 @@ void FetchRun::FromPast(Day day, bool asked_for) {
   const WallTime now = parts_.clock();
   const bool remedial = settings_.range || (asked_for && day < EasternDay(now));
   const bool newest = day >= NewestAnnounced(now);
-  Job& job = Begin(day, kApiSource, remedial);
+  Job& job = Begin(day, settings_.source == SourceKind::kOai ? kOaiSource : kApiSource, remedial);
   job.read_again = [this, day](const std::set<std::string>& categories) {
     return ReadPast(categories, day, deadline_);
   };

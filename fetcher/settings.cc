@@ -18,9 +18,12 @@ constexpr char kAbout[] =
     "digest of each profile is published, and prints how it went.";
 
 constexpr char kAfter[] = R"(Sources:
-  auto        rss for the newest announcement, api for an older date
+  auto        rss for the newest announcement, and api too once it is two hours late; api
+              for an older date, or oai when that does not answer
   rss         arXiv's daily feed: the list as announced, of the newest date only
   api         arXiv's search: any date, rebuilt from ids and times of submission
+  oai         the same from arXiv's OAI-PMH, which is read at once from the date until now:
+              for whole months
   file:PATH   JSON lines, plain or .gz, one paper a line, for any date up to today;
               {date} in PATH stands for the date
 
@@ -64,9 +67,6 @@ Result<date::sys_days> DateOption(const Options& options, const std::string& nam
 
 Status ReadSource(const std::string& text, FetcherSettings* settings) {
   constexpr std::string_view kFilePrefix = "file:";
-  if (text == "oai") {
-    return Invalid("--source oai is not available in this version; use api for past dates");
-  }
   if (text.substr(0, kFilePrefix.size()) == kFilePrefix) {
     settings->source = SourceKind::kFile;
     settings->file = text.substr(kFilePrefix.size());
@@ -79,8 +79,10 @@ Status ReadSource(const std::string& text, FetcherSettings* settings) {
     settings->source = SourceKind::kRss;
   else if (text == "api")
     settings->source = SourceKind::kApi;
+  else if (text == "oai")
+    settings->source = SourceKind::kOai;
   else
-    return Invalid("--source '" + text + "' is none of auto, rss, api, file:PATH");
+    return Invalid("--source '" + text + "' is none of auto, rss, api, oai, file:PATH");
   return Ok();
 }
 
@@ -115,11 +117,11 @@ std::string HostOf(const std::string& url) {
 
 Status CheckInterval(const FetcherSettings& settings) {
   if (settings.arxiv_interval >= kArxivsInterval) return Ok();
-  for (const std::string& url : {settings.rss_url, settings.api_url}) {
+  for (const std::string& url : {settings.rss_url, settings.api_url, settings.oai_url}) {
     if (!HostOf(url).ends_with("arxiv.org")) continue;
     return Invalid(
         "--arxiv-interval: arXiv asks for 3 s; less is for a simulated arXiv only, and " +
-        HostOf(url) + " is none (--arxiv-rss-url and --arxiv-api-url)");
+        HostOf(url) + " is none (--arxiv-rss-url, --arxiv-api-url and --arxiv-oai-url)");
   }
   return Ok();
 }
@@ -155,7 +157,7 @@ Options FetcherOptions() {
       {.name = "source",
        .default_value = "auto",
        .placeholder = "SOURCE",
-       .help = "auto, rss, api or file:PATH; see below."},
+       .help = "auto, rss, api, oai or file:PATH; see below."},
       {.name = "aggregator",
        .default_value = "tcp://127.0.0.1:5555",
        .placeholder = "ENDPOINT",
@@ -168,6 +170,10 @@ Options FetcherOptions() {
        .default_value = "https://export.arxiv.org/api/query",
        .placeholder = "URL",
        .help = "arXiv's API."},
+      {.name = "arxiv-oai-url",
+       .default_value = "https://oaipmh.arxiv.org/oai",
+       .placeholder = "URL",
+       .help = "arXiv's OAI-PMH."},
       {.name = "arxiv-interval",
        .type = OptionType::kNumber,
        .default_value = "3",
@@ -289,6 +295,7 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.aggregator = options.String("aggregator");
   settings.rss_url = options.String("arxiv-rss-url");
   settings.api_url = options.String("arxiv-api-url");
+  settings.oai_url = options.String("arxiv-oai-url");
   settings.arxiv_interval = std::chrono::duration<double>(options.Number("arxiv-interval"));
   if (const Status interval = CheckInterval(settings); !interval) return interval.error();
   settings.wait = !options.Flag("no-wait");

@@ -12,7 +12,7 @@
 
 namespace paperboy {
 
-enum class SourceKind { kAuto, kRss, kApi, kFile };
+enum class SourceKind { kAuto, kRss, kApi, kOai, kFile };
 
 // How long a run waits in all, unless it is told. A day of the provider's batch API has
 // time to end.
@@ -30,6 +30,7 @@ struct FetcherSettings {
   std::string aggregator;
   std::string rss_url;
   std::string api_url;
+  std::string oai_url;
   std::chrono::duration<double> arxiv_interval{3};
   std::chrono::milliseconds deadline = kDeadline;
   bool deadline_given = false;

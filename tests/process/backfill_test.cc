@@ -252,14 +252,21 @@ TEST_F(Backfill, WhatIsCompleteIsNotReadAgain) {
   EXPECT_EQ(system.arxiv().account().requests.size(), before);
 }
 
+// A week with a weekend and Juneteenth's Friday.
 TEST_F(Backfill, AMonthEndsWithATableOfItsDates) {
   System& system = Start();
-  const System::Run run =
-      system.RunFetcher(Range(month_.from, month_.from + date::days(6)), seconds(240));
+  System::Arguments week = Range(month_.from, month_.from + date::days(6));
+  const std::string profile = system.WriteProfile("ml");
+  week.insert(week.end(), {"--profile", profile});
+  const System::Run run = system.RunFetcher(week, seconds(240));
   ASSERT_EQ(run.exit.code, 0) << run.out << run.err;
-  EXPECT_THAT(run.out, testing::HasSubstr("a Saturday"));
-  EXPECT_THAT(run.out, testing::HasSubstr("2 holiday, 5 published\n"));
-  EXPECT_THAT(run.err, testing::HasSubstr(" dates read, "));
+  EXPECT_THAT(run.out, testing::HasSubstr("(Juneteenth)"));
+  EXPECT_THAT(run.out, testing::HasSubstr("3 holiday, 4 published\n"));
+  EXPECT_THAT(run.err, testing::HasSubstr("time: "));
+  week.insert(week.end(), {"--dry-run"});
+  const System::Run plan = system.RunFetcher(week, seconds(60));
+  EXPECT_EQ(plan.exit.code, 0) << plan.err;
+  EXPECT_THAT(plan.out, testing::HasSubstr("2025-06-16  published: nothing to do"));
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ class FetcherProgram : public Program {
     ArxivClient arxiv(
         pump_, redis_, http_, progress, clock,
         {settings_.arxiv_interval, "simulation", std::to_string(around_.world.Below(UINT64_MAX))});
-    ArxivSource source(arxiv, settings_.rss_url, settings_.api_url);
+    ArxivSource source(arxiv, settings_.rss_url, settings_.api_url, settings_.oai_url);
     AggregatorClient aggregator(dealer_, "the aggregator", pump_, progress);
     SeenHint hint(pump_, redis_);
     FetchRun run({pump_, progress, arxiv, source, aggregator, hint, clock}, settings_, profiles_);

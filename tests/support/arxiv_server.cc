@@ -86,7 +86,7 @@ struct ArxivServer::Impl {
   bool AnswerFault(const std::string& kind, httplib::Response& response);
   void Rss(const httplib::Request& request, const std::string& fault, httplib::Response& response);
   void Api(const httplib::Request& request, const std::string& fault, httplib::Response& response);
-  void Oai(const httplib::Request& request, httplib::Response& response);
+  void Oai(const httplib::Request& request, const std::string& fault, httplib::Response& response);
   std::string ListRecords(const httplib::Request& request);
   sys_days AnnouncementBefore(sys_days day) const;
   Account Snapshot();
@@ -132,7 +132,7 @@ void ArxivServer::Impl::Respond(const httplib::Request& request, const std::stri
   } else if (request.path == "/api/query") {
     Api(request, fault, response);
   } else if (request.path == "/oai") {
-    Oai(request, response);
+    Oai(request, fault, response);
   } else {
     return Answer(response, 404, "Not found", "text/plain");
   }
@@ -197,6 +197,7 @@ void ArxivServer::Impl::Rss(const httplib::Request& request, const std::string& 
   const std::string body = RssFeed(categories, built, fault == "stale" ? today : announced, papers);
   const std::string etag = "\"" + std::to_string(std::hash<std::string>()(body)) + "\"";
   response.set_header("ETag", etag);
+  response.set_header("Last-Modified", MailText(built, "GMT"));
   response.set_header("Cache-Control", "max-age=3600");
   if (request.get_header_value("If-None-Match") == etag) {
     response.status = 304;
@@ -243,11 +244,13 @@ void ArxivServer::Impl::Api(const httplib::Request& request, const std::string& 
          "application/atom+xml; charset=utf-8");
 }
 
-void ArxivServer::Impl::Oai(const httplib::Request& request, httplib::Response& response) {
+void ArxivServer::Impl::Oai(const httplib::Request& request, const std::string& fault,
+                            httplib::Response& response) {
   const std::string verb = request.get_param_value("verb");
-  const std::string body = verb == "ListRecords"
-                               ? ListRecords(request)
-                               : OaiError("badVerb", "verb must be ListRecords here");
+  std::string body = verb == "ListRecords" ? ListRecords(request)
+                                           : OaiError("badVerb", "verb must be ListRecords here");
+  if (fault == "error_element") body = OaiError("badArgument", "invalid set");
+  if (fault == "bad_token") body = OaiError("badResumptionToken", "the token has expired");
   // Without a charset, as arXiv sends it.
   Answer(response, 200, OaiAnswer("http://oaipmh.arxiv.org/oai", Now(), body), "text/xml");
 }

@@ -38,6 +38,7 @@ class ArxivServer {
     //   empty        RSS: no items
     //   empty_pages  API: totals, but no entries    short_pages  only half of them
     //   error_feed   200 with an Error entry        rate_exceeded  200, "Rate exceeded."
+    //   bad_token    OAI: a token is refused         error_element  OAI: badArgument
     //   truncated    the first half of the answer   stall        waits, then 429
     //   drop         a reset, no answer             NUMBER       that status; 429 and
     //                                               503 with Retry-After

@@ -198,7 +198,9 @@ std::unique_ptr<Process> System::StartFetcher(const Arguments& more) {
                     "--arxiv-rss-url",
                     arxiv_.rss_url(),
                     "--arxiv-api-url",
-                    arxiv_.api_url()};
+                    arxiv_.api_url(),
+                    "--arxiv-oai-url",
+                    arxiv_.oai_url()};
   const std::vector<std::pair<std::string, std::string>> defaults = {{"--profile", kBundledProfile},
                                                                      {"--arxiv-interval", "0"},
                                                                      {"--progress", "plain"},

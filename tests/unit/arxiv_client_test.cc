@@ -315,7 +315,7 @@ class ArxivSourceTest : public testing::Test {
  protected:
   Result<std::vector<Submission>> Read(ScriptedApi& api) {
     Client client(redis_, "a", kQuick);
-    ArxivSource source(client.arxiv(), "", api.url());
+    ArxivSource source(client.arxiv(), "", api.url(), "");
     const auto day = *ParseDate("2026-09-15");
     return source.ReadWindow("cs.LG", AnnouncementFor(day)->submitted,
                              client.loop().now() + seconds(20));

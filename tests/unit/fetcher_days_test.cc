@@ -139,6 +139,42 @@ TEST_F(FetcherDaysTest, AFeedThatStaysAwayIsReplacedByTheSearch) {
   EXPECT_THAT(digest.lists.at("cs.LG"), ElementsAre("2609.00003", "2609.00004"));
 }
 
+TEST_F(FetcherDaysTest, RebuildsAPastDateFromOaiPmh) {
+  AskFor("2026-09-14", SourceKind::kOai);
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  const auto digest = aggregator_.DigestOf("ml", "2026-09-14");
+  EXPECT_EQ(digest.open.source(), "oai");
+  EXPECT_EQ(digest.open.remedial_from(), "09/10/2026");
+  EXPECT_THAT(digest.lists.at("cs.LG"), ElementsAre("2609.00001"));
+  EXPECT_THAT(digest.lists.at("cs.AI"), ElementsAre("2609.00002"));
+  EXPECT_EQ(digest.papers.at("2609.00001").abstract(), "What owls of 2609.00001 do at night.");
+}
+
+TEST_F(FetcherDaysTest, OaiPmhIsReadOnceForAllDates) {
+  settings_.source = SourceKind::kOai;
+  settings_.from = Day("2026-09-14");
+  settings_.to = Day("2026-09-15");
+  settings_.range = true;
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk), Ended("published", kExitOk)));
+
+  EXPECT_EQ(RequestsToArxiv(), 2u);
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.AI"),
+              ElementsAre("2609.00004", "2609.00005"));
+}
+
+TEST_F(FetcherDaysTest, WhenTheSearchDoesNotAnswerOaiPmhIsAsked) {
+  AskFor("2026-09-14", SourceKind::kAuto);
+  ServeArxiv("2026-09-15", "503@/api");
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-14").lists.at("cs.LG"),
+              ElementsAre("2609.00001"));
+}
+
 TEST_F(FetcherDaysTest, ARangeIsReadWhileItsFirstDaysAreScored) {
   settings_.from = Day("2026-09-14");
   settings_.to = Day("2026-09-15");

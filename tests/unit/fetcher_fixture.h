@@ -106,7 +106,8 @@ class FetcherTest : public testing::Test {
     CurlClient http(loop, 1);
     const auto clock = [this] { return now_; };
     ArxivClient arxiv(pump, redis, http, progress, clock, {kInterval, "tests", "owner"});
-    ArxivSource source(arxiv, arxiv_server_->rss_url(), arxiv_server_->api_url());
+    ArxivSource source(arxiv, arxiv_server_->rss_url(), arxiv_server_->api_url(),
+                       arxiv_server_->oai_url());
     zmq::context_t context;
     ZmqDealer dealer(loop, ConnectDealer(context, endpoint_).value());
     AggregatorClient client(dealer, endpoint_, pump, progress);

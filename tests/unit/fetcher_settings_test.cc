@@ -44,6 +44,7 @@ TEST_F(FetcherSettingsTest, HasADefaultForEverythingButTheProfile) {
   EXPECT_FALSE(settings->from.has_value());
   EXPECT_EQ(settings->aggregator, "tcp://127.0.0.1:5555");
   EXPECT_EQ(settings->rss_url, "https://rss.arxiv.org/rss");
+  EXPECT_EQ(settings->oai_url, "https://oaipmh.arxiv.org/oai");
   EXPECT_EQ(settings->api_url, "https://export.arxiv.org/api/query");
   EXPECT_EQ(settings->arxiv_interval, seconds(3));
   EXPECT_EQ(settings->deadline, hours(8));
@@ -115,7 +116,6 @@ TEST_F(FetcherSettingsTest, KnowsItsSources) {
   EXPECT_EQ(file->source, SourceKind::kFile);
   EXPECT_EQ(file->file, "a b.jsonl");
   EXPECT_THAT(Trouble({"--source", "file:"}), HasSubstr("needs a path"));
-  EXPECT_THAT(Trouble({"--source", "oai"}), HasSubstr("not available in this version"));
   EXPECT_THAT(Trouble({"--source", "ftp"}), HasSubstr("none of auto"));
 }
 
@@ -130,8 +130,12 @@ TEST_F(FetcherSettingsTest, IsPoliteToArxivWhateverItIsTold) {
   EXPECT_THAT(Trouble({"--arxiv-interval", "0", "--arxiv-api-url", "http://127.0.0.1:1/api",
                        "--arxiv-rss-url", "HTTPS://me@RSS.ArXiv.org.:443/rss"}),
               HasSubstr("rss.arxiv.org is none"));
+  EXPECT_THAT(Trouble({"--arxiv-interval", "0", "--arxiv-rss-url", "http://127.0.0.1:1/arxiv.org",
+                       "--arxiv-api-url", "http://[::1]:2/api"}),
+              HasSubstr("oaipmh.arxiv.org is none"));
   EXPECT_EQ(Trouble({"--arxiv-interval", "0", "--arxiv-rss-url", "http://127.0.0.1:1/arxiv.org",
-                     "--arxiv-api-url", "http://[::1]:2/api"}),
+                     "--arxiv-api-url", "http://[::1]:2/api", "--arxiv-oai-url",
+                     "http://127.0.0.1:3/oai"}),
             "");
   EXPECT_EQ(Trouble({"--arxiv-interval", "3"}), "");
 }
