@@ -379,8 +379,11 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   for (const auto& category : opened->sealed) answer->add_sealed(category);
   Follow(peer, digest);
   if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
-  // What is published already is told when its files are known to be there.
-  if (IsDone(digest) && open.source() != "file") to_publish_.insert(digest.id);
+  // What is published already is told when its files are known to be there; where a list
+  // is about to come (of a file always), after that.
+  const auto lists = static_cast<size_t>(open.profile().categories_size());
+  const bool all_in = open.source() != "file" && opened->sealed.size() >= lists;
+  if (IsDone(digest) && all_in) to_publish_.insert(digest.id);
 }
 
 void Aggregator::Follow(const std::string& peer, const Digest& digest) {

@@ -118,14 +118,12 @@ Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTi
 }
 
 Status Delivery::Send(const Listing& list, MonotonicTime deadline) {
-  size_t begin = 0;
-  do {
+  published_.reset();
+  for (size_t begin = 0; begin < list.rows.size();) {
     const Result<size_t> end = SendRows(list, begin, deadline);
     if (!end) return end.error();
     begin = *end;
-  } while (begin < list.rows.size());
-  // What was published before these rows came, as an opening is told, has been heard by now.
-  published_.reset();
+  }
   return Seal(list.category, list.source, list.rows.size(), false, deadline);
 }
 

@@ -105,17 +105,14 @@ std::vector<std::string> SplitAtSpaces(std::string_view text) {
 }
 
 void ReadVersions(pugi::xml_node node, Metadata* paper) {
-  uint64_t first = 0;
   for (const pugi::xml_node child : node.children()) {
     if (LocalName(child.name()) != "version") continue;
     std::string_view name = child.attribute("version").value();
     if (name.starts_with('v')) name.remove_prefix(1);
     const uint64_t version = NumberIn(name);
     const std::optional<WallTime> at = TimeIn(ChildText(child, "date"));
-    if (at && (first == 0 || version < first)) {
-      first = version;
-      paper->submitted = at;
-    }
+    // Another version's time would put the paper on another page.
+    if (version == 1) paper->submitted = at;
     if (version <= paper->version) continue;
     paper->version = static_cast<uint32_t>(version);
     if (at) paper->updated = at;

@@ -125,13 +125,20 @@ bool HasAny(const Json& json, std::initializer_list<const char*> keys) {
 bool IsScholar(const RecordedAnswer& answer) {
   if (answer.url.find("semanticscholar.org") != std::string::npos) return true;
   const Json json = Json::parse(answer.body, nullptr, false);
-  return json.is_array() || HasAny(json, {"paperId", "authorId", "data"});
+  return json.is_array() || HasAny(json, {"paperId", "authorId", "data"}) ||
+         (HasAny(json, {"error"}) && json["error"].is_string());
 }
 
 bool IsChat(const RecordedAnswer& answer) {
   if (answer.url.find("/chat/completions") != std::string::npos) return true;
   if (Trim(answer.body).starts_with("data: {")) return true;  // a stream
-  return HasAny(Json::parse(answer.body, nullptr, false), {"choices", "error"});
+  const Json json = Json::parse(answer.body, nullptr, false);
+  return HasAny(json, {"choices"}) || (HasAny(json, {"error"}) && json["error"].is_object());
+}
+
+bool IsHtml(const RecordedAnswer& answer) {
+  const std::string begin = FoldCase(Trim(answer.body).substr(0, 15));
+  return begin.starts_with("<!doctype html") || begin.starts_with("<html");
 }
 
 // The kinds of answers, the first that recognises one reports on it.
@@ -154,6 +161,10 @@ const std::array kKinds = {
     Kind{IsApi,
          [](const std::string& place, const RecordedAnswer& answer) {
            return DescribeOr(place, "answer of arXiv's API", ListingOfApi(answer.body));
+         }},
+    Kind{IsHtml,
+         [](const std::string& place, const RecordedAnswer& answer) {
+           return RefusedAnswer(place, answer, "a page of HTML, for people");
          }},
     Kind{IsXml,
          [](const std::string& place, const RecordedAnswer& answer) {

@@ -32,6 +32,7 @@ class FakeAggregator {
     std::map<std::string, wire::Paper> papers;
     std::set<std::string> sealed;
     std::set<std::string> late;  // gone on without
+    bool sealed_since_opening = false;
     size_t texts_with_rows = 0;  // rows that came with their text
     size_t openings = 0;
     std::set<std::string> followers;
@@ -127,7 +128,9 @@ class FakeAggregator {
             : std::all_of(categories.begin(), categories.end(), [&](const auto& category) {
                 return digest.sealed.contains(category) || digest.late.contains(category);
               });
-    if (complete && knobs_.publish) {
+    // Where a list is about to come it is told after that.
+    const bool more_comes = !digest.late.empty() && !digest.sealed_since_opening;
+    if (complete && knobs_.publish && !more_comes) {
       *reply.mutable_published() = knobs_.published;
       reply.mutable_published()->set_digest(digest.id);
       for (const auto& category : digest.late) reply.mutable_published()->add_late(category);
@@ -164,6 +167,7 @@ class FakeAggregator {
       }
     } else if (Digest* digest = Find(message.seal(), &reply); digest != nullptr) {
       const wire::Seal& seal = message.seal();
+      digest->sealed_since_opening = true;
       if (seal.late()) {
         digest->late.insert(seal.category());
         reply.mutable_ack();
@@ -199,6 +203,7 @@ class FakeAggregator {
       digest->open = open;
     }
     ++digest->openings;
+    digest->sealed_since_opening = false;
     digest->followers.insert(peer);
     wire::Opened* opened = reply->mutable_opened();
     opened->set_digest(digest->id);

@@ -333,6 +333,13 @@ TEST_F(ProgressTest, ScoringIsOneLineIn10SecondsUntilItIsDone) {
   EXPECT_EQ(Written(), "scored 0 of 50, 2 scorers\nscored 50 of 50, 2 scorers\n");
 }
 
+TEST_F(ProgressTest, OfSeveralDatesItSaysHowManyAreRead) {
+  Progress progress(loop_, Progress::Mode::kPlain, file_);
+  progress.Dates(3, 1, 10);
+  progress.Scoring(5, 50, 2);
+  EXPECT_EQ(Written(), "3 of 10 dates read, 1 published; scored 5 of 50, 2 scorers\n");
+}
+
 TEST_F(ProgressTest, ATerminalHasOneLine) {
   {
     Progress progress(loop_, Progress::Mode::kTerminal, file_);
