@@ -3,7 +3,7 @@
 
 #include "aggregator/page_html.h"
 #include "aggregator/site_html.h"
-#include "common/eastern.h"
+#include "common/calendar.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -20,7 +20,7 @@ std::optional<DayRecord> Unrecorded(sys_days day) {
   if (weekday == date::Saturday || weekday == date::Sunday) return std::nullopt;
   DayRecord record;
   record.date = FormatDate(day);
-  record.state = IsAnnouncementDate(day) ? "missing" : "holiday";
+  record.state = AnnouncementFor(day) ? "missing" : "holiday";
   record.why = WhyNoAnnouncement(day);
   return record;
 }

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "aggregator/publish.h"
-#include "common/eastern.h"
+#include "common/calendar.h"
 #include "spdlog/fmt/fmt.h"
 #include "tests/unit/ledger_fixture.h"
 
@@ -123,7 +123,7 @@ class SiteTest : public LedgerTest {
     for (date::sys_days day = *ParseDate("2025-03-17"); day <= *ParseDate("2025-04-16");
          day += date::days(1)) {
       const std::string date = FormatDate(day);
-      if (!IsAnnouncementDate(day) || gaps.contains(date)) continue;
+      if (!AnnouncementFor(day) || gaps.contains(date)) continue;
       days.emplace_back("first", date);
       days.emplace_back("second", date);
     }
@@ -367,7 +367,7 @@ TEST_F(SiteTest, EveryStateLooksDifferent) {
   Recorded("2025-06-11", "holiday", "no mailing");
   Recorded("2025-06-12", "failed", "arXiv does not answer");
   // 2025-06-13 is missing; 2025-06-20 is one of arXiv's days off.
-  ASSERT_FALSE(IsAnnouncementDate(*ParseDate("2025-06-20")));
+  ASSERT_FALSE(AnnouncementFor(*ParseDate("2025-06-20")));
   Recorded("2025-06-25", "waiting", "not announced yet");
   const std::string& html = Page("test/2025-06.html");
   const auto calendar = Calendar(html);
@@ -385,7 +385,7 @@ TEST_F(SiteTest, EveryStateLooksDifferent) {
               HasSubstr("Days: 1 published, 1 quiet, 2 holiday, 1 failed, 1 waiting, 7 missing."));
   EXPECT_THAT(html, HasSubstr("<li>2025-06-12: <span class=\"failed\">failed</span>: "
                               "<bdi>arXiv does not answer</bdi></li>"));
-  EXPECT_THAT(html, HasSubstr("arXiv holiday"));
+  EXPECT_THAT(html, HasSubstr("evening of 2025-06-19 (Juneteenth)"));
 }
 
 TEST_F(SiteTest, AnEarlierMonthMakesDaysOfALaterOneMissing) {
