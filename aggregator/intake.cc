@@ -16,8 +16,11 @@
 namespace paperboy {
 namespace {
 
-// The name becomes a folder.
+// The name becomes a folder, beside that of the HTML site.
 Status CheckName(const std::string& name) {
+  if (name == "site") {
+    return Invalid("profile name \"site\": that is the folder of the HTML site; take another name");
+  }
   static const std::regex pattern("[a-z0-9-]{1,64}");
   if (std::regex_match(name, pattern)) return Ok();
   return Invalid("profile name \"" + CutChars(name, 80) + "\": expected 1 to 64 of a-z, 0-9 and -");

@@ -41,8 +41,8 @@ std::vector<Option> Table() {
         "Where scorers connect to."},
        {"data", OptionType::kString, "data", "DIR", "The ledger's folder."},
        {"out", OptionType::kString, "out", "DIR",
-        "Where pages and JSON are written, below DIR/PROFILE/. Everything there is derived from "
-        "the ledger."},
+        "Where pages and JSON are written, below DIR/PROFILE/, and the site, DIR/site/. Everything "
+        "there is derived from the ledger."},
        {"prices", OptionType::kString, "", "FILE",
         "Prices of models per million tokens (TOML); empty: the bundled table."},
        {"max-unscored-share", OptionType::kNumber, "0.2", "SHARE",
@@ -88,9 +88,10 @@ int Serve(const Options& options) {
   auto metrics = std::make_shared<prometheus::Registry>();
   StatusServer status(metrics);
   std::error_code error;
-  std::filesystem::create_directories(options.String("out"), error);
-  if (error)
-    return Fail("cannot make the folder " + options.String("out") + ": " + error.message());
+  const std::string site = options.String("out") + "/site";
+  std::filesystem::create_directories(site, error);
+  if (error) return Fail("cannot make the folder " + site + ": " + error.message());
+  status.ServeFiles("/", site);
   status.ServeFiles("/", options.String("out"));
   if (auto started = status.Start(options.String("http")); !started) {
     return Fail(started.error().message);

@@ -76,6 +76,22 @@ std::string RenderMarkdown(const DigestPage& page);
 std::string RenderPapersJson(const DigestPage& page);
 // State, funnel, notes, cost, and every row with its end state and reason.
 std::string RenderStatusJson(const DigestPage& page);
+// The beginning of a status file, before its rows: of a digest, or of a date without
+// an announcement, which has a state and a reason and nothing else.
+struct StatusHead {
+  std::string state = "failed";  // published, withheld; of a date: holiday, quiet, waiting, failed
+  std::string why;               // of a date
+  bool of_digest = false;
+  std::vector<std::string> notes;
+  wire::Funnel funnel;
+  std::optional<int64_t> prompt_tokens, completion_tokens;  // nullopt: not reported
+  std::optional<Picodollars> prompt_cost, completion_cost;  // nullopt: unknown
+  int64_t lost_calls = 0;
+  std::optional<Picodollars> lost_cost;  // at most; nullopt: unknown
+};
+// Reads what RenderStatusJson and RenderDayJson write, or an earlier version wrote. A
+// damaged file is a failed date, and says so.
+StatusHead ReadStatusHead(const std::string& json);
 // A date without an announcement.
 std::string RenderDayJson(const std::string& profile, const std::string& date,
                           const std::string& state, const std::string& why);

@@ -1,4 +1,5 @@
 // The two JSON files beside a page.
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -83,6 +84,35 @@ Json BudgetJson(const DigestPage& page) {
           {"spent_dollars", Money(page.spent())}};
 }
 
+// Amounts in a status file are dollars; the nearest whole amount is the exact one.
+std::optional<Picodollars> Amount(const Json& json, const char* name) {
+  if (!json.contains(name) || !json[name].is_number()) return std::nullopt;
+  return std::llround(json[name].get<double>() * kPicodollarsPerDollar);
+}
+
+std::optional<int64_t> Count(const Json& json, const char* name) {
+  if (!json.contains(name) || !json[name].is_number_integer()) return std::nullopt;
+  return json[name].get<int64_t>();
+}
+
+wire::Funnel ReadFunnel(const Json& json) {
+  wire::Funnel funnel;
+  const auto count = [&](const char* name) {
+    return static_cast<uint64_t>(Count(json, name).value_or(0));
+  };
+  funnel.set_arxiv(count("arxiv"));
+  funnel.set_refused(count("refused"));
+  funnel.set_not_wanted(count("not_wanted"));
+  funnel.set_seen_before(count("seen_before"));
+  funnel.set_scanned(count("scanned"));
+  funnel.set_author_gated(count("author_gated"));
+  funnel.set_title_dropped(count("title_dropped"));
+  funnel.set_below_cutoff(count("below_cutoff"));
+  funnel.set_selected(count("selected"));
+  funnel.set_unscored(count("unscored"));
+  return funnel;
+}
+
 std::string Dump(const Json& json) {
   return json.dump(4, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -140,6 +170,36 @@ std::string RenderStatusJson(const DigestPage& page) {
   auto& rows = json["rows"] = Json::array();
   for (const auto& row : page.rows) rows.push_back(RowJson(row));
   return Dump(json);
+}
+
+StatusHead ReadStatusHead(const std::string& text) {
+  // The rows are the last member, and most of the file: without them a month is read in
+  // milliseconds. A line break in a string is written as an escape, so that no string
+  // holds what is looked for.
+  const size_t rows = text.find(",\n    \"rows\": [");
+  const Json json = Json::parse(rows == text.npos ? text : text.substr(0, rows) + "}", nullptr,
+                                /*allow_exceptions=*/false);
+  StatusHead head;
+  if (!json.is_object() || !json.contains("state") || !json["state"].is_string()) {
+    head.why = "what was recorded of it is damaged";
+    return head;
+  }
+  head.state = json["state"];
+  if (json.contains("why") && json["why"].is_string()) head.why = json["why"];
+  if (json.contains("notes") && json["notes"].is_array()) {
+    for (const auto& note : json["notes"]) {
+      if (note.is_string()) head.notes.push_back(note);
+    }
+  }
+  head.of_digest = json.contains("funnel");
+  if (head.of_digest) head.funnel = ReadFunnel(json["funnel"]);
+  head.prompt_tokens = Count(json, "prompt_tokens");
+  head.completion_tokens = Count(json, "completion_tokens");
+  head.prompt_cost = Amount(json, "prompt_dollars");
+  head.completion_cost = Amount(json, "completion_dollars");
+  head.lost_calls = Count(json, "lost_calls").value_or(0);
+  head.lost_cost = Amount(json, "lost_dollars_at_most");
+  return head;
 }
 
 std::string RenderDayJson(const std::string& profile, const std::string& date,

@@ -1,17 +1,11 @@
 #include "aggregator/publish.h"
 
+#include "aggregator/archive.h"
 #include "aggregator/page.h"
+#include "aggregator/site.h"
 #include "common/text.h"
 
 namespace paperboy {
-namespace {
-
-std::string PathBelowOut(const std::string& profile, const std::string& kind,
-                         const std::string& date, const std::string& name) {
-  return profile + "/" + kind + "/" + date.substr(0, 7) + "/" + date + "-" + name;
-}
-
-}  // namespace
 
 void Publisher::Record(const std::string& path, std::optional<DigestId> digest,
                        const std::string& content) {
@@ -66,15 +60,28 @@ void Publisher::Publish(DigestId id) {
   db_.Exec("UPDATE digest SET state = ? WHERE id = ?",
            page.digest.withhold ? "withheld" : "published", id);
   transaction.Commit();
+  recorded_.emplace(page.digest.profile, page.digest.date);
 }
 
 void Publisher::RecordDay(const std::string& profile, const std::string& date) {
   if (const auto file = RenderDay(db_, profile, date)) {
     Record(file->path, std::nullopt, file->content);
+    recorded_.emplace(profile, date);
   }
 }
 
 Result<int> Publisher::Reconcile(std::optional<DigestId> changed) try {
+  auto files = ReconcileFiles(changed);
+  if (!files) return files;
+  auto pages = ReconcileSite(changed);
+  if (!pages) return pages;
+  recorded_.clear();
+  return *files + *pages;
+} catch (const StorageError& e) {
+  return Error{ErrorKind::kStorage, e.what()};
+}
+
+Result<int> Publisher::ReconcileFiles(std::optional<DigestId> changed) {
   std::vector<File> files;
   {
     auto cursor = db_.Query(
@@ -94,8 +101,26 @@ Result<int> Publisher::Reconcile(std::optional<DigestId> changed) try {
     written += *count;
   }
   return written;
-} catch (const StorageError& e) {
-  return Error{ErrorKind::kStorage, e.what()};
+}
+
+Result<int> Publisher::ReconcileSite(std::optional<DigestId> changed) {
+  auto dates = recorded_;
+  if (const auto digest = changed ? FindDigest(db_, *changed) : std::nullopt) {
+    dates.emplace(digest->profile, digest->date);
+  }
+  std::set<SitePage> compared;
+  for (const auto& [profile, date] : dates) {
+    compared.merge(SitePagesAround(db_, profile, date));
+  }
+  int written = 0;
+  for (const SitePage& page : SitePages(db_)) {
+    if (changed && !compared.contains(page) && out_.Has(page.Path())) continue;
+    const std::string content = RenderSitePage(db_, page);
+    if (out_.Read(page.Path()) == content) continue;
+    if (auto status = out_.Write(page.Path(), content); !status) return status.error();
+    ++written;
+  }
+  return written;
 }
 
 Result<int> Publisher::WriteIfStale(const File& file) {

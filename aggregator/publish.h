@@ -6,10 +6,13 @@
 //   OUT/PROFILE/json/YYYY-MM/DATE-output.json  the selected papers
 //   OUT/PROFILE/json/YYYY-MM/DATE-digest.json  state, funnel, every row; also of a withheld digest
 //   OUT/PROFILE/output.md                      copy of the newest date's page
+//   OUT/site/                                  all of it as a web site (site.h)
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aggregator/digests.h"
@@ -48,11 +51,12 @@ class Publisher {
   // Inside the caller's transaction.
   void RecordDay(const std::string& profile, const std::string& date);
 
-  // Writes every file that is missing from OUT or differs from the ledger, and
-  // each profile's newest page. After the publication of `changed` the bytes of
-  // other digests' files are not compared: reading all of them again would make a
-  // backfill take the square of its days. Returns how many were written; kStorage
-  // names the file that could not be.
+  // Writes every file that is missing from OUT or differs from the ledger, each
+  // profile's newest page, and the site. After the publication of `changed` the
+  // bytes of other digests' files are not compared, and of the site only the pages
+  // around what was recorded since OUT last agreed: looking at all of it again would
+  // make a backfill take the square of its days. Returns how many were written;
+  // kStorage names the file that could not be.
   Result<int> Reconcile(std::optional<DigestId> changed = std::nullopt);
 
   // Path of the page below OUT, whether or not it exists.
@@ -66,9 +70,13 @@ class Publisher {
   };
   // Writes the content recorded for `source` to OUT/`path` unless it is there.
   Result<int> WriteIfStale(const File& file);
+  Result<int> ReconcileFiles(std::optional<DigestId> changed);
+  Result<int> ReconcileSite(std::optional<DigestId> changed);
 
   Database& db_;
   Folder& out_;
+  // Profile and date of what was recorded since the site last agreed with it.
+  std::set<std::pair<std::string, std::string>> recorded_;
 };
 
 }  // namespace paperboy

@@ -3,7 +3,9 @@
 #include <map>
 #include <set>
 
+#include "aggregator/archive.h"
 #include "aggregator/publish.h"
+#include "aggregator/site.h"
 #include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -46,8 +48,8 @@ class Verification {
   std::set<std::string> CheckRecords();
   void CheckFiles();
   bool IsAsRecorded(const std::string& path, const std::string& source);
-  // What the ledger recorded for a path; nullopt if nothing.
-  std::optional<std::string> Recorded(const std::string& path);
+  bool IsAsRendered(const SitePage& page);
+  void NotAsPublished(const std::string& path);
   void Problem(const std::string& text) { report_.problems.push_back(text); }
   std::vector<std::string> Texts(const char* sql);
 
@@ -147,7 +149,7 @@ bool Verification::CheckSelected(const DigestPage& page) {
 
 void Verification::CheckRendered(const DigestPage& page) {
   for (const auto& file : RenderFiles(page)) {
-    const auto recorded = Recorded(file.path);
+    const auto recorded = RecordedFile(db_, file.path);
     if (recorded == file.content) continue;
     Problem(fmt::format(
         "{}: {} {}. Either the ledger was changed by hand, or another version rendered it; "
@@ -170,22 +172,26 @@ void Verification::CheckDays() {
     const auto file = RenderDay(db_, profile, date);
     // A digest that was withheld before the day was known has a status of its own.
     if (!file || FindDigest(db_, profile, date)) continue;
-    if (Recorded(file->path) == file->content) continue;
+    if (RecordedFile(db_, file->path) == file->content) continue;
     Problem(profile + " " + date + ": " + file->path +
             " is not what the ledger gives; a run of the fetcher for this date makes it anew");
   }
 }
 
-std::optional<std::string> Verification::Recorded(const std::string& path) {
-  auto cursor = db_.Query("SELECT content, sha256 FROM file WHERE path = ?", path);
-  if (!cursor.Next()) return std::nullopt;
-  return cursor.Text(0);
-}
-
 // Whether OUT/`path` has the bytes recorded for `source`.
 bool Verification::IsAsRecorded(const std::string& path, const std::string& source) {
-  const auto recorded = Recorded(source);
+  const auto recorded = RecordedFile(db_, source);
   return recorded && out_.Read(path) == recorded;
+}
+
+bool Verification::IsAsRendered(const SitePage& page) {
+  return out_.Read(page.Path()) == RenderSitePage(db_, page);
+}
+
+void Verification::NotAsPublished(const std::string& path) {
+  Problem(out_.path() + "/" + path +
+          " is missing or is not what was published: the aggregator writes it again when it "
+          "starts");
 }
 
 // Paths whose recorded bytes are damaged: nothing can be compared with them.
@@ -205,18 +211,27 @@ void Verification::CheckFiles() {
   std::map<std::string, std::string> sources;  // path below OUT → path recorded
   for (const auto& path : Texts("SELECT path FROM file")) sources[path] = path;
   for (const auto& page : NewestPages(db_)) sources[page.path] = page.source;
+  // The site is made of the records: nothing is expected of it where they are damaged.
+  const auto pages = damaged.empty() ? SitePages(db_) : std::vector<SitePage>();
+  const size_t total = sources.size() + pages.size();
   std::vector<std::string> stale;
   for (const auto& [path, source] : sources) {
-    hooks_.progress("comparing files", report_.files++, sources.size());
+    hooks_.progress("comparing files", report_.files++, total);
     if (!IsAsRecorded(path, source)) stale.push_back(path);
   }
-  if (!stale.empty()) hooks_.settle();
+  std::vector<SitePage> stale_pages;
+  for (const auto& page : pages) {
+    hooks_.progress("comparing files", report_.files++, total);
+    if (!IsAsRendered(page)) stale_pages.push_back(page);
+  }
+  if (!stale.empty() || !stale_pages.empty()) hooks_.settle();
   for (const auto& page : NewestPages(db_)) sources[page.path] = page.source;
   for (const auto& path : stale) {
     if (IsAsRecorded(path, sources[path]) || damaged.contains(sources[path])) continue;
-    Problem(out_.path() + "/" + path +
-            " is missing or is not what was published: the aggregator writes it again when it "
-            "starts");
+    NotAsPublished(path);
+  }
+  for (const auto& page : stale_pages) {
+    if (!IsAsRendered(page)) NotAsPublished(page.Path());
   }
 }
 

@@ -31,7 +31,8 @@ struct VerifyHooks {
 // Checks the database itself (integrity_check, foreign_key_check); that every
 // digest's rows add up; renders every published page and status anew and compares
 // the bytes with those recorded, and these with their hashes and with the files
-// below `out_dir`. Each digest is read in one transaction.
+// below `out_dir`, and the site's pages with what the records give. Each digest is
+// read in one transaction.
 VerifyReport Verify(Database& db, const std::string& out_dir, const VerifyHooks& hooks = {});
 
 }  // namespace paperboy

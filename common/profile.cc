@@ -306,6 +306,9 @@ Status ReadSettings(const std::string& path, wire::Profile* profile) {
     return Invalid(fmt::format("{}: key name: \"{}\" must be 1 to 64 characters of a-z, 0-9 and -",
                                path, profile->name()));
   }
+  if (profile->name() == "site") {
+    return Invalid(path + ": key name: \"site\" is the folder of the HTML site; take another name");
+  }
   if (profile->categories().empty() || profile->announce_types().empty()) {
     return Invalid(path + ": keys categories and announce_types: each must name at least one");
   }

@@ -13,6 +13,8 @@
 #include <system_error>
 #include <thread>
 
+#include "common/text.h"
+
 namespace paperboy {
 namespace {
 
@@ -96,6 +98,21 @@ void Send(const HttpAnswer& answer, httplib::Response& response) {
   response.set_content(answer.body, answer.content_type);
 }
 
+// Headers of a file. A browser asks again each time, and is told when it has it. Pages
+// need no scripts and nothing from elsewhere: should markup of others ever get into one,
+// it can do nothing.
+void AddFileHeaders(const httplib::Request& request, httplib::Response& response) {
+  const std::string tag = '"' + Sha256Hex(response.body) + '"';
+  response.set_header("ETag", tag);
+  response.set_header("Cache-Control", "no-cache");
+  response.set_header("X-Content-Type-Options", "nosniff");
+  response.set_header("Content-Security-Policy",
+                      "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'");
+  if (request.get_header_value("If-None-Match") != tag) return;
+  response.status = 304;
+  response.body.clear();
+}
+
 // httplib sets SO_REUSEPORT, with which a second process would share the port
 // in silence.
 void SetSocketOptions(socket_t socket) {
@@ -115,6 +132,9 @@ struct StatusServer::Impl {
     server.set_write_timeout(kTimeoutSeconds);
     server.set_payload_max_length(kMaxRequestBody);
     server.set_file_extension_and_mimetype_mapping("md", "text/markdown; charset=utf-8");
+    server.set_file_extension_and_mimetype_mapping("html", "text/html; charset=utf-8");
+    server.set_file_extension_and_mimetype_mapping("css", "text/css; charset=utf-8");
+    server.set_file_request_handler(AddFileHeaders);
     server.set_pre_routing_handler(
         [](const httplib::Request& request, httplib::Response& response) {
           if (request.method == "GET" || request.method == "HEAD") {

@@ -46,7 +46,7 @@ TEST_F(Commands, LookAtTheLedgerBesideTheRunningProcess) {
   Expect(0, {"status"}, AllOf(HasSubstr("default  2026-09-15  published"), HasSubstr("schema 3")));
   Expect(0, {"papers", kDate}, HasSubstr(day.settings.papers[3].id));
   Expect(0, {"papers", kDate, "unscored"}, HasSubstr("no paper of 2026-09-15 is unscored"));
-  Expect(0, {"verify"}, HasSubstr("1 digest rendered anew, 4 files compared: everything matches"));
+  Expect(0, {"verify"}, HasSubstr("1 digest rendered anew, 9 files compared: everything matches"));
   std::ofstream(system.out_dir() + "/default/output.md", std::ios::app) << "by hand";
   Expect(2, {"verify"}, HasSubstr("output.md is missing or is not what was published"));
   system.RestartAggregator();

@@ -1,4 +1,7 @@
 // A day through the three real processes.
+#include <httplib.h>
+
+#include <filesystem>
 #include <fstream>
 
 #include "tests/process/digest_test.h"
@@ -182,6 +185,43 @@ TEST(Daily, AnOlderDateTakesItsPapersAndTheNewerPageSaysWhere) {
   const auto again = system.RunFetcher(arguments);
   EXPECT_EQ(again.exit.code, 0);
   EXPECT_THAT(again.out, HasSubstr("all its papers belong to earlier announcements"));
+}
+
+TEST(Daily, TheSiteIsServedAndABackfilledDayMendsItsNeighbour) {
+  Day day = DayOf(20);
+  System system(day.settings);
+  system.StartAggregator();
+  system.StartScorers(1);
+  const auto get = [&](const std::string& path) {
+    const auto answer = httplib::Client(system.aggregator_url()).Get(path);
+    return answer ? std::to_string(answer->status) + " " + answer->body : "";
+  };
+  EXPECT_THAT(get("/"), HasSubstr("Nothing is published yet"));
+  ASSERT_EQ(system.RunFetcher(day.FromFile(system)).exit.code, 0) << system.Logs();
+  EXPECT_THAT(get("/"), HasSubstr("Papers 2026-09-15</h1>"));
+  EXPECT_THAT(get("/default/2026-09-15.html"), Not(HasSubstr("Previous Day")));
+  // Other papers: the newer page keeps its own.
+  day.settings.papers = InventArxivPapers(10, "2026-09-14");
+  auto earlier = day.FromFile(system);
+  earlier[1] = "2026-09-14";
+  ASSERT_EQ(system.RunFetcher(earlier).exit.code, 0) << system.Logs();
+  EXPECT_THAT(get("/default/2026-09-15.html"), HasSubstr("Previous Day 2026-09-14"));
+  EXPECT_THAT(get("/default/2026-09-14.html"), HasSubstr("Next Day 2026-09-15"));
+  EXPECT_THAT(get("/"), HasSubstr("Papers 2026-09-15</h1>"));
+  EXPECT_THAT(get("/style.css"), HasSubstr("200 "));
+  EXPECT_THAT(get("/default/output.md"), HasSubstr("200 # Personalized"));
+  for (const char* path :
+       {"/../data/ledger.db", "/../../data/ledger.db", "/%2e%2e/data/ledger.db", "/none.html"}) {
+    EXPECT_EQ(get(path), "404 not found\n") << path;
+  }
+  const std::vector<std::string> pages = {"/", "/default/", "/default/2026-09.html",
+                                          "/default/2026-09-14.html"};
+  std::vector<std::string> before;
+  for (const auto& page : pages) before.push_back(get(page));
+  std::filesystem::remove_all(system.out_dir());
+  system.RestartAggregator();
+  for (size_t i = 0; i < pages.size(); ++i) EXPECT_EQ(get(pages[i]), before[i]) << pages[i];
+  EXPECT_EQ(system.RunCommand({"verify"}).exit.code, 0);
 }
 
 TEST(Daily, TwoProfilesReadArxivOnce) {

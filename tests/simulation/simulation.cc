@@ -6,6 +6,7 @@
 #include <set>
 
 #include "aggregator/publish.h"
+#include "aggregator/site.h"
 #include "tests/support/arxiv_xml.h"
 
 namespace paperboy::sim {
@@ -295,6 +296,7 @@ void Simulation::DeleteOut() {
     while (cursor.Next()) known.insert(cursor.Text(0));
   }
   for (const auto& newest : NewestPages(disk_.store->db())) known.insert(newest.path);
+  for (const auto& page : SitePages(disk_.store->db())) known.insert(page.Path());
   auto before = files();
   std::erase_if(before, [&](const auto& file) { return !known.contains(file.first); });
   disk_.out.Clear();

@@ -281,6 +281,8 @@ TEST_F(PlanTest, ADayMayNotNameAFolderOfItsOwn) {
   day.set_date("2025-01-03");
   day.set_state("holiday");
   EXPECT_FALSE(intake.Day(day).ok());
+  day.set_profile("site");  // OUT/site is taken
+  EXPECT_THAT(intake.Day(day).error().message, testing::HasSubstr("folder of the HTML site"));
   day.set_profile("test");
   EXPECT_TRUE(intake.Day(day).ok());
   day.set_state("sunny");

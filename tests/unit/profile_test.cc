@@ -155,6 +155,7 @@ TEST_F(ProfileTest, RevisionChangesWithEveryPartAndOnlyThen) {
 TEST_F(ProfileTest, BadSettingsAreNamed) {
   EXPECT_THAT(FaultOf("model = \"x\"\n"), HasSubstr("profile.toml: key name: \"\" must be"));
   EXPECT_THAT(FaultOf("name = \"../bees\"\n"), HasSubstr("key name: \"../bees\" must be"));
+  EXPECT_THAT(FaultOf("name = \"site\"\n"), HasSubstr("key name: \"site\" is the folder"));
   EXPECT_THAT(FaultOf("name = \"" + std::string(65, 'a') + "\"\n"), HasSubstr("key name"));
   const std::string name = "name = \"bees\"\n";
   EXPECT_THAT(FaultOf(name + "novelty = 3\n"),

@@ -169,6 +169,46 @@ TEST_F(StatusServerTest, ServesFilesAndNothingOutsideTheirDirectory) {
   EXPECT_EQ(Get("/site/%2e%2e/secret.txt").status, 404);
 }
 
+TEST_F(StatusServerTest, AFolderIsItsIndexAndTheFirstDirectoryThatHasAFileServesIt) {
+  const TempDir dir;
+  std::filesystem::create_directories(dir.path() / "site/default");
+  std::filesystem::create_directories(dir.path() / "default");
+  std::ofstream(dir.path() / "site/index.html") << "front";
+  std::ofstream(dir.path() / "site/default/index.html") << "newest";
+  std::ofstream(dir.path() / "site/style.css") << "a {}";
+  std::ofstream(dir.path() / "default/output.md") << "# Page";
+  server_.ServeFiles("/", dir.File("site"));
+  server_.ServeFiles("/", dir.path());
+  Start();
+  EXPECT_EQ(Get("/").body, "front");
+  EXPECT_EQ(Get("/").get_header_value("Content-Type"), "text/html; charset=utf-8");
+  EXPECT_EQ(Get("/default/").body, "newest");
+  EXPECT_EQ(Get("/default/output.md").body, "# Page");
+  EXPECT_EQ(Get("/style.css").get_header_value("Content-Type"), "text/css; charset=utf-8");
+  EXPECT_EQ(Get("/healthz").body, "ok\n");
+  EXPECT_EQ(Get("/none/").status, 404);
+}
+
+TEST_F(StatusServerTest, AFileThatABrowserHasIsNotSentAgain) {
+  const TempDir dir;
+  std::ofstream(dir.path() / "index.html") << "first";
+  server_.ServeFiles("/", dir.path());
+  Start();
+  const httplib::Response first = Get("/");
+  const std::string tag = first.get_header_value("ETag");
+  EXPECT_THAT(tag, testing::MatchesRegex("\"[0-9a-f]{64}\""));
+  EXPECT_THAT(first.get_header_value("Content-Security-Policy"), HasSubstr("default-src 'none'"));
+  const auto again = Client().Get("/", {{"If-None-Match", tag}});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->status, 304);
+  EXPECT_EQ(again->body, "");
+  std::ofstream(dir.path() / "index.html") << "second";
+  const auto changed = Client().Get("/", {{"If-None-Match", tag}});
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(changed->status, 200);
+  EXPECT_EQ(changed->body, "second");
+}
+
 TEST_F(StatusServerTest, MissingDirectoryIsSaidAtTheStart) {
   server_.ServeFiles("/site", "/no/such/directory");
   const Status started = server_.Start("127.0.0.1:0");

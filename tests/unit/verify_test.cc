@@ -60,7 +60,7 @@ TEST_F(VerifyTest, FindsNothingWhereEverythingMatches) {
   EXPECT_THAT(report.problems, IsEmpty());
   EXPECT_THAT(report.said, IsEmpty());
   EXPECT_EQ(report.digests, 2u);
-  EXPECT_EQ(report.files, 8u) << "three each, a day, the newest page";
+  EXPECT_EQ(report.files, 14u) << "three each, a day, the newest page; six of the site";
 }
 
 TEST_F(VerifyTest, SaysItsProgress) {
@@ -70,7 +70,7 @@ TEST_F(VerifyTest, SaysItsProgress) {
            said.push_back(what + " " + std::to_string(done) + "/" + std::to_string(total));
          }});
   EXPECT_THAT(said, Contains("rendering digests 1/2"));
-  EXPECT_THAT(said, Contains("comparing files 7/8"));
+  EXPECT_THAT(said, Contains("comparing files 13/14"));
 }
 
 TEST_F(VerifyTest, AFileThatIsMissingOrChangedIsFound) {
@@ -78,6 +78,15 @@ TEST_F(VerifyTest, AFileThatIsMissingOrChangedIsFound) {
   fs::remove(out.File("test/output.md"));
   EXPECT_THAT(Problems(), ElementsAre(HasSubstr("2025-01-03-output.md is missing or is not"),
                                       HasSubstr("test/output.md is missing or is not")));
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  EXPECT_THAT(Problems(), IsEmpty());
+}
+
+TEST_F(VerifyTest, APageOfTheSiteThatIsMissingOrChangedIsFound) {
+  std::ofstream(out.File("site/test/2025-01.html"), std::ios::app) << "by hand";
+  fs::remove(out.File("site/test/2025-01-03.html"));
+  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("site/test/2025-01.html is missing or is not"),
+                                      HasSubstr("site/test/2025-01-03.html is missing or is not")));
   ASSERT_TRUE(publisher.Reconcile().ok());
   EXPECT_THAT(Problems(), IsEmpty());
 }

@@ -1,0 +1,51 @@
+// What was published of each date, asked of table file by the paths that it has.
+// It changes when something is published and not while a digest is being amended,
+// as the rows do. All functions throw StorageError.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "aggregator/page.h"
+
+namespace paperboy {
+
+// "PROFILE/md/2025-05/2025-05-19-output.md", below OUT.
+std::string PathBelowOut(const std::string& profile, const std::string& kind,
+                         const std::string& date, const std::string& name);
+
+// Dates that have a page, and those of which anything is recorded: a page, a
+// withheld digest, a date without an announcement.
+enum class Recorded { kPage, kAnything };
+
+inline constexpr char kBeginning[] = "0000-00-00", kEnd[] = "9999-99-99";
+
+std::optional<std::string> DateBefore(Database& db, const std::string& profile, Recorded what,
+                                      const std::string& date);
+std::optional<std::string> DateAfter(Database& db, const std::string& profile, Recorded what,
+                                     const std::string& date);
+// By name.
+std::vector<std::string> RecordedProfiles(Database& db);
+// All dates of a profile, oldest first.
+std::vector<std::string> RecordedDates(Database& db, const std::string& profile, Recorded what);
+// The bytes of a file; nullopt if there is none of that path.
+std::optional<std::string> RecordedFile(Database& db, const std::string& path);
+
+// A date as a calendar shows it.
+struct DayRecord {
+  std::string date;
+  std::string state;  // published, quiet, holiday, failed, waiting
+  std::string why;    // for people; of a date with a page as it should be ""
+  bool has_page = false;
+  int64_t papers = 0;  // on its page
+  StatusHead status;
+};
+
+std::optional<DayRecord> FindDayRecord(Database& db, const std::string& profile,
+                                       const std::string& date);
+// Those of a month ("2025-05"), oldest first.
+std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
+                                    const std::string& month);
+
+}  // namespace paperboy

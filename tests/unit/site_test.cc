@@ -1,0 +1,462 @@
+// The archive as a site: every link leads somewhere, neighbours are neighbours, the
+// calendar is the ledger's, and one day's publication writes no more than what shows it.
+#include "aggregator/site.h"
+
+#include <algorithm>
+#include <climits>
+#include <filesystem>
+#include <random>
+#include <regex>
+#include <set>
+
+#include "aggregator/publish.h"
+#include "common/calendar.h"
+#include "spdlog/fmt/fmt.h"
+#include "tests/unit/ledger_fixture.h"
+
+namespace paperboy {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+// A folder in memory that counts what is read and written below it.
+class MemoryFolder : public Folder {
+ public:
+  const std::string& path() const override { return path_; }
+  bool Has(const std::string& path) override { return files.contains(path); }
+  std::optional<std::string> Read(const std::string& path) override {
+    ++reads;
+    const auto it = files.find(path);
+    if (it == files.end()) return std::nullopt;
+    return it->second;
+  }
+  Status Write(const std::string& path, const std::string& content) override {
+    if (writes_left == 0) return Error{ErrorKind::kStorage, "the disk is full"};
+    --writes_left;
+    files[path] = content;
+    written.insert(path);
+    return Ok();
+  }
+
+  std::map<std::string, std::string> files;
+  std::set<std::string> written;
+  int reads = 0;
+  int writes_left = INT_MAX;
+
+ private:
+  const std::string path_ = "memory";
+};
+
+std::vector<std::string> FindAll(const std::string& text, const std::string& pattern) {
+  std::vector<std::string> found;
+  const std::regex regex(pattern);
+  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) {
+    found.push_back((*it)[1]);
+  }
+  return found;
+}
+
+std::string First(const std::string& text, const std::string& pattern) {
+  const auto found = FindAll(text, pattern);
+  return found.empty() ? "" : found[0];
+}
+
+class SiteTest : public LedgerTest {
+ protected:
+  SiteTest() { PassAdoption(); }
+
+  // `selected` papers on the page, and one below the cut-off.
+  Digest Complete(const std::string& date, int selected) {
+    std::vector<TestPaper> papers;
+    for (int i = 0; i <= selected; ++i) {
+      papers.push_back({fmt::format("{}{}.{:05}", date.substr(2, 2), date.substr(5, 2), ++ids_)});
+    }
+    scores[papers[0].id] = {2, 2};
+    const Digest digest = Deliver(date, papers);
+    ScoreEverything();
+    return digest;
+  }
+  Digest Published(const std::string& date, int selected = 2) {
+    const Digest digest = Complete(date, selected);
+    Publish(digest);
+    return digest;
+  }
+  void Publish(const Digest& digest) {
+    publisher.Publish(digest.id);
+    EXPECT_TRUE(publisher.Reconcile(digest.id).ok());
+  }
+  void Recorded(const std::string& date, const std::string& state, const std::string& why = "") {
+    wire::Day day;
+    day.set_profile(profile.name());
+    day.set_date(date);
+    day.set_state(state);
+    day.set_why(why);
+    ASSERT_TRUE(intake.Day(day).ok());
+    publisher.RecordDay(profile.name(), date);
+    ASSERT_TRUE(publisher.Reconcile(0).ok());
+  }
+  // The pages as a new start would write them.
+  std::map<std::string, std::string> Anew() {
+    MemoryFolder fresh;
+    EXPECT_TRUE(Publisher(store->db(), fresh).Reconcile().ok());
+    return fresh.files;
+  }
+  const std::string& Page(const std::string& path) { return folder.files.at("site/" + path); }
+  // "19" → "published 2 papers", of the days that have a state.
+  std::map<int, std::string> Calendar(const std::string& html) {
+    std::map<int, std::string> days;
+    const std::regex cell(
+        R"re(<td class="(\w+)">(?:<a href="([^"]*)">)?(\d+)(?:</a>)? <br />(\w+)(?: <br />([^<]*))?</td>)re");
+    for (std::sregex_iterator it(html.begin(), html.end(), cell), end; it != end; ++it) {
+      EXPECT_EQ((*it)[1], (*it)[4]);
+      days[std::stoi((*it)[3])] = (*it)[4].str() + ((*it)[5].matched ? " " + (*it)[5].str() : "");
+      EXPECT_EQ((*it)[2].matched, (*it)[5].matched) << "a page has a link and a number";
+    }
+    return days;
+  }
+  // Some 40 days of two profiles: March and April 2025, without four days and with a
+  // holiday, a failed day and a waiting one. In the order of `shuffle`.
+  void PublishTwoMonths(std::mt19937* shuffle) {
+    std::vector<std::pair<std::string, std::string>> days;  // profile, date
+    for (date::sys_days day = *ParseDate("2025-03-17"); day <= *ParseDate("2025-04-16");
+         day += date::days(1)) {
+      const std::string date = FormatDate(day);
+      if (!AnnouncementFor(day) || gaps.contains(date)) continue;
+      days.emplace_back("first", date);
+      days.emplace_back("second", date);
+    }
+    if (shuffle != nullptr) std::shuffle(days.begin(), days.end(), *shuffle);
+    for (const auto& [name, date] : days) {
+      profile.set_name(name);
+      if (name == "second" && date == "2025-03-28") {
+        Recorded(date, "failed", "arXiv does not answer");
+      } else if (name == "second" && date == "2025-04-16") {
+        Recorded(date, "waiting", "not announced yet");
+      } else {
+        Published(date, static_cast<int>(date.back() - '0') % 4);
+      }
+    }
+  }
+  static inline const std::set<std::string> gaps = {"2025-03-20", "2025-03-31", "2025-04-01",
+                                                    "2025-04-09"};
+
+  MemoryFolder folder;
+  Publisher publisher{store->db(), folder};
+
+ private:
+  int ids_ = 10000;
+};
+
+// Where a link on a page leads: a path below OUT.
+std::string Target(const std::string& page, const std::string& href) {
+  return (std::filesystem::path(page).parent_path() / href).lexically_normal();
+}
+
+TEST_F(SiteTest, EveryLinkLeadsToAPage) {
+  PublishTwoMonths(nullptr);
+  size_t pages = 0, links = 0;
+  for (const auto& [path, html] : folder.files) {
+    if (!path.starts_with("site/") || !path.ends_with(".html")) continue;
+    ++pages;
+    SCOPED_TRACE(path);
+    for (const std::string& href : FindAll(html, R"re((?:href|src)="([^"]*)")re")) {
+      ++links;
+      if (href.starts_with("https://arxiv.org/abs/")) continue;
+      if (href.starts_with('#')) {
+        EXPECT_THAT(html, HasSubstr("id=\"" + href.substr(1) + "\"")) << href;
+        continue;
+      }
+      EXPECT_TRUE(folder.files.contains(Target(path, href))) << href;
+      EXPECT_TRUE(Target(path, href).starts_with("site/")) << href << " leads out of the site";
+    }
+    EXPECT_THAT(html, Not(HasSubstr("<script")));
+    EXPECT_THAT(html, HasSubstr("<html lang=\"en\">"));
+    EXPECT_THAT(html, HasSubstr("name=\"viewport\""));
+  }
+  EXPECT_EQ(pages, 1u + 2 * (1 + 2) + 19 + 17) << "front, two indexes and four months, days";
+  EXPECT_GT(links, 250u);
+}
+
+TEST_F(SiteTest, PreviousAndNextAreThePublishedNeighbours) {
+  PublishTwoMonths(nullptr);
+  for (const std::string name : {"first", "second"}) {
+    std::vector<std::string> dates = {""};
+    auto cursor = store->db().Query(
+        "SELECT date FROM digest WHERE profile = ? AND state = 'published' ORDER BY date", name);
+    while (cursor.Next()) dates.push_back(cursor.Text(0));
+    dates.push_back("");
+    for (size_t i = 1; i + 1 < dates.size(); ++i) {
+      const std::string& html = Page(name + "/" + dates[i] + ".html");
+      EXPECT_EQ(First(html, R"re(rel="prev" href="([^"]*)\.html")re"), dates[i - 1]);
+      EXPECT_EQ(First(html, R"re(rel="next" href="([^"]*)\.html")re"), dates[i + 1]);
+      EXPECT_THAT(html, HasSubstr("<a href=\"" + dates[i].substr(0, 7) +
+                                  ".html\">Monthly Overview " + dates[i].substr(0, 7) + "</a>"));
+    }
+  }
+}
+
+TEST_F(SiteTest, TheCalendarIsTheLedgers) {
+  PublishTwoMonths(nullptr);
+  for (const std::string name : {"first", "second"}) {
+    for (const std::string month : {"2025-03", "2025-04"}) {
+      std::map<int, std::string> expected;
+      auto digests = store->db().Query(
+          "SELECT date, count(*) FILTER (WHERE row.state = 'selected') FROM digest JOIN row "
+          "ON row.digest = digest.id WHERE profile = ? AND date LIKE ? GROUP BY digest.id",
+          name, month + "%");
+      while (digests.Next()) {
+        const int64_t papers = digests.Int(1);
+        expected[std::stoi(digests.Text(0).substr(8))] = (papers == 0 ? "quiet " : "published ") +
+                                                         std::to_string(papers) +
+                                                         (papers == 1 ? " paper" : " papers");
+      }
+      auto days = store->db().Query("SELECT date, state FROM day WHERE profile = ? AND date LIKE ?",
+                                    name, month + "%");
+      while (days.Next()) expected[std::stoi(days.Text(0).substr(8))] = days.Text(1);
+      for (const auto& gap : gaps) {
+        if (gap.starts_with(month)) expected[std::stoi(gap.substr(8))] = "missing";
+      }
+      EXPECT_EQ(Calendar(Page(name + "/" + month + ".html")), expected) << name << " " << month;
+    }
+  }
+}
+
+class SiteInAnyOrder : public SiteTest, public testing::WithParamInterface<unsigned> {};
+INSTANTIATE_TEST_SUITE_P(Seeds, SiteInAnyOrder, testing::Range(1u, 5u));
+
+TEST_P(SiteInAnyOrder, WhatWasWrittenDayByDayIsWhatTheLedgerGives) {
+  std::mt19937 random(GetParam());
+  PublishTwoMonths(&random);
+  const auto anew = Anew();
+  ASSERT_EQ(folder.files.size(), anew.size());
+  for (const auto& [path, bytes] : anew) EXPECT_EQ(folder.files[path], bytes) << path;
+}
+
+TEST_F(SiteTest, ABackfilledDayMendsItsNeighboursAndNothingElse) {
+  for (const char* date : {"2025-04-30", "2025-05-13", "2025-05-15", "2025-05-16", "2025-06-02"}) {
+    Published(date);
+  }
+  EXPECT_THAT(Page("test/2025-05-13.html"), HasSubstr("Next Day 2025-05-15"));
+  folder.written.clear();
+  Published("2025-05-14");
+  EXPECT_THAT(folder.written, ElementsAre("site/test/2025-05-13.html", "site/test/2025-05-14.html",
+                                          "site/test/2025-05-15.html", "site/test/2025-05.html",
+                                          "test/json/2025-05/2025-05-14-digest.json",
+                                          "test/json/2025-05/2025-05-14-output.json",
+                                          "test/md/2025-05/2025-05-14-output.md"));
+  EXPECT_THAT(Page("test/2025-05-13.html"),
+              HasSubstr("<a rel=\"next\" href=\"2025-05-14.html\">Next Day 2025-05-14</a>"));
+  EXPECT_THAT(Page("test/2025-05-15.html"),
+              HasSubstr("<a rel=\"prev\" href=\"2025-05-14.html\">Previous Day 2025-05-14</a>"));
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[14], "published 2 papers");
+}
+
+TEST_F(SiteTest, ADayThatIsPublishedAgainChangesItsOwnPageAndMonth) {
+  for (const char* date : {"2025-05-13", "2025-05-14", "2025-05-15"}) Published(date);
+  folder.written.clear();
+  profile.set_relevance_cutoff(10);
+  Publish(Open("2025-05-14"));
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[14], "quiet 0 papers");
+  EXPECT_FALSE(folder.written.contains("site/test/2025-05-13.html"));
+  EXPECT_FALSE(folder.written.contains("site/index.html"));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, OfALargeArchiveADayLooksAtNoMoreThanOfASmallOne) {
+  const auto looks = [&](const std::string& date) {
+    const Digest digest = Complete(date, 2);
+    publisher.Publish(digest.id);
+    folder.reads = 0;
+    EXPECT_TRUE(publisher.Reconcile(digest.id).ok());
+    return folder.reads;
+  };
+  for (const char* date : {"2025-01-08", "2025-02-12", "2025-02-14", "2025-03-12"}) Published(date);
+  const int small = looks("2025-02-13");
+  PublishTwoMonths(nullptr);
+  profile.set_name("test");
+  for (const char* date : {"2025-04-15", "2025-05-12", "2025-05-14", "2025-06-11"}) Published(date);
+  // Compared each time: the newest page of each profile, and the dates without a digest.
+  EXPECT_EQ(looks("2025-05-13"), small + 2 + 2);
+}
+
+TEST_F(SiteTest, WhatCouldNotBeWrittenIsMadeUpFor) {
+  Published("2025-05-13");
+  Published("2025-05-15");
+  const Digest digest = Complete("2025-05-14", 1);
+  for (int writes = 0; writes < 5; ++writes) {
+    folder.writes_left = 1;
+    if (writes == 0) publisher.Publish(digest.id);
+    // Of no digest in particular, as when a later tick tries again.
+    EXPECT_FALSE(publisher.Reconcile(0).ok());
+  }
+  folder.writes_left = INT_MAX;
+  EXPECT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, WhatAKilledProcessDidNotWriteIsWrittenAtTheStart) {
+  Published("2025-05-13");
+  Published("2025-05-15");
+  publisher.Publish(Complete("2025-05-14", 1).id);
+  EXPECT_FALSE(folder.files.contains("site/test/2025-05-14.html"));
+  EXPECT_TRUE(Publisher(store->db(), folder).Reconcile().ok());
+  EXPECT_EQ(folder.files, Anew());
+  EXPECT_THAT(Page("test/2025-05-13.html"), HasSubstr("Next Day 2025-05-14"));
+}
+
+TEST_F(SiteTest, WhatIsDeletedComesBack) {
+  Published("2025-05-13");
+  const Digest second = Published("2025-05-14");
+  const auto files = folder.files;
+  folder.files.clear();
+  EXPECT_TRUE(publisher.Reconcile(second.id).ok());
+  EXPECT_EQ(folder.files, files);
+}
+
+TEST_F(SiteTest, AnEmptyLedgerHasAFrontPage) {
+  EXPECT_EQ(*publisher.Reconcile(), 2);
+  EXPECT_THAT(Page("index.html"), HasSubstr("Nothing is published yet."));
+  EXPECT_THAT(Page("style.css"), HasSubstr("prefers-color-scheme: dark"));
+}
+
+TEST_F(SiteTest, TheFrontPageIsTheNewestDay) {
+  Published("2025-05-15");
+  Published("2025-05-14");
+  for (const char* path : {"index.html", "test/index.html"}) {
+    EXPECT_THAT(Page(path), HasSubstr("<h1>Personalized Daily ArXiv Papers 2025-05-15</h1>"));
+  }
+  EXPECT_THAT(Page("index.html"), HasSubstr("href=\"test/2025-05-14.html\""));
+  EXPECT_THAT(Page("index.html"), HasSubstr("href=\"style.css\""));
+  EXPECT_THAT(Page("test/index.html"), HasSubstr("href=\"2025-05-14.html\""));
+  EXPECT_THAT(Page("test/index.html"), HasSubstr("href=\"../style.css\""));
+}
+
+TEST_F(SiteTest, OfSeveralProfilesTheFrontPageIsAList) {
+  Published("2025-05-14", 1);
+  profile.set_name("other");
+  Published("2025-05-15", 3);
+  profile.set_name("third");
+  Recorded("2025-05-16", "waiting", "not announced yet");
+  const std::string& front = Page("index.html");
+  EXPECT_THAT(front, HasSubstr("<a href=\"test/index.html\">test</a>: "
+                               "<a href=\"test/2025-05-14.html\">2025-05-14</a>, 1 paper\n"));
+  EXPECT_THAT(front, HasSubstr("<a href=\"other/2025-05-15.html\">2025-05-15</a>, 3 papers\n"));
+  EXPECT_THAT(front, HasSubstr("<a href=\"third/2025-05.html\">2025-05-16</a>: "
+                               "<span class=\"waiting\">waiting</span>"));
+  EXPECT_THAT(Page("third/index.html"), HasSubstr("Monthly Overview 2025-05"));
+}
+
+TEST_F(SiteTest, NobodyTakesAnOldPageForTodays) {
+  Published("2025-05-15");
+  Recorded("2025-05-16", "failed", "arXiv says <b>no</b>");
+  for (const char* path : {"index.html", "test/index.html"}) {
+    EXPECT_THAT(Page(path), HasSubstr("Papers 2025-05-15</h1>"));
+    EXPECT_THAT(Page(path), HasSubstr(">2025-05-16</a>: <span class=\"failed\">failed</span>: "
+                                      "<bdi>arXiv says &lt;b&gt;no&lt;/b&gt;</bdi>"));
+  }
+  EXPECT_THAT(Page("test/2025-05-15.html"), Not(HasSubstr("2025-05-16")));
+  Published("2025-05-16");
+  EXPECT_THAT(Page("index.html"), Not(HasSubstr("failed")));
+}
+
+TEST_F(SiteTest, EveryStateLooksDifferent) {
+  Published("2025-06-09");
+  Published("2025-06-10", 0);
+  Recorded("2025-06-11", "holiday", "no mailing");
+  Recorded("2025-06-12", "failed", "arXiv does not answer");
+  // 2025-06-13 is missing; 2025-06-20 is one of arXiv's days off.
+  ASSERT_FALSE(AnnouncementFor(*ParseDate("2025-06-20")));
+  Recorded("2025-06-25", "waiting", "not announced yet");
+  const std::string& html = Page("test/2025-06.html");
+  const auto calendar = Calendar(html);
+  EXPECT_EQ(calendar.at(9), "published 2 papers");
+  EXPECT_EQ(calendar.at(10), "quiet 0 papers");
+  EXPECT_EQ(calendar.at(11), "holiday");
+  EXPECT_EQ(calendar.at(12), "failed");
+  EXPECT_EQ(calendar.at(13), "missing");
+  EXPECT_EQ(calendar.at(20), "holiday");
+  EXPECT_EQ(calendar.at(25), "waiting");
+  EXPECT_FALSE(calendar.contains(6)) << "before the first day that is known";
+  EXPECT_FALSE(calendar.contains(14)) << "a Saturday";
+  EXPECT_FALSE(calendar.contains(26)) << "after the last";
+  EXPECT_THAT(html,
+              HasSubstr("Days: 1 published, 1 quiet, 2 holiday, 1 failed, 1 waiting, 7 missing."));
+  EXPECT_THAT(html, HasSubstr("<li>2025-06-12: <span class=\"failed\">failed</span>: "
+                              "<bdi>arXiv does not answer</bdi></li>"));
+  EXPECT_THAT(html, HasSubstr("evening of 2025-06-19 (Juneteenth)"));
+}
+
+TEST_F(SiteTest, AnEarlierMonthMakesDaysOfALaterOneMissing) {
+  Published("2025-05-12");
+  EXPECT_FALSE(Calendar(Page("test/2025-05.html")).contains(9));
+  EXPECT_THAT(Page("test/2025-05.html"), Not(HasSubstr("Previous Month")));
+  Published("2025-03-28");
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[9], "missing");
+  EXPECT_EQ(Calendar(Page("test/2025-03.html"))[31], "missing");
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("\"2025-03.html\">Previous Month 2025-03</a>"));
+  EXPECT_THAT(Page("test/2025-03.html"), HasSubstr("\"2025-05.html\">Next Month 2025-05</a>"));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, AMonthSaysWhatWasReadAndWhatItCost) {
+  Published("2025-05-12", 3);
+  Published("2025-05-13", 7);
+  const std::string& html = Page("test/2025-05.html");
+  EXPECT_THAT(html, HasSubstr("<p>Total arXiv papers: 12</p>"));
+  EXPECT_THAT(html, HasSubstr("<p>Total scanned papers: 12</p>"));
+  EXPECT_THAT(html, HasSubstr("<p>Total relevant papers: 10</p>"));
+  // Three calls of 1000 and 100 tokens at $2.50 and $10 a million.
+  EXPECT_THAT(html, HasSubstr("Token</th><td>3000</td><td>300</td><td>3300</td>"));
+  EXPECT_THAT(html, HasSubstr("Cost</th><td>$0.01</td><td>$0.0</td><td>$0.01</td>"));
+}
+
+TEST_F(SiteTest, AnUnknownCostIsNotZero) {
+  Published("2025-05-12");
+  const Digest digest = Complete("2025-05-13", 1);
+  store->db().Exec("UPDATE digest SET prompt_picodollars = NULL, tokens_reported = 0 WHERE id = ?",
+                   digest.id);
+  Publish(digest);
+  const std::string& html = Page("test/2025-05.html");
+  EXPECT_THAT(html, HasSubstr("<td>1000, not reported of 1 day</td>"));
+  EXPECT_THAT(html, HasSubstr("Cost</th><td>$0.0, unknown of 1 day</td>"));
+}
+
+TEST_F(SiteTest, AWithheldDayFailedAndKeepsItsOlderPage) {
+  const Digest first = Published("2025-05-12", 3);
+  const Digest second = Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  planner.GiveUp(second.id, "401 key refused", now.unix_seconds);
+  Publish(second);
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "failed");
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("withheld: 2 of 2 papers could not be scored"));
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("401 key refused"));
+  EXPECT_FALSE(folder.files.contains("site/test/2025-05-13.html"));
+  EXPECT_THAT(Page("index.html"), HasSubstr("Papers 2025-05-12</h1>"));
+
+  const std::string page = Page("test/2025-05-12.html");
+  profile.set_prompt("Other.\n[PAPER LIST HERE]");
+  planner.GiveUp(Open("2025-05-12").id, "401 key refused", now.unix_seconds);
+  Publish(first);
+  EXPECT_EQ(Page("test/2025-05-12.html"), page);
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[12], "failed 3 papers, 4 unscored");
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {
+  Published("2025-05-12");
+  const Digest digest = Published("2025-05-13");
+  const auto files = folder.files;
+  planner.Empty(digest.id);
+  EXPECT_EQ(Anew(), files);
+}
+
+TEST_F(SiteTest, ADamagedRecordIsAFailedDay) {
+  Published("2025-05-12");
+  store->db().Exec("UPDATE file SET content = x'00' WHERE path LIKE '%digest.json'");
+  EXPECT_EQ(*publisher.Reconcile(), 3) << "the month, and both front pages say so";
+  EXPECT_THAT(Calendar(Page("test/2025-05.html"))[12], HasSubstr("failed"));
+}
+
+}  // namespace
+}  // namespace paperboy
