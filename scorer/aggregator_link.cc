@@ -15,6 +15,9 @@ namespace {
 constexpr int kFramesPerTurn = 256;
 // Of those that say Ready and are not heard the oldest are forgotten.
 constexpr size_t kReadiesKept = 1'000;
+// For each batch that a Ready lists, the pause before the next one. Measured: with 1,000
+// of them at 150 results a second a quarter of the scorer's time went into Readies.
+constexpr std::chrono::microseconds kReadyPause{25};
 
 }  // namespace
 
@@ -23,6 +26,7 @@ AggregatorLink::AggregatorLink(Loop& loop, Dealer& dealer, std::string endpoint)
 
 AggregatorLink::~AggregatorLink() {
   loop_.Cancel(beat_timer_);
+  loop_.Cancel(pause_timer_);
   dealer_.OnReadable({});
 }
 
@@ -51,8 +55,14 @@ void AggregatorLink::SendKept(Kept* kept) {
 }
 
 void AggregatorLink::OnTurnEnd() {
-  if (!std::exchange(ready_due_, false)) return;
-  SayReady();
+  if (!ready_due_) return;
+  const auto left = std::chrono::floor<Milliseconds>(pause_until_ - loop_.now());
+  if (left < Milliseconds(1)) {
+    ready_due_ = false;
+    SayReady();
+  } else if (pause_timer_ == 0) {
+    pause_timer_ = loop_.After(left, [this] { pause_timer_ = 0; });  // ends a turn
+  }
 }
 
 void AggregatorLink::SayReady() {
@@ -63,6 +73,7 @@ void AggregatorLink::SayReady() {
   message.mutable_ready()->set_seen(seen_);
   message.mutable_ready()->set_number(next_ready_);
   for (const auto& [lease, kept] : results_) message.mutable_ready()->add_holding(lease);
+  pause_until_ = loop_.now() + kReadyPause * message.ready().holding_size();
   if (!dealer_.Send(message.SerializeAsString())) return;
   unheard_[next_ready_++] = loop_.now();
   if (unheard_.size() > kReadiesKept) unheard_.erase(unheard_.begin());

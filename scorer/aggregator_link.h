@@ -45,8 +45,11 @@ class AggregatorLink {
   // takes: it was paid for. Whoever says Ready bounds the memory that this needs
   // by asking for no work while too many results wait.
   void Deliver(const wire::Result& result);
-  // Something in Ready has changed: say it when this turn ends.
+  // Something in Ready has changed: say it when this turn ends, or after a pause that
+  // grows with the number of batches held, as the cost of saying it does.
   void ReadyChanged() { ready_due_ = true; }
+  // As that, and the loop ends with this turn.
+  void SayLastReady() { ready_due_ = true, pause_until_ = {}; }
   // To be called at the end of every turn of the loop.
   void OnTurnEnd();
 
@@ -87,6 +90,8 @@ class AggregatorLink {
   Handlers handlers_;
   Loop::TimerId beat_timer_ = 0;
   bool ready_due_ = false;
+  MonotonicTime pause_until_{};  // of saying Ready
+  Loop::TimerId pause_timer_ = 0;
   MonotonicTime started_;
   MonotonicTime heard_;  // epoch: never
   bool announced_silence_ = false;

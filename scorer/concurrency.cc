@@ -41,7 +41,9 @@ void Concurrency::OnAnswered(uint32_t kind, MonotonicTime sent, MonotonicTime no
   usual.sum += std::log(static_cast<double>(std::max<int64_t>(1, latency.count())));
   ++usual.calls;
   // Below half of what is allowed something else is the limit, e.g. the quota.
-  const bool used = 2 * in_flight >= limit();
+  // Of answers that come at once all but the first see that calls have ended already.
+  most_in_flight_ = std::max(most_in_flight_, in_flight);
+  const bool used = 2 * most_in_flight_ >= limit();
   used_ |= used;
   if (slow_start_ && used) limit_ = std::min(most_, limit_ + 1);
   EndRoundIfDue(now);
@@ -110,7 +112,7 @@ void Concurrency::Shrink(double factor, MonotonicTime now) {
 }
 
 void Concurrency::BeginRound() {
-  answered_ = failed_ = 0;
+  answered_ = failed_ = most_in_flight_ = 0;
   used_ = false;
   for (auto& [kind, usual] : usual_) usual.sum = 0, usual.calls = 0;
 }

@@ -70,7 +70,8 @@ class Concurrency {
   std::map<uint32_t, Usual> usual_;
   size_t answered_ = 0;
   size_t failed_ = 0;
-  bool used_ = false;  // so many were in flight in this round that more might help
+  size_t most_in_flight_ = 0;  // in this round
+  bool used_ = false;          // so many were in flight in this round that more might help
   std::deque<Milliseconds> latencies_;
 };
 

@@ -487,7 +487,7 @@ void Scorer::StopWhenDone() {
     world_.loop.After(kTellAgain, [this] { StopWhenDone(); });
     return;
   }
-  world_.link.ReadyChanged();  // the goodbye: leaving, and holding nothing
+  world_.link.SayLastReady();  // the goodbye: leaving, and holding nothing
   world_.loop.Stop();
 }
 

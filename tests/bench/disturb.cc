@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <random>
@@ -16,6 +17,7 @@ constexpr double kKillsShare = 0.94;
 constexpr double kLostGrants = 0.05;
 // Between two kills: what a kill loses is known after the horizon.
 constexpr double kKillPause = 2.5;
+constexpr size_t kScorersAKill = 8;
 constexpr int kFlushCount = 10;
 constexpr int kRestartCount = 3;
 constexpr double kMostLost = 4;  // seconds of quota for each loss of Redis's data
@@ -62,12 +64,17 @@ class Kills : public Disturbance {
     for (size_t i = 0; i < system_.scorers(); ++i) {
       if (system_.scorer(i).running()) alive.push_back(i);
     }
-    Process& victim = system_.scorer(alive[random_() % alive.size()]);
-    victim.Kill(SIGKILL);
-    victim.Wait(std::chrono::seconds(5));
-    run_scorer_();
+    // The more there are, the less each of them has been granted.
+    std::shuffle(alive.begin(), alive.end(), random_);
+    alive.resize(std::max<size_t>(1, alive.size() / kScorersAKill));
+    for (const size_t i : alive) {
+      Process& victim = system_.scorer(i);
+      victim.Kill(SIGKILL);
+      victim.Wait(std::chrono::seconds(5));
+      run_scorer_();
+      ++kills_;
+    }
     last_kill_ = now;
-    ++kills_;
   }
 
   Verdict Judge(const Watch& watch) override {

@@ -84,6 +84,21 @@ class ConcurrencyTest : public testing::Test {
   std::mt19937_64 random_{kSeed};
 };
 
+// Calls that were sent together and take the same time end together: when the last one
+// does, no other is in flight.
+TEST_F(ConcurrencyTest, DoublesEachRoundTripAlsoWhenAnswersComeAtOnce) {
+  Concurrency controller(1'000);
+  MonotonicTime now{};
+  for (const size_t expected : {8u, 16u, 32u, 64u, 128u, 256u, 512u, 1'000u}) {
+    const MonotonicTime sent = now;
+    now += 7s;
+    for (size_t left = controller.limit(); left > 0; --left) {
+      controller.OnAnswered(0, sent, now, left);
+    }
+    EXPECT_EQ(controller.limit(), expected);
+  }
+}
+
 TEST_F(ConcurrencyTest, StartsSmallAndDoublesEachRoundTripUpToWhatIsAllowed) {
   Client client(256, [](size_t) { return Client::Answer{1s}; });
   EXPECT_EQ(client.controller.limit(), Concurrency::kFirst);
