@@ -220,6 +220,14 @@ CREATE INDEX call_by_model ON call(asked_model, stage, at) WHERE prompt_chars > 
 
 -- Whether a row is wanted depends on all lists that name it.
 CREATE INDEX listing_by_paper ON listing(digest, paper);
+)sql",
+                                                      R"sql(
+-- What Semantic Scholar says of the authors of a paper: wire.PaperAuthors, serialised.
+-- No row: it was not asked, or knows nothing.
+CREATE TABLE authors(paper TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+
+-- The profile's rules about authors passed the row without knowing them (all).
+ALTER TABLE row ADD COLUMN authors_unknown INTEGER NOT NULL DEFAULT 0;
 )sql"};
   return migrations;
 }

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <optional>
 
+#include "common/category.h"
 #include "common/text.h"
 #include "fetcher/rss.h"
 
@@ -100,7 +101,8 @@ Result<Listing> ArxivSource::ReadWindow(const std::string& category, const std::
                                         const SubmissionWindow& window, MonotonicTime deadline) {
   // The upper bound is asked for too and filtered out: whether the API means
   // the minute's beginning or its end is not said.
-  const std::string query = fmt::format("cat:{}+AND+submittedDate:%5B{}+TO+{}%5D", Escape(category),
+  const std::string query = fmt::format("cat:{}+AND+submittedDate:%5B{}+TO+{}%5D",
+                                        Escape(category) + (IsArchive(category) ? ".*" : ""),
                                         Minute(window.from), Minute(window.to));
   ListingBuilder list(category, date);
   uint64_t total = 0;
@@ -118,7 +120,7 @@ Result<Listing> ArxivSource::ReadWindow(const std::string& category, const std::
       if (!entry.row.refused().empty()) {
         list.Refuse(fmt::format("{} entry {}", category, start + i + 1), entry.row.refused());
       } else if (entry.published >= window.from && entry.published < window.to) {
-        entry.row.set_announce_type(entry.row.primary_category() == category
+        entry.row.set_announce_type(CategoryMatches(category, entry.row.primary_category())
                                         ? wire::ANNOUNCE_TYPE_NEW
                                         : wire::ANNOUNCE_TYPE_CROSS);
         list.Add(std::move(entry.row));

@@ -22,10 +22,10 @@ class ArxivSource {
   // question, or its feed is of the format that it gave up.
   Result<Listing> ReadFeed(const std::string& category, MonotonicTime deadline);
 
-  // The papers first submitted in the window and listed in the category, as
-  // the page of `date`. The API has no announce types: a paper is new in its
-  // primary category and cross elsewhere. kUnavailable too when the API keeps
-  // answering with less than it says it has.
+  // The papers first submitted in the window and listed in the category, or in one
+  // of the archive, as the page of `date`. The API has no announce types: a paper is
+  // new in its primary category and in that one's archive, and cross elsewhere. kUnavailable too
+  // when the API keeps answering with less than it says it has.
   Result<Listing> ReadWindow(const std::string& category, const std::string& date,
                              const SubmissionWindow& window, MonotonicTime deadline);
 

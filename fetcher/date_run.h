@@ -22,6 +22,7 @@ class DateRun {
     Progress& progress;
     AggregatorClient& client;
     SeenHint& hint;
+    SemanticScholar* scholar;  // null: no author is looked up
   };
 
   // `targets` differ in their profiles. Pushes of `parts.client` are this

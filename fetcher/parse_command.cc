@@ -11,6 +11,7 @@
 #include "fetcher/atom.h"
 #include "fetcher/file_source.h"
 #include "fetcher/rss.h"
+#include "fetcher/scholar_answer.h"
 #include "fetcher/xml.h"
 
 namespace paperboy {
@@ -87,6 +88,9 @@ ParseReport ReportOnFile(const std::string& path) {
   std::string format = "JSON lines";
   Result<Listing> list = Invalid("");
   if (!LooksLikeXml(path)) {
+    if (const auto answer = DescribeScholarAnswer(ReadXml(path))) {
+      return {answer->ok, path + ": " + answer->text};
+    }
     list = ReadPaperFile(path);
   } else if (const std::string body = ReadXml(path); IsApiAnswer(body)) {
     format = "answer of arXiv's API";

@@ -312,7 +312,7 @@ std::unique_ptr<DateRun> FetchRun::Begin(Day day, const char* source, bool remed
     targets.push_back(std::move(target));
   }
   return std::make_unique<DateRun>(
-      DateRun::Parts{parts_.pump, parts_.progress, parts_.aggregator, parts_.hint},
+      DateRun::Parts{parts_.pump, parts_.progress, parts_.aggregator, parts_.hint, parts_.scholar},
       std::move(targets), deadline_);
 }
 
