@@ -87,7 +87,8 @@ std::string ReadEntry(const Json& entry, const std::string& id, ScholarBatch* ba
 
 std::string Beginning(const std::string& body) {
   const std::string text = CutChars(CleanText(body), kShownChars);
-  return text.empty() ? "an empty answer" : "\"" + text + "\"";
+  if (text.empty()) return body.empty() ? "an empty answer" : "mark-up without text";
+  return "\"" + text + "\"";
 }
 
 std::string ErrorIn(const Json& json) {

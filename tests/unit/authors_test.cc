@@ -209,6 +209,7 @@ TEST_F(AuthorsTest, AFollowedAuthorIsSelectedWithoutACall) {
     Answer(Scores(batch));
   }
   EXPECT_THAT(sent, ElementsAre("2501.00003"));
+  HandOut();
   ASSERT_EQ(StateOf(digest), "complete");
 
   const DigestPage page = LoadPage(store->db(), digest.id);

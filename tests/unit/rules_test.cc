@@ -107,9 +107,9 @@ TEST(Rules, ExcludedAndIncludedKeywords) {
 }
 
 TEST(Rules, AKeywordIsFoundInWhateverFormItIsWritten) {
-  for (const std::string& written : {"Schr\\\"odinger", "Schr\u00F6dinger", "Schro\u0308dinger",
-                                     "SCHR\u00D6DINGER", "Schr{\\\"o}dinger"}) {
-    for (const std::string& meant :
+  for (const std::string written : {"Schr\\\"odinger", "Schr\u00F6dinger", "Schro\u0308dinger",
+                                    "SCHR\u00D6DINGER", "Schr{\\\"o}dinger"}) {
+    for (const std::string meant :
          {"schr\u00F6dinger bridge", "Schro\u0308dinger Bridge", "Schr\\\"odinger bridge"}) {
       auto profile = Reader({"cs"});
       profile.add_include_keywords(meant);

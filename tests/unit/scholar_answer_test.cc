@@ -132,7 +132,7 @@ TEST_F(ParseScholarFile, TakesRecordedExchangesApart) {
             "answer of Semantic Scholar: 1 paper, 0 authors, 0 with an h-index; 0 not known to it; "
             "4 refused\n"
             "  refused: HTTP 400: Unrecognized or unsupported fields: [unknown]\n"
-            "  refused: no JSON: \"<html>\"\n"
+            "  refused: no JSON: mark-up without text\n"
             "  refused: a record that is neither a paper nor an author\n"
             "  refused: an entry without request and response\n");
 }
