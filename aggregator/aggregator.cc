@@ -299,20 +299,21 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
     case wire::FetcherMessage::kRows: {
       auto wanted = intake_.Rows(message.rows());
       if (!wanted) return SetRefused(reply->mutable_refused(), wanted.error());
-      for (const auto& id : *wanted) reply->mutable_want()->add_ids(id);
+      for (const auto& id : wanted->texts) reply->mutable_want()->add_ids(id);
+      for (const auto& id : wanted->authors) reply->mutable_want()->add_authors(id);
       reply->mutable_want();
       return;
     }
     case wire::FetcherMessage::kPapers:
       acknowledge(intake_.Papers(message.papers()));
       return;
-    case wire::FetcherMessage::kSeal: {
-      if (!acknowledge(intake_.Seal(message.seal()))) return;
-      const Digest digest = *FindDigest(db_, message.seal().digest());
-      if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
-      if (IsDone(digest)) to_publish_.insert(digest.id);
+    case wire::FetcherMessage::kAuthors:
+      if (acknowledge(intake_.Authors(message.authors())))
+        OnPlanned(message.authors().digest(), now);
       return;
-    }
+    case wire::FetcherMessage::kSeal:
+      if (acknowledge(intake_.Seal(message.seal()))) OnPlanned(message.seal().digest(), now);
+      return;
     case wire::FetcherMessage::kDay:
       if (acknowledge(intake_.Day(message.day()))) {
         publisher_.RecordDay(message.day().profile(), message.day().date());
@@ -377,6 +378,7 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   answer->set_edition(digest.edition);
   answer->set_ledger(world_.store.id());
   for (const auto& category : opened->sealed) answer->add_sealed(category);
+  for (const auto& id : opened->authors) answer->add_authors(id);
   Follow(peer, digest);
   if (digest.state == "sealed") dispatch_.OnWork(digest.id, now);
   // What is published already is told when its files are known to be there; where a list
@@ -384,6 +386,13 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   const auto lists = static_cast<size_t>(open.profile().categories_size());
   const bool all_in = open.source() != "file" && opened->sealed.size() >= lists;
   if (IsDone(digest) && all_in) to_publish_.insert(digest.id);
+}
+
+// The last message that a digest waited for may have planned it.
+void Aggregator::OnPlanned(DigestId id, const Instant& now) {
+  const Digest digest = *FindDigest(db_, id);
+  if (digest.state == "sealed") dispatch_.OnWork(id, now);
+  if (IsDone(digest)) to_publish_.insert(id);
 }
 
 void Aggregator::Follow(const std::string& peer, const Digest& digest) {
@@ -420,7 +429,8 @@ void Aggregator::TellProgress(const Instant& now) {
       auto cursor = db_.Query(
           "SELECT count(*), count(*) FILTER (WHERE r.state IS NOT NULL OR w.state <> 'open') "
           "FROM row r LEFT JOIN work w ON w.key = r.work WHERE r.digest = ? AND (r.state IS NULL "
-          "OR r.state NOT IN ('refused', 'not_wanted', 'seen_before', 'author_gated'))",
+          "OR (r.state NOT IN ('refused', 'not_wanted', 'seen_before', 'author_gated') "
+          "AND NOT (r.state = 'selected' AND r.work IS NULL)))",
           digest.id);
       cursor.Next();
       progress->set_to_score(cursor.Int(0));

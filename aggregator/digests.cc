@@ -156,6 +156,21 @@ bool HasText(Database& db, const std::string& id, int64_t version) {
   return db.Query("SELECT 1 FROM paper " TEXT_OF_VERSION, id, version).Next();
 }
 
+std::optional<wire::PaperAuthors> FindAuthors(Database& db, const std::string& paper) {
+  auto cursor = db.Query("SELECT content FROM authors WHERE paper = ?", paper);
+  if (!cursor.Next()) return std::nullopt;
+  wire::PaperAuthors authors;
+  if (!authors.ParseFromString(cursor.Text(0))) {
+    throw StorageError("the ledger's authors of " + paper + " cannot be read");
+  }
+  return authors;
+}
+
+void StoreAuthors(Database& db, const wire::PaperAuthors& authors) {
+  db.Exec("INSERT OR REPLACE INTO authors VALUES (?, ?)", authors.id(),
+          Blob{authors.SerializeAsString()});
+}
+
 std::string AddWork(Database& db, const Voice& voice, const wire::Profile& profile,
                     wire::Stage stage, const wire::Paper& paper, int sample) {
   const std::string key = WorkKey(voice, profile, stage, ModelView(paper, stage), sample);

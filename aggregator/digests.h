@@ -57,6 +57,9 @@ std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_
 // and the rules. A pruned text is none.
 std::optional<wire::Paper> FindText(Database& db, const std::string& id, int64_t version);
 bool HasText(Database& db, const std::string& id, int64_t version);
+// What Semantic Scholar says of the paper's authors; nullopt if the ledger has nothing.
+std::optional<wire::PaperAuthors> FindAuthors(Database& db, const std::string& paper);
+void StoreAuthors(Database& db, const wire::PaperAuthors& authors);
 // Makes the unit of work for that question about the paper, unless it is there, and
 // says its key.
 std::string AddWork(Database& db, const Voice& voice, const wire::Profile& profile,

@@ -375,8 +375,9 @@ Result<wire::Estimate> Dispatch::Estimate(const wire::Forecast& forecast) {
   }
   const wire::Profile profile = AsScored(forecast.profile(), digest.given_up);
   std::map<std::string, const wire::Paper*> by_id;
+  const AuthorRules authors(profile);
   for (const auto& row : forecast.rows()) {
-    if (planner_.IsForModel(digest, profile, row)) by_id[row.id()] = &row.paper();
+    if (planner_.IsForModel(digest, profile, authors, row)) by_id[row.id()] = &row.paper();
   }
   const Voice voice = LikelyVoice(digest, profile);
   const Capacity capacity = CapacityFor(digest, profile);

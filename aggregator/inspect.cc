@@ -180,7 +180,9 @@ Result<std::string> PapersText(Database& db, const std::string& date, const std:
     ++rows;
     const std::string ended = cursor.Text(2);
     const bool scored = ended == "selected" || ended == "below_cutoff";
-    auto score = [&](int column) { return scored ? std::to_string(cursor.Int(column)) : "-"; };
+    auto score = [&](int column) {
+      return scored && !cursor.Null(column) ? std::to_string(cursor.Int(column)) : "-";
+    };
     const auto paper = FindPaper(db, cursor.Text(1), cursor.Int(7));
     std::string why = cursor.Text(3);
     if (scored && !cursor.Text(8).empty()) why = "its text " + cursor.Text(8);

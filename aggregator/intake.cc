@@ -44,6 +44,9 @@ Status CheckProfile(const wire::Profile& profile, const std::string& date) {
   if (auto status = CheckName(profile.name()); !status) return status;
   if (profile.revision().empty()) return Invalid("profile " + profile.name() + " has no revision");
   if (auto parsed = ParseDate(date); !parsed) return parsed.error();
+  if (auto authors = ParseAuthors(profile.authors(), "authors.txt"); !authors) {
+    return Invalid("profile " + profile.name() + ": " + authors.error().message);
+  }
   for (const auto stage : {wire::STAGE_ABSTRACT, wire::STAGE_TITLE}) {
     if (PromptFor(profile, stage).find(kPaperListMarker) == std::string::npos) {
       return Invalid("profile " + profile.name() + ": the prompt of its " +
@@ -90,10 +93,12 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
     ForgetBudget(db_, digest.id);
   }
   const Digest now = *FindDigest(db_, digest.id);
-  if (planner_.ListsAreIn(now, profile)) {
+  if (!planner_.ListsAreIn(now, profile)) {
+    planner_.OpenAgain(digest.id);
+  } else if (planner_.MissingAuthors(now, profile).empty()) {
     planner_.Plan(digest.id);
   } else {
-    planner_.OpenAgain(digest.id);
+    db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest.id);
   }
 }
 
@@ -109,7 +114,10 @@ Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
   } else if (digest->state == "published" || digest->state == "withheld") {
     planner_.Reopen(digest->id);
   }
-  Opened opened{*FindDigest(db_, digest->id), {}};
+  Opened opened{*FindDigest(db_, digest->id), {}, {}};
+  if (opened.digest.state == "open") {
+    opened.authors = planner_.MissingAuthors(opened.digest, open.profile());
+  }
   if (open.source() == "file") return opened;
   auto cursor =
       db_.Query("SELECT category FROM category WHERE digest = ? AND late <> 1", digest->id);
@@ -179,7 +187,7 @@ bool Intake::WantsText(const Digest& digest, const wire::Profile& profile,
   return !UnwantedByList(profile, listed) && !HasText(db_, paper, version);
 }
 
-Result<std::vector<std::string>> Intake::Rows(const wire::Rows& message) {
+Result<Intake::Wanted> Intake::Rows(const wire::Rows& message) {
   auto digest = Current(message.digest(), message.edition());
   if (!digest) return digest.error();
   for (const auto& row : message.rows()) {
@@ -191,18 +199,24 @@ Result<std::vector<std::string>> Intake::Rows(const wire::Rows& message) {
     }
   }
   const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
-  std::vector<std::string> wanted;
+  Wanted wanted;
+  std::set<std::string> ids;
   if (IsSettled(*digest, message.category(), message.source())) return wanted;
   bool changed = false;
   for (const auto& row : message.rows()) {
     changed |= StoreRow(*digest, message.category(), row);
     if (row.has_paper()) StorePaper(db_, row.paper());
-    if (WantsText(*digest, profile, row.id())) wanted.push_back(row.id());
+    if (WantsText(*digest, profile, row.id())) wanted.texts.push_back(row.id());
+    ids.insert(row.id());
   }
   if (changed && digest->state != "open") {
     db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest->id);
     db_.Exec("DELETE FROM category WHERE digest = ? AND category = ? AND late <> 1", digest->id,
              message.category());
+  }
+  if (changed || digest->state == "open") {
+    wanted.authors = planner_.MissingAuthors(*digest, profile);
+    std::erase_if(wanted.authors, [&](const auto& id) { return !ids.contains(id); });
   }
   return wanted;
 }
@@ -245,6 +259,22 @@ bool Intake::RecordSeal(const Digest& digest, const wire::Seal& seal) {
   db_.Exec("INSERT OR IGNORE INTO category VALUES (?, ?, ?, ?)", digest.id, seal.category(),
            seal.source(), seal.late() ? 1 : 0);
   return false;
+}
+
+Status Intake::Authors(const wire::Authors& message) {
+  auto digest = Current(message.digest(), message.edition());
+  if (!digest) return digest.error();
+  for (const auto& authors : message.papers()) {
+    if (ParseArxivId(authors.id()).id != authors.id()) {
+      return Invalid("authors of \"" + CutChars(authors.id(), 80) +
+                     "\", which is not an arXiv id without version");
+    }
+    StoreAuthors(db_, authors);
+  }
+  if (message.more() || digest->state != "open") return Ok();
+  const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
+  if (planner_.ListsAreIn(*digest, profile)) planner_.Plan(digest->id);
+  return Ok();
 }
 
 Status Intake::Seal(const wire::Seal& seal) {

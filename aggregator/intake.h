@@ -22,19 +22,27 @@ class Intake {
   // the profile begins a new edition: the rows stay. A digest that has mendable
   // papers is taken up again. `sealed`: the lists that the fetcher need not read
   // (of a file, which costs nothing to read again, none).
+  // `authors`: as of Wanted, of the rows that the ledger has.
   struct Opened {
     Digest digest;
     std::vector<std::string> sealed;
+    std::vector<std::string> authors;
   };
   Result<Opened> Open(const wire::OpenDigest& open);
 
   // What is wrong with a question about rows that are not delivered.
   static Status Check(const wire::Forecast& forecast);
 
-  // Stores rows and the texts that came along; returns the ids whose text is
-  // wanted still.
-  Result<std::vector<std::string>> Rows(const wire::Rows& rows);
+  // Stores rows and the texts that came along.
+  struct Wanted {
+    std::vector<std::string> texts;    // ids whose text is wanted still
+    std::vector<std::string> authors;  // ids whose authors are to be looked up
+  };
+  Result<Wanted> Rows(const wire::Rows& rows);
   Status Papers(const wire::Papers& papers);
+  // What was found of authors. When nothing but that was waited for, the digest is
+  // planned.
+  Status Authors(const wire::Authors& authors);
   // Refused when the ledger has fewer rows than the fetcher counted. With the
   // last list the digest is planned.
   Status Seal(const wire::Seal& seal);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "aggregator/authors.h"
 #include "aggregator/budget.h"
 #include "aggregator/rules.h"
 #include "common/announce_type.h"
@@ -21,7 +22,8 @@ std::vector<PageRow> LoadRows(Database& db, DigestId id) {
   auto cursor = db.Query(
       "SELECT r.paper, r.version, r.announce_type, r.state, r.why, r.position, "
       "coalesce(r.relevance, w.relevance), coalesce(r.novelty, w.novelty), w.comment, w.call, "
-      "r.text_version, first.addresses_model FROM row r LEFT JOIN work first ON first.key = r.work "
+      "r.text_version, first.addresses_model, r.authors_unknown FROM row r "
+      "LEFT JOIN work first ON first.key = r.work "
       "LEFT JOIN work w ON w.key = coalesce(r.shown, r.work) AND w.state = 'done' "
       "WHERE r.digest = ? ORDER BY r.paper",
       id);
@@ -34,7 +36,10 @@ std::vector<PageRow> LoadRows(Database& db, DigestId id) {
     row.why = cursor.Text(4);
     if (auto n = cursor.OptInt(5)) row.position = static_cast<int>(*n);
     // A row that lost its own scores (seen before, not wanted) shows none.
-    const bool scored = row.state == "selected" || row.state == "below_cutoff";
+    row.author_match = row.state == "selected" && !row.why.empty();
+    if (row.author_match) row.comment = kAuthorMatchComment;
+    const bool scored =
+        (row.state == "selected" || row.state == "below_cutoff") && !row.author_match;
     if (scored) {
       row.relevance = static_cast<int>(cursor.Int(6));
       row.novelty = static_cast<int>(cursor.Int(7));
@@ -47,6 +52,9 @@ std::vector<PageRow> LoadRows(Database& db, DigestId id) {
     if (scored || row.state == "title_dropped" || row.state == "unscored") {
       row.addresses_model = cursor.Text(11);
     }
+    const bool scanned =
+        row.state != "refused" && row.state != "not_wanted" && row.state != "seen_before";
+    row.authors_unknown = scanned && cursor.Int(12) != 0;
     text_versions.push_back(cursor.OptInt(10));
     rows.push_back(std::move(row));
   }
@@ -70,6 +78,18 @@ std::string UnscoredNote(const DigestPage& page) {
     separator = ", ";
   }
   return note + (page.scorable ? ". A later run can score them." : ".");
+}
+
+std::string AuthorsNote(const DigestPage& page) {
+  const bool gate = page.profile.h_index_cutoff() > 0;
+  std::string note = "The authors of " + std::to_string(page.authors_unknown) + " of " +
+                     Counted(page.funnel.scanned(), "paper") +
+                     " are not known to Semantic Scholar, or not all of them:";
+  if (gate) note += " these papers passed the h-index gate";
+  if (FollowsByIdentity(page.profile)) {
+    note += std::string(gate ? ", and" : "") + " followed authors were looked for by name";
+  }
+  return note + ".";
 }
 
 // What is given up, in the words of a reader.
@@ -167,6 +187,8 @@ DigestPage LoadPage(Database& db, DigestId id) {
   page.scorable = IsMendable(db, id);
   page.drift = DriftOf(db, id);
   page.rows = LoadRows(db, id);
+  page.authors_unknown = std::count_if(page.rows.begin(), page.rows.end(),
+                                       [](const PageRow& row) { return row.authors_unknown; });
   if (page.digest.voice && page.digest.voice->backend == "lexical") {
     // Words that address a model tell nobody anything there.
     for (auto& row : page.rows) row.addresses_model.clear();
@@ -201,6 +223,7 @@ std::vector<std::string> Notes(const DigestPage& page) {
                     std::to_string(page.funnel.arxiv()) + " entries could not be read.");
   }
   if (page.funnel.unscored() > 0) notes.push_back(UnscoredNote(page));
+  if (page.authors_unknown > 0) notes.push_back(AuthorsNote(page));
   if (page.readings_forgotten > 0) {
     notes.push_back(Counted(static_cast<uint64_t>(page.readings_forgotten), "further reading") +
                     " of papers near a cut-off could not be had: those that were decide.");

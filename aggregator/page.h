@@ -19,7 +19,9 @@ struct PageRow {
   std::string announce_type;
   std::string state, why;
   std::optional<int> position;
-  std::optional<int> relevance, novelty;
+  std::optional<int> relevance, novelty;  // none of a row that the model did not judge
+  bool author_match = false;              // of a followed author: shown without a question
+  bool authors_unknown = false;           // the rules about authors passed it without them
   std::string comment, call;
   std::vector<Reading> readings;  // the first one first; none: it was read once
   std::string addresses_model;    // what its text says to a model (addresses_model.h), or ""
@@ -50,6 +52,7 @@ struct DigestPage {
   std::vector<std::string> amended;  // those of them whose lists came later
   bool scorable = false;             // a later run can score papers
   bool mendable() const { return scorable || !late.empty(); }
+  int64_t authors_unknown = 0;       // rows
   std::optional<Picodollars> spent() const;      // nullopt: unknown
   std::vector<PageRow> rows;                     // by id
   std::vector<const PageRow*> selected() const;  // in page order

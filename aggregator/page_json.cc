@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "aggregator/authors.h"
 #include "aggregator/page.h"
 
 namespace paperboy {
@@ -64,6 +65,8 @@ Json RowJson(const PageRow& row) {
     json["novelty"] = *row.novelty;
     json["comment"] = row.comment;
   }
+  if (row.author_match) json["comment"] = row.comment;
+  if (row.authors_unknown) json["authors_unknown"] = true;
   if (!row.call.empty()) json["call"] = row.call;
   AddJudgement(row, &json);
   return json;
@@ -123,12 +126,13 @@ std::string RenderPapersJson(const DigestPage& page) {
   Json papers = Json::object();
   for (const PageRow* row : page.selected()) {
     const wire::Paper& paper = *row->paper;
+    const auto number = [](const std::optional<int>& n) { return n ? Json(*n) : Json(nullptr); };
     papers[row->id] = {
-        {"SCORE", *row->relevance + *row->novelty},
+        {"SCORE", row->author_match ? kAuthorMatchScore : *row->relevance + *row->novelty},
         {"ARXIVID", row->id},
         {"COMMENT", row->comment},
-        {"RELEVANCE", *row->relevance},
-        {"NOVELTY", *row->novelty},
+        {"RELEVANCE", number(row->relevance)},
+        {"NOVELTY", number(row->novelty)},
         {"authors", std::vector<std::string>(paper.authors().begin(), paper.authors().end())},
         {"title", paper.title()},
         {"abstract", paper.abstract()},
@@ -161,6 +165,7 @@ std::string RenderStatusJson(const DigestPage& page) {
   json["completion_dollars"] = Money(page.completion_cost);
   if (page.deferred_calls > 0) json["batch_api_calls"] = page.deferred_calls;
   if (page.readings_forgotten > 0) json["readings_forgotten"] = page.readings_forgotten;
+  if (page.authors_unknown > 0) json["authors_unknown"] = page.authors_unknown;
   if (page.drift) json["drift"] = DriftJson(*page.drift);
   if (page.lost_calls > 0) {
     json["lost_calls"] = page.lost_calls;

@@ -88,6 +88,7 @@ std::string Section(const PageRow& row) {
     text += "\n\n**Caution:** Its text " + row.addresses_model +
             ". It was scored alone, and its score may be its own doing.";
   }
+  if (row.author_match) return text;
   return text + "\n\n**Relevance:** " + Score(row, *row.relevance, &Reading::relevance) +
          "\n**Novelty:** " + Score(row, *row.novelty, &Reading::novelty);
 }

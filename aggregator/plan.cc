@@ -56,6 +56,20 @@ std::vector<std::string> Planner::MissingTexts(const Digest& digest, const wire:
   return missing;
 }
 
+std::vector<std::string> Planner::MissingAuthors(const Digest& digest,
+                                                 const wire::Profile& profile) {
+  std::vector<std::string> missing;
+  if (!AuthorRules(profile).need_look_ups()) return missing;
+  for (const auto& row : LoadRows(digest.id)) {
+    if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) continue;
+    if (FindAuthors(db_, row.paper)) continue;
+    const bool replacement = IsReplacement(row.listed.announce_type);
+    if (!OwnedBefore(digest, row.paper, row.version, replacement).empty()) continue;
+    missing.push_back(row.paper);
+  }
+  return missing;
+}
+
 bool Planner::ListsAreIn(const Digest& digest, const wire::Profile& profile) {
   auto sealed = [&](const std::string& category) {
     return db_
@@ -88,7 +102,17 @@ void Planner::SetState(DigestId digest, const std::string& paper, const std::str
       state, why, digest, paper);
 }
 
-void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const RowFacts& row) {
+// Shown without a question to the model: no unit of work decides about it.
+void Planner::Select(const Digest& digest, const RowFacts& row, const std::string& match) {
+  SetState(digest.id, row.paper, "selected", "author match: " + match);
+  db_.Exec(
+      "UPDATE row SET work = NULL, relevance = NULL, novelty = NULL, shown = NULL, "
+      "authors_unknown = 0 WHERE digest = ? AND paper = ?",
+      digest.id, row.paper);
+}
+
+void Planner::PlanRow(const Digest& digest, const wire::Profile& profile,
+                      const AuthorRules& authors, const RowFacts& row) {
   if (!row.unreadable.empty()) return SetState(digest.id, row.paper, "refused", row.unreadable);
   if (auto why = UnwantedByList(profile, row.listed)) {
     return SetState(digest.id, row.paper, "not_wanted", *why);
@@ -99,8 +123,18 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
   }
   const auto paper = FindText(db_, row.paper, row.version);
   if (!paper) return KeepWithoutText(digest, row);
-  if (auto why = UnwantedByText(profile, *paper)) {
+  if (auto why = UnwantedByCategory(profile, *paper)) {
     return SetState(digest.id, row.paper, "not_wanted", *why);
+  }
+  const auto verdict = authors.Judge(*paper, FindAuthors(db_, row.paper));
+  if (!verdict.match.empty()) return Select(digest, row, verdict.match);
+  if (auto why = UnwantedByKeyword(profile, *paper)) {
+    return SetState(digest.id, row.paper, "not_wanted", *why);
+  }
+  db_.Exec("UPDATE row SET authors_unknown = ? WHERE digest = ? AND paper = ?", verdict.unknown,
+           digest.id, row.paper);
+  if (!verdict.gated.empty()) {
+    return SetState(digest.id, row.paper, "author_gated", verdict.gated);
   }
   // Which unit of work comes next depends on the edition: looked up anew.
   db_.Exec(
@@ -109,11 +143,17 @@ void Planner::PlanRow(const Digest& digest, const wire::Profile& profile, const 
       digest.id, row.paper);
 }
 
-bool Planner::IsForModel(const Digest& digest, const wire::Profile& profile, const wire::Row& row) {
+bool Planner::IsForModel(const Digest& digest, const wire::Profile& profile,
+                         const AuthorRules& authors, const wire::Row& row) {
   const ListedRow listed{row.announce_type(), row.primary_category(), {"*"}};
-  return row.refused().empty() && row.has_paper() && !UnwantedByList(profile, listed) &&
-         OwnedBefore(digest, row.id(), row.version(), IsReplacement(row.announce_type())).empty() &&
-         !UnwantedByText(profile, row.paper());
+  const bool replacement = IsReplacement(row.announce_type());
+  if (!row.refused().empty() || !row.has_paper() || UnwantedByList(profile, listed) ||
+      !OwnedBefore(digest, row.id(), row.version(), replacement).empty() ||
+      UnwantedByCategory(profile, row.paper()) || UnwantedByKeyword(profile, row.paper())) {
+    return false;
+  }
+  const auto verdict = authors.Judge(row.paper(), FindAuthors(db_, row.id()));
+  return verdict.match.empty() && verdict.gated.empty();
 }
 
 // Lists are sealed with every text, so that it was pruned since: what the row is
@@ -126,7 +166,8 @@ void Planner::KeepWithoutText(const Digest& digest, const RowFacts& row) {
 
 void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
   db_.Exec("DELETE FROM day WHERE profile = ? AND date = ?", digest.profile, digest.date);
-  for (const auto& row : LoadRows(digest.id)) PlanRow(digest, profile, row);
+  const AuthorRules authors(profile);
+  for (const auto& row : LoadRows(digest.id)) PlanRow(digest, profile, authors, row);
   DropReadings(db_, digest.id);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0, readings_forgotten = 0 WHERE id = ?",
            digest.id);
@@ -347,7 +388,7 @@ void Planner::Complete(const Digest& digest, const wire::Profile& profile,
   Number(id);
   FixTexts(id);
   const wire::Funnel funnel = CountFunnel(db_, id);
-  const uint64_t meant = funnel.scanned() - funnel.author_gated();
+  const uint64_t meant = funnel.scanned() - funnel.author_gated() - AuthorMatches(id);
   const bool withhold =
       funnel.unscored() > max_unscored_share_ * static_cast<double>(meant) ||
       funnel.refused() > max_unscored_share_ * static_cast<double>(funnel.arxiv());
@@ -355,15 +396,23 @@ void Planner::Complete(const Digest& digest, const wire::Profile& profile,
   if (!withhold) ReplanLater(digest);
 }
 
+uint64_t Planner::AuthorMatches(DigestId id) {
+  auto cursor = db_.Query(
+      "SELECT count(*) FROM row WHERE digest = ? AND state = 'selected' AND work IS NULL", id);
+  cursor.Next();
+  return static_cast<uint64_t>(cursor.Int(0));
+}
+
 // The page's order: score (relevance + novelty), then relevance, both falling;
-// then the arXiv id, rising, which is the order of announcement.
+// then the arXiv id, rising, which is the order of announcement. An author match
+// stands as if both were 10.
 void Planner::Number(DigestId id) {
   db_.Exec("UPDATE row SET position = NULL WHERE digest = ?", id);
   db_.Exec(
       "UPDATE row SET position = ranked.n FROM (SELECT r.paper, row_number() OVER "
-      "(ORDER BY coalesce(r.relevance, w.relevance) + coalesce(r.novelty, w.novelty) DESC, "
-      "coalesce(r.relevance, w.relevance) DESC, r.paper) AS n FROM row r JOIN work w ON w.key = "
-      "r.work WHERE r.digest = ? AND r.state = 'selected') "
+      "(ORDER BY coalesce(r.relevance, w.relevance, 10) + coalesce(r.novelty, w.novelty, 10) DESC, "
+      "coalesce(r.relevance, w.relevance, 10) DESC, r.paper) AS n FROM row r "
+      "LEFT JOIN work w ON w.key = r.work WHERE r.digest = ? AND r.state = 'selected') "
       "AS ranked WHERE row.digest = ? AND row.paper = ranked.paper",
       id, id);
 }

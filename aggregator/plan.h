@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string>
 
+#include "aggregator/authors.h"
 #include "aggregator/budget.h"
 #include "aggregator/digests.h"
 #include "aggregator/prices.h"
@@ -33,9 +34,14 @@ class Planner {
   std::vector<std::string> MissingTexts(const Digest& digest, const wire::Profile& profile,
                                         const std::string& list = "");
 
+  // Ids of rows that the list rules want, about whose authors the profile's rules ask and
+  // the ledger knows nothing; in their order.
+  std::vector<std::string> MissingAuthors(const Digest& digest, const wire::Profile& profile);
+
   // Whether a row of the digest's list would be meant for the model, with the text that
-  // it brings along.
-  bool IsForModel(const Digest& digest, const wire::Profile& profile, const wire::Row& row);
+  // it brings along. `authors`: the profile's.
+  bool IsForModel(const Digest& digest, const wire::Profile& profile, const AuthorRules& authors,
+                  const wire::Row& row);
 
   // Gives each row its end state or its next unit of work; the digest becomes
   // sealed.
@@ -70,7 +76,9 @@ class Planner {
   struct RowFacts;
   void ReplanLater(const Digest& digest);
   void PlanRows(const Digest& digest, const wire::Profile& profile);
-  void PlanRow(const Digest& digest, const wire::Profile& profile, const RowFacts& row);
+  void PlanRow(const Digest& digest, const wire::Profile& profile, const AuthorRules& authors,
+               const RowFacts& row);
+  void Select(const Digest& digest, const RowFacts& row, const std::string& match);
   void KeepWithoutText(const Digest& digest, const RowFacts& row);
   void Unseal(DigestId digest);
   bool LacksText(DigestId digest);
@@ -85,6 +93,7 @@ class Planner {
   void Complete(const Digest& digest, const wire::Profile& profile, const std::string& give_up,
                 bool mendable, int64_t now);
   void FixFigures(DigestId digest, bool withhold, int64_t now);
+  uint64_t AuthorMatches(DigestId digest);  // rows, shown without a score
   void Number(DigestId digest);
   void FixTexts(DigestId digest);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/announce_type.h"
+#include "common/category.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -21,13 +22,6 @@ std::string Join(const auto& items) {
 
 }  // namespace
 
-bool CategoryMatches(const std::string& wanted, const std::string& category) {
-  if (wanted == category) return true;
-  std::string archive = wanted;
-  if (archive.ends_with(".*")) archive.resize(archive.size() - 2);
-  return archive.find('.') == std::string::npos && category.starts_with(archive + ".");
-}
-
 std::optional<std::string> UnwantedByList(const wire::Profile& profile, const ListedRow& row) {
   const auto& types = profile.announce_types();
   if (row.announce_type != wire::ANNOUNCE_TYPE_UNKNOWN &&
@@ -45,21 +39,30 @@ std::optional<std::string> UnwantedByList(const wire::Profile& profile, const Li
   return std::nullopt;
 }
 
-std::optional<std::string> UnwantedByText(const wire::Profile& profile, const wire::Paper& paper) {
+std::optional<std::string> UnwantedByCategory(const wire::Profile& profile,
+                                              const wire::Paper& paper) {
   if (paper.categories_size() > 0 &&
       std::none_of(paper.categories().begin(), paper.categories().end(),
                    [&](const auto& category) { return AnyMatches(profile, category); })) {
     return "category: " + Join(paper.categories());
   }
+  return std::nullopt;
+}
+
+std::optional<std::string> UnwantedByKeyword(const wire::Profile& profile,
+                                             const wire::Paper& paper) {
   if (profile.include_keywords().empty() && profile.exclude_keywords().empty()) return std::nullopt;
-  const auto words = Words(TexAccentsToUnicode(paper.title() + " . " + paper.abstract()));
+  const auto title = Words(Comparable(paper.title()));
+  const auto abstract = Words(Comparable(paper.abstract()));
+  const auto has = [&](const std::string& keyword) {
+    const std::string phrase = Comparable(keyword);
+    return ContainsPhrase(title, phrase) || ContainsPhrase(abstract, phrase);
+  };
   for (const auto& keyword : profile.exclude_keywords()) {
-    if (ContainsPhrase(words, keyword)) return "keyword: has \"" + keyword + "\"";
+    if (has(keyword)) return "keyword: has \"" + keyword + "\"";
   }
   const auto& include = profile.include_keywords();
-  if (!include.empty() && std::none_of(include.begin(), include.end(), [&](const auto& keyword) {
-        return ContainsPhrase(words, keyword);
-      })) {
+  if (!include.empty() && std::none_of(include.begin(), include.end(), has)) {
     return "keyword: has none of those asked for";
   }
   return std::nullopt;

@@ -9,9 +9,6 @@
 
 namespace paperboy {
 
-// Whether `category` is `wanted` ("cs.LG") or belongs to its archive ("cs", "cs.*").
-bool CategoryMatches(const std::string& wanted, const std::string& category);
-
 // A row as the lists gave it.
 struct ListedRow {
   wire::AnnounceType announce_type = wire::ANNOUNCE_TYPE_UNKNOWN;
@@ -23,7 +20,12 @@ struct ListedRow {
 // ..."), by what the lists say; nullopt when nothing speaks against it. Unknown
 // values pass.
 std::optional<std::string> UnwantedByList(const wire::Profile& profile, const ListedRow& row);
-// The same by the paper's own categories and text.
-std::optional<std::string> UnwantedByText(const wire::Profile& profile, const wire::Paper& paper);
+// The same by the paper's own categories.
+std::optional<std::string> UnwantedByCategory(const wire::Profile& profile,
+                                              const wire::Paper& paper);
+// The same by the keywords: whole words or phrases in the title or in the abstract, as
+// Comparable (text.h) makes them.
+std::optional<std::string> UnwantedByKeyword(const wire::Profile& profile,
+                                             const wire::Paper& paper);
 
 }  // namespace paperboy

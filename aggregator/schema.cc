@@ -225,6 +225,12 @@ CREATE INDEX listing_by_paper ON listing(digest, paper);
 -- 0: announced in time. 1: its list was not, and the digest goes on without it. 2: the
 -- list came later.
 ALTER TABLE category ADD COLUMN late INTEGER NOT NULL DEFAULT 0;
+-- What Semantic Scholar says of the authors of a paper: wire.PaperAuthors, serialised.
+-- No row: it was not asked, or knows nothing.
+CREATE TABLE authors(paper TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
+
+-- The profile's rules about authors passed the row without knowing them (all).
+ALTER TABLE row ADD COLUMN authors_unknown INTEGER NOT NULL DEFAULT 0;
 )sql"};
   return migrations;
 }

@@ -20,6 +20,7 @@ std::string Sentence(const std::string& state, const std::string& why,
   if (state == "author_gated") return "author gated: " + why;
   if (state == "title_dropped") return "dropped by its title";
   if (state == "unscored") return "unscored: " + why;
+  if (state == "selected" && !why.empty()) return "selected: " + why;
   const std::string cutoffs = fmt::format("cut-offs: relevance {}, novelty {}",
                                           profile.relevance_cutoff(), profile.novelty_cutoff());
   return (state == "selected" ? "selected (" : "below the cut-off (") + cutoffs + ")";
@@ -52,7 +53,7 @@ Result<std::string> Why(Database& db, const std::string& text) {
   auto cursor = db.Query(
       "SELECT d.profile, d.date, d.state, d.revision, r.announce_type, r.state, r.why, "
       "coalesce(r.relevance, w.relevance), coalesce(r.novelty, w.novelty), w.comment, w.call, "
-      "d.model, d.id, coalesce(first.addresses_model, '') FROM row r "
+      "d.model, d.id, coalesce(first.addresses_model, ''), r.authors_unknown FROM row r "
       "JOIN digest d ON d.id = r.digest LEFT JOIN work first ON first.key = r.work "
       "LEFT JOIN work w ON w.key = coalesce(r.shown, r.work) AND w.state = 'done' "
       "WHERE r.paper = ? ORDER BY d.profile, d.date",
@@ -67,6 +68,7 @@ Result<std::string> Why(Database& db, const std::string& text) {
     if (!cursor.Text(13).empty()) {
       answer += fmt::format("  its text {}: it is scored alone\n", cursor.Text(13));
     }
+    if (cursor.Int(14) != 0) answer += "  its authors are not known to Semantic Scholar (all)\n";
     if (cursor.Null(7)) continue;
     answer +=
         fmt::format("  relevance {}, novelty {} by {}{}\n  comment: {}\n", cursor.Int(7),

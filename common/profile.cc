@@ -10,6 +10,7 @@
 #include <regex>
 
 #include "common/announce_type.h"
+#include "common/category.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -192,12 +193,13 @@ std::string AddAnnounceType(const std::string& name, wire::Profile* profile) {
 }
 
 std::string AddCategory(const std::string& name, wire::Profile* profile) {
-  static const std::regex form("[a-z]+(-[a-z]+)*(\\.(\\*|[A-Za-z]+(-[A-Za-z]+)*))?");
-  constexpr size_t kMaxLength = 40;
-  if (name.size() > kMaxLength || !std::regex_match(name, form)) {
-    return "is no arXiv category; write cs.LG, hep-th, or cs.* for all of cs";
+  const Result<std::string> category = ParseCategory(name);
+  if (!category) return category.error().message;
+  const auto& known = profile->categories();
+  if (std::ranges::find(known, *category) != known.end()) {
+    return "is " + *category + ", which is there already";
   }
-  profile->add_categories(name);
+  profile->add_categories(*category);
   return "";
 }
 
@@ -317,6 +319,33 @@ Status ReadSettings(const std::string& path, wire::Profile* profile) {
   return Ok();
 }
 
+// 0000-0002-1825-0097, its last digit the check of the others (ISO 7064, mod 11-2; X is 10).
+// https://support.orcid.org/hc/en-us/articles/360006897674
+bool IsOrcid(std::string_view text) {
+  static const std::regex form("(\\d{4}-){3}\\d{3}[\\dX]");
+  if (text.size() > 19 || !std::regex_match(text.begin(), text.end(), form)) return false;
+  int sum = 0;
+  for (const char c : text.substr(0, text.size() - 1)) {
+    if (c != '-') sum = (sum + c - '0') * 2 % 11;
+  }
+  return "0123456789X"[(12 - sum) % 11] == text.back();
+}
+
+// What is wrong with it, or "".
+std::string SetIdentity(std::string_view text, FollowedAuthor* author) {
+  if (!text.empty() && text.find_first_not_of("0123456789") == text.npos) {
+    author->id = text;
+  } else if (IsOrcid(text)) {
+    author->orcid = text;
+  } else if (std::count(text.begin(), text.end(), '-') == 3) {
+    return "\"" + std::string(text) + "\" is no ORCID: a digit of it is wrong";
+  } else {
+    return "must be \"name, id\", the id being Semantic Scholar's number or an ORCID, or a name "
+           "alone, without a comma";
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<std::vector<FollowedAuthor>> ParseAuthors(std::string_view text, const std::string& file) {
@@ -325,14 +354,12 @@ Result<std::vector<FollowedAuthor>> ParseAuthors(std::string_view text, const st
     line = Trim(line.substr(0, line.find('#')));
     if (line.empty()) return Ok();
     const size_t comma = line.rfind(',');
-    const std::string_view name = Trim(line.substr(0, std::min(comma, line.size())));
-    const std::string_view id = comma == line.npos ? "" : Trim(line.substr(comma + 1));
-    const bool digits = !id.empty() && id.find_first_not_of("0123456789") == id.npos;
-    if (name.empty() || !digits) {
-      return Invalid(fmt::format(
-          "{}:{}: must be \"name, id\", the id being Semantic Scholar's number", file, number));
-    }
-    authors.push_back({std::string(name), std::string(id)});
+    FollowedAuthor author{std::string(Trim(line.substr(0, std::min(comma, line.size()))))};
+    std::string wrong;
+    if (comma != line.npos) wrong = SetIdentity(Trim(line.substr(comma + 1)), &author);
+    if (Words(author.name).empty()) wrong = "must be \"name, id\" or a name; it has no name";
+    if (!wrong.empty()) return Invalid(fmt::format("{}:{}: {}", file, number, wrong));
+    authors.push_back(std::move(author));
     return Ok();
   });
   if (!parsed.ok()) return parsed.error();

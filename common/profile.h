@@ -28,7 +28,8 @@ inline constexpr char kGiveUpModel[] = "cheaper_model";
 // profile.toml leaves out; every key but `name` has one (profile.cc).
 //
 //   name                    [a-z0-9-], at most 64 characters: identity and folder of its pages
-//   categories              arXiv categories: cs.LG, hep-th, cs.* or cs (a whole archive)
+//   categories              arXiv categories: cs.LG, hep-th, cs (a whole archive; also cs.*,
+//                           kept as cs)
 //   announce_types          of new, cross, replace, replace-cross
 //   primary_only            only papers whose primary category is one of categories
 //   relevance_cutoff, novelty_cutoff   1 to 10: a paper must reach both
@@ -37,9 +38,11 @@ inline constexpr char kGiveUpModel[] = "cheaper_model";
 //   batch_size              1 to 64 papers per call at most
 //   batch_tokens            0 to 100,000 tokens of papers per call at most, a token for
 //                           every four characters; 0: only batch_size counts
-//   h_index_cutoff          0 to 1000; 0: no gate
+//   h_index_cutoff          0 to 1000; 0: no gate. A paper passes whose best author reaches
+//                           it, or one of whose authors is not known
 //   include_keywords        if any, a paper with none of them is not wanted
-//   exclude_keywords        a paper with one of them is not wanted
+//   exclude_keywords        a paper with one of them is not wanted; neither concerns the
+//                           papers of followed authors
 //   topics                  what the lexical backend ranks by
 //   budget_dollars_per_day, budget_dollars_per_digest   0: no budget; kept to the micro-dollar
 //   degrade                 what is given up, in this order, for a digest that would not
@@ -59,14 +62,17 @@ inline constexpr char kGiveUpModel[] = "cheaper_model";
 // UTF-8, a file above 1 MiB.
 Result<wire::Profile> LoadProfile(const std::string& dir);
 
-// One of the authors whose papers are always on the page.
+// One of the authors whose papers are always on the page. With neither id nor ORCID
+// the name alone says who it is (aggregator/authors.h tells how they are compared).
 struct FollowedAuthor {
   std::string name;
-  std::string id;  // Semantic Scholar's, digits
+  std::string id;     // Semantic Scholar's, digits
+  std::string orcid;  // as 0000-0002-1825-0097, its check digit right
 };
 
-// authors.txt: "name, id" lines; # starts a comment. Errors (kInvalid) name
-// `file` and the line.
+// authors.txt: lines "name, id", "name, ORCID" or "name"; # starts a comment. What
+// stands behind the last comma is the id, so a name alone has none. Errors (kInvalid)
+// name `file` and the line.
 Result<std::vector<FollowedAuthor>> ParseAuthors(std::string_view text, const std::string& file);
 
 }  // namespace paperboy

@@ -28,4 +28,14 @@ inline constexpr std::chrono::hours kLimitTtl{1};
 inline std::string ArxivLock() { return "paperboy:arxiv:lock"; }
 inline std::string ArxivEnd() { return "paperboy:arxiv:end"; }
 
+// The same for Semantic Scholar.
+inline std::string ScholarLock() { return "paperboy:s2:lock"; }
+inline std::string ScholarEnd() { return "paperboy:s2:end"; }
+
+// String: what Semantic Scholar said of the authors of a paper (wire.PaperAuthors,
+// serialised), or nothing where it did not know the paper.
+inline std::string Authors(const std::string& paper) { return "paperboy:authors:" + paper; }
+inline constexpr std::chrono::hours kAuthorsTtl{24 * 30};
+inline constexpr std::chrono::hours kUnknownAuthorsTtl{24};
+
 }  // namespace paperboy::redis_keys

@@ -1,11 +1,14 @@
 #include "common/text.h"
 
 #include <openssl/evp.h>
+#include <utf8proc.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <cstdlib>
+#include <new>
 #include <regex>
 
 namespace paperboy {
@@ -288,6 +291,20 @@ std::string CleanText(std::string_view raw) {
     }
     put(NextChar(text, &pos));
   }
+  return out;
+}
+
+std::string Comparable(std::string_view raw) {
+  const std::string text = ValidUtf8(TexAccentsToUnicode(raw));
+  constexpr auto kOptions = static_cast<utf8proc_option_t>(
+      UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE);
+  utf8proc_uint8_t* mapped = nullptr;
+  const utf8proc_ssize_t size =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                   static_cast<utf8proc_ssize_t>(text.size()), &mapped, kOptions);
+  if (size < 0) throw std::bad_alloc();  // what else fails for valid text
+  std::string out(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
+  std::free(mapped);
   return out;
 }
 

@@ -36,6 +36,11 @@ std::string CleanText(std::string_view text);
 // dollar signs no accent is one; a lone dollar sign is an ordinary character.
 std::string TexAccentsToUnicode(std::string_view text);
 
+// What two texts that say the same have in common: accents as above, Unicode's forms of
+// a character made one (NFKC) and its case folded (ß is ss), invisible ones dropped.
+// For comparing only. https://www.unicode.org/reports/tr15/
+std::string Comparable(std::string_view text);
+
 // At most `max_chars` code points, never in the middle of one.
 std::string CutChars(std::string_view text, size_t max_chars);
 

@@ -1,297 +1,53 @@
 #include "fetcher/arxiv_client.h"
 
-#include <algorithm>
-#include <charconv>
-#include <memory>
-#include <optional>
-
 #include "common/redis_keys.h"
-#include "fetcher/xml.h"
 
 namespace paperboy {
 namespace {
 
-using std::chrono::duration_cast;
-using std::chrono::microseconds;
-using std::chrono::minutes;
-using std::chrono::seconds;
-
-// arXiv stalls for 15 to 30 s under load before it answers.
-constexpr seconds kRequestTimeout{60};
-// The lock outlives the longest request. Its holder renews it, so a scaled-down
-// one is enough to outlive it too.
-constexpr seconds kLockTtl = kRequestTimeout + seconds(10);
-constexpr Milliseconds kMinLockTtl{1'000};
-constexpr seconds kRenewEvery{1};
-// Redis knows of no request: it lost its data, or this is the first one. If
-// one is in flight, its holder renews the lock within this time (renewal, and
-// at most 1 s to reconnect).
-constexpr seconds kHoldOff{5};
-constexpr Milliseconds kMinTick{20};
-constexpr Milliseconds kLockPoll{500};
-constexpr std::chrono::hours kEndTtl{24};
-constexpr std::chrono::hours kMaxPause{24};
-constexpr minutes kFirstBackOff{1};
-constexpr minutes kMaxBackOff{15};
-// Whatever the scale: no simulated arXiv is asked in a loop.
-constexpr Milliseconds kMinBackOff{20};
-constexpr Milliseconds kRedisDeadline{2'000};
-// Connecting to Redis takes less; not worth a word.
-constexpr Milliseconds kQuiet{1'000};
-
-// KEYS: lock, end of the last request and when it was noted (two numbers,
-// microseconds). ARGV: owner, the lock's time to live (ms), interval and hold-off
-// (microseconds), time to live of the end (ms). Returns microseconds to wait before
-// asking again; 0: the lock is the owner's; below 0: another owner has it for that
-// long. An end that was noted later than now is of a clock that was set back since,
-// and says nothing.
-const RedisScript& AcquireScript() {
-  static const RedisScript script(R"lua(
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then
-  return -math.max(redis.call('PTTL', KEYS[1]) * 1000, 1)
-end
-local interval = tonumber(ARGV[3])
-local ended, noted = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (%d+)$')
-if not ended or tonumber(noted) > now then
-  ended = now + tonumber(ARGV[4]) - interval
-  redis.call('SET', KEYS[2], string.format('%.0f %.0f', ended, now), 'PX', ARGV[5])
-end
-local wait = ended + interval - now
-if wait > 0 then return math.ceil(wait) end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 0
-)lua");
-  return script;
-}
-
-// KEYS: lock. ARGV: owner, time to live (ms). Makes the lock the owner's again
-// if nobody else has it. Returns 1 if it is.
-const RedisScript& RenewScript() {
-  static const RedisScript script(R"lua(
-local held = redis.call('GET', KEYS[1])
-if held and held ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-)lua");
-  return script;
-}
-
-// KEYS: lock, end of the last request (as above). ARGV: owner, pause
-// (microseconds), time to live of the end (ms). Notes the end of the owner's
-// request, put off by the pause, and frees the lock if it is the owner's.
-// Returns 1 if it was.
-const RedisScript& ReleaseScript() {
-  static const RedisScript script(R"lua(
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local ended = now + tonumber(ARGV[2])
-local before, noted = string.match(redis.call('GET', KEYS[2]) or '', '^(%d+) (%d+)$')
-if before and tonumber(noted) <= now then ended = math.max(ended, tonumber(before)) end
-redis.call('SET', KEYS[2], string.format('%.0f %.0f', ended, now), 'PX', ARGV[3])
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('DEL', KEYS[1])
-return 1
-)lua");
-  return script;
-}
-
-template <class Duration>
-std::string Count(Duration d) {
-  return std::to_string(d.count());
-}
-
-std::string MicrosecondsOf(std::chrono::duration<double> d) {
-  return Count(duration_cast<microseconds>(d));
-}
-
-bool AsksToWait(int status) { return status == 406 || status == 429 || status == 503; }
-
-bool SoftlyThrottled(const HttpResponse& response) {
-  return response.status == 200 && response.body.size() < 200 &&
+bool AsksToWait(const HttpResponse& response) {
+  const int status = response.status;
+  if (status == 406 || status == 429 || status == 503) return true;
+  return status == 200 && response.body.size() < 200 &&
          response.body.find("Rate exceeded") != std::string::npos;
+}
+
+Manners ArxivManners(const ArxivClient::Config& config) {
+  Manners manners;
+  manners.who = "arXiv";
+  manners.lock = redis_keys::ArxivLock();
+  manners.end = redis_keys::ArxivEnd();
+  manners.owner = config.owner;
+  manners.interval = config.interval;
+  manners.scale = config.interval.count() / 3;
+  // It stalls for 15 to 30 s under load before it answers.
+  manners.request_timeout = std::chrono::seconds(60);
+  // Redis knows of no request: it lost its data, or this is the first one. If one is in
+  // flight, its holder renews the lock within this time (renewal, and at most 1 s to
+  // reconnect).
+  manners.hold_off = std::chrono::seconds(5);
+  manners.first_back_off = std::chrono::minutes(1);
+  manners.max_back_off = std::chrono::minutes(15);
+  manners.asks_to_wait = AsksToWait;
+  return manners;
 }
 
 }  // namespace
 
 ArxivClient::ArxivClient(Pump& pump, Redis& redis, HttpClient& http, Progress& progress,
                          Clock clock, Config config)
-    : pump_(pump),
-      redis_(redis),
-      http_(http),
-      progress_(progress),
-      clock_(std::move(clock)),
-      config_(std::move(config)) {}
-
-Milliseconds ArxivClient::Scaled(Milliseconds time) const {
-  return Milliseconds(static_cast<int64_t>(static_cast<double>(time.count()) * scale()));
-}
-
-Error ArxivClient::GaveUp() const {
-  if (pump_.stopped()) return Unavailable("stopped");
-  const std::string& what = progress_.waiting();
-  return Unavailable("the deadline passed waiting for " + (what.empty() ? "arXiv" : what));
-}
+    : config_(std::move(config)),
+      client_(pump, redis, http, progress, std::move(clock), ArxivManners(config_)) {}
 
 Status ArxivClient::Get(const std::string& url, MonotonicTime deadline, const Accept& accept,
                         const Headers& headers) {
-  Milliseconds back_off = std::max(kMinBackOff, Scaled(kFirstBackOff));
-  for (;;) {
-    const MonotonicTime begin = pump_.now();
-    const Status acquired = Acquire(deadline);
-    const MonotonicTime turn = pump_.now();
-    spent_.pace += turn - begin;
-    if (!acquired) return acquired;
-    const Result<HttpResponse> response = Send(url, headers, deadline);
-    spent_.answers += pump_.now() - turn;
-    if (pump_.stopped() || (!response && pump_.now() >= deadline)) {
-      Release(Milliseconds{0});
-      return GaveUp();
-    }
-    Verdict verdict = Judge(response, accept);
-    if (!verdict.again) {
-      Release(Milliseconds{0});
-      progress_.Waiting("");
-      return verdict.status;
-    }
-    const Milliseconds pause = std::max<Milliseconds>(back_off, verdict.retry_after);
-    Release(pause);
-    progress_.Waiting("arXiv: " + verdict.asked_to_wait + "; next try in " +
-                      SpanText(std::chrono::ceil<seconds>(pause)));
-    const bool again = pump_.Sleep(pause, deadline);
-    spent_.pace += pause;
-    if (!again) return GaveUp();
-    back_off = std::min(back_off * 2, std::max(kMinBackOff, Scaled(kMaxBackOff)));
-  }
-}
-
-Status ArxivClient::Acquire(MonotonicTime deadline) {
-  const Milliseconds ttl = std::max(kMinLockTtl, Scaled(kLockTtl));
-  const Milliseconds poll = std::clamp(Scaled(kLockPoll), kMinTick, kLockPoll);
-  const MonotonicTime begin = pump_.now();
-  for (;;) {
-    const auto not_before = last_end_ + duration_cast<MonotonicTime::duration>(config_.interval);
-    if (!pump_.Until([&] { return pump_.now() >= not_before; }, std::min(deadline, not_before)) &&
-        (pump_.stopped() || pump_.now() >= deadline)) {
-      return GaveUp();
-    }
-    const Result<int64_t> wait =
-        Eval(AcquireScript(), {redis_keys::ArxivLock(), redis_keys::ArxivEnd()},
-             {config_.owner, Count(ttl), MicrosecondsOf(config_.interval),
-              MicrosecondsOf(Scaled(kHoldOff)), Count(Milliseconds(kEndTtl))});
-    Milliseconds sleep = poll;
-    if (!wait) {
-      const std::string& why = redis_.ready() ? wait.error().message : redis_.trouble();
-      if (pump_.now() - begin >= kQuiet) progress_.Waiting("Redis (" + why + ")");
-    } else if (*wait == 0) {
-      return Ok();
-    } else if (*wait < 0) {
-      progress_.Waiting("arXiv: another fetcher is asking it");
-    } else {
-      sleep = std::chrono::ceil<Milliseconds>(microseconds(*wait));
-      // The ordinary pause between two requests is no news.
-      if (sleep > config_.interval + seconds(1)) {
-        progress_.Waiting("arXiv: nobody may ask it for " +
-                          SpanText(std::chrono::ceil<seconds>(sleep)));
-        sleep = std::min<Milliseconds>(sleep, seconds(1));  // says so again
-      }
-    }
-    if (!pump_.Sleep(sleep, deadline)) return GaveUp();
-  }
-}
-
-void ArxivClient::Release(Milliseconds pause) {
-  last_end_ = pump_.now();
-  // Should Redis be away, the lock's time to live frees it.
-  (void)Eval(ReleaseScript(), {redis_keys::ArxivLock(), redis_keys::ArxivEnd()},
-             {config_.owner, MicrosecondsOf(std::min<Milliseconds>(pause, kMaxPause)),
-              Count(Milliseconds(kEndTtl))});
-}
-
-Result<HttpResponse> ArxivClient::Send(const std::string& url, const Headers& headers,
-                                       MonotonicTime deadline) {
   HttpRequest request;
   request.url = url;
-  request.timeout = kRequestTimeout;
   request.follow_redirects = true;
   request.headers = {{"User-Agent", "paperboy/" PAPERBOY_VERSION " (+" + config_.contact + ")"},
                      {"Accept", "application/atom+xml, text/xml, */*"}};
   request.headers.insert(request.headers.end(), headers.begin(), headers.end());
-  const Milliseconds ttl = std::max(kMinLockTtl, Scaled(kLockTtl));
-  const Loop::TimerId renew =
-      pump_.loop().Every(std::clamp<Milliseconds>(Scaled(kRenewEvery), kMinTick, kRenewEvery), [&] {
-        redis_.Eval(RenewScript(), {redis_keys::ArxivLock()}, {config_.owner, Count(ttl)},
-                    kRedisDeadline, [](const Result<RedisReply>&) {});
-      });
-  Result<HttpResponse> response = Unavailable("the deadline passed before it answered");
-  bool answered = false;
-  const uint64_t id = http_.Start(std::move(request), [&](Result<HttpResponse> got) {
-    response = std::move(got);
-    answered = true;
-  });
-  if (!pump_.Until([&] { return answered; }, deadline)) http_.Cancel(id);
-  pump_.loop().Cancel(renew);
-  if (on_request_) {
-    on_request_(response ? std::to_string(response->status) : std::string("no answer"));
-  }
-  return response;
-}
-
-ArxivClient::Verdict ArxivClient::Judge(const Result<HttpResponse>& response,
-                                        const Accept& accept) const {
-  Verdict verdict{Ok()};
-  if (!response) {
-    verdict.again = true;
-    verdict.asked_to_wait = response.error().message;
-    return verdict;
-  }
-  const int status = response->status;
-  if (AsksToWait(status) || SoftlyThrottled(*response)) {
-    verdict.again = true;
-    verdict.asked_to_wait = "it asks to wait (HTTP " + std::to_string(status) + ")";
-    verdict.retry_after = RetryAfter(*response);
-    return verdict;
-  }
-  if (status >= 500 || status < 200) {
-    verdict.again = true;
-    verdict.asked_to_wait = "it failed (HTTP " + std::to_string(status) + ")";
-    return verdict;
-  }
-  verdict.status = accept(*response);
-  if (!verdict.status && verdict.status.error().kind == ErrorKind::kUnavailable) {
-    verdict.again = true;
-    verdict.asked_to_wait = verdict.status.error().message;
-  }
-  return verdict;
-}
-
-seconds ArxivClient::RetryAfter(const HttpResponse& response) const {
-  const std::string text = response.Header("retry-after");
-  int64_t number = 0;
-  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
-  seconds wait{0};
-  if (read.ec == std::errc() && read.ptr == text.data() + text.size()) {
-    wait = seconds(std::min<int64_t>(number, seconds(kMaxPause).count()));
-  } else if (const Result<Stamp> at = ParseStamp(text); at) {
-    wait = std::chrono::ceil<seconds>(at->at - clock_());
-  }
-  return std::clamp<seconds>(wait, seconds(0), kMaxPause);
-}
-
-// Waits for the answer or for the command's own deadline, even when the process
-// is to stop: both come soon.
-Result<int64_t> ArxivClient::Eval(const RedisScript& script, std::vector<std::string> keys,
-                                  std::vector<std::string> args) {
-  const auto reply = std::make_shared<std::optional<Result<RedisReply>>>();
-  redis_.Eval(script, std::move(keys), std::move(args), kRedisDeadline,
-              [reply](Result<RedisReply> got) { reply->emplace(std::move(got)); });
-  if (!pump_.Finish([&] { return reply->has_value(); }, kRedisDeadline * 2)) {
-    return Unavailable("no answer");
-  }
-  if (!**reply) return (*reply)->error();
-  return (**reply)->integer;
+  return client_.Ask(request, deadline, accept);
 }
 
 }  // namespace paperboy

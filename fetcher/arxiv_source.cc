@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "common/category.h"
 #include "common/text.h"
 #include "fetcher/rss.h"
 
@@ -55,8 +56,9 @@ ArxivClient::Headers ConditionsOf(const HttpResponse& response) {
 
 // The API and OAI-PMH have no announce types.
 void SetType(const std::string& category, wire::Row* row) {
-  row->set_announce_type(row->primary_category() == category ? wire::ANNOUNCE_TYPE_NEW
-                                                             : wire::ANNOUNCE_TYPE_CROSS);
+  row->set_announce_type(CategoryMatches(category, row->primary_category())
+                             ? wire::ANNOUNCE_TYPE_NEW
+                             : wire::ANNOUNCE_TYPE_CROSS);
 }
 
 // The pages of one question to OAI-PMH, over as many beginnings as it took.
@@ -207,7 +209,8 @@ Result<std::vector<Submission>> ArxivSource::ReadWindow(const std::string& categ
                                                         MonotonicTime deadline) {
   // The upper bound is asked for too and filtered out: whether the API means
   // the minute's beginning or its end is not said.
-  const std::string query = fmt::format("cat:{}+AND+submittedDate:%5B{}+TO+{}%5D", Escape(category),
+  const std::string query = fmt::format("cat:{}+AND+submittedDate:%5B{}+TO+{}%5D",
+                                        Escape(category) + (IsArchive(category) ? ".*" : ""),
                                         Minute(window.from), Minute(window.to));
   std::vector<Submission> papers;
   WallTime at = window.from;  // of the last entry that could be read

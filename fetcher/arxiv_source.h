@@ -27,9 +27,10 @@ class ArxivSource {
   // question, or its feed is of the format that it gave up.
   Result<Listing> ReadFeed(const std::string& category, MonotonicTime deadline);
 
-  // The papers first submitted in the window and listed in the category. The API has
-  // no announce types: a paper is new in its primary category and cross elsewhere. An
-  // entry that could not be read has `refused`, its place for an id, and the time of
+  // The papers first submitted in the window and listed in the category, or in
+  // one of the archive. The API has
+  // no announce types: a paper is new in its primary category and in that one's archive, and cross
+  // elsewhere. An entry that could not be read has `refused`, its place for an id, and the time of
   // the one before it. kUnavailable too when the API keeps answering with less than it
   // says it has.
   Result<std::vector<Submission>> ReadWindow(const std::string& category,

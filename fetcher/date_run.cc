@@ -18,7 +18,8 @@ constexpr Milliseconds kLook{250};
 DateRun::DateRun(Parts parts, std::vector<Delivery::Target> targets, MonotonicTime deadline)
     : parts_(parts), deadline_(deadline) {
   for (Delivery::Target& target : targets) {
-    active_.push_back(std::make_unique<Delivery>(parts_.client, parts_.hint, std::move(target)));
+    active_.push_back(
+        std::make_unique<Delivery>(parts_.client, parts_.hint, parts_.scholar, std::move(target)));
   }
 }
 

@@ -22,6 +22,7 @@ class DateRun {
     Progress& progress;
     AggregatorClient& client;
     SeenHint& hint;
+    SemanticScholar* scholar;    // null: no author is looked up
     std::function<void()> show;  // how far all digests are, for people
   };
 

@@ -16,8 +16,9 @@ constexpr int kOpenToldOften = 3;
 
 }  // namespace
 
-Delivery::Delivery(AggregatorClient& client, SeenHint& hint, Target target)
-    : client_(client), hint_(hint), target_(std::move(target)) {}
+Delivery::Delivery(AggregatorClient& client, SeenHint& hint, SemanticScholar* scholar,
+                   Target target)
+    : client_(client), hint_(hint), scholar_(scholar), target_(std::move(target)) {}
 
 Status Delivery::Open(MonotonicTime deadline) {
   // Opening with this revision again would replace a newer edition.
@@ -57,9 +58,10 @@ Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
   Status status = Ok();
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (const Status opened = Open(deadline); !opened) return opened;
-    status = Ok();
+    status = SendAuthors({opened_.authors().begin(), opened_.authors().end()}, deadline);
+    if (!status && status.error().kind != ErrorKind::kInvalid) return status;
     for (const std::string& category : target_.categories) {
-      if (sealed_.contains(category)) continue;
+      if (!status || sealed_.contains(category)) continue;
       if (const auto list = lists.find(category); list != lists.end()) {
         status = Send(list->second, deadline);
       } else if (late_.contains(category)) {
@@ -101,12 +103,14 @@ wire::Rows Delivery::MakeRows(const Listing& list, size_t begin) {
   return rows;
 }
 
-Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTime deadline) {
+Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTime deadline,
+                                  std::vector<std::string>* authors) {
   wire::FetcherMessage message;
   *message.mutable_rows() = MakeRows(list, begin);
   const size_t end = begin + message.rows().rows_size();
   const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
   if (!reply) return reply.error();
+  authors->insert(authors->end(), reply->want().authors().begin(), reply->want().authors().end());
   const std::set<std::string> ids = {reply->want().ids().begin(), reply->want().ids().end()};
   std::vector<const wire::Paper*> wanted;
   for (size_t i = begin; i < end; ++i) {
@@ -119,11 +123,13 @@ Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTi
 
 Status Delivery::Send(const Listing& list, MonotonicTime deadline) {
   published_.reset();
+  std::vector<std::string> authors;
   for (size_t begin = 0; begin < list.rows.size();) {
-    const Result<size_t> end = SendRows(list, begin, deadline);
+    const Result<size_t> end = SendRows(list, begin, deadline, &authors);
     if (!end) return end.error();
     begin = *end;
   }
+  if (const Status sent = SendAuthors(authors, deadline); !sent) return sent;
   return Seal(list.category, list.source, list.rows.size(), false, deadline);
 }
 
@@ -140,6 +146,26 @@ Status Delivery::Seal(const std::string& category, const std::string& source, ui
   const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
   if (!reply) return reply.error();
   sealed_.insert(category);
+  return Ok();
+}
+
+Status Delivery::SendAuthors(const std::vector<std::string>& papers, MonotonicTime deadline) {
+  if (papers.empty() || scholar_ == nullptr) return Ok();
+  const auto found = scholar_->LookUp(target_.date, papers, deadline);
+  for (size_t i = 0; i < found.size() || i == 0;) {
+    wire::FetcherMessage message;
+    wire::Authors* body = message.mutable_authors();
+    body->set_digest(opened_.digest());
+    body->set_edition(opened_.edition());
+    for (size_t bytes = 0; i < found.size() && bytes < kMaxMessageBytes; ++i) {
+      *body->add_papers() = found[i];
+      bytes += found[i].ByteSizeLong();
+    }
+    body->set_more(i < found.size());
+    const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
+    if (!reply) return reply.error();
+    if (found.empty()) break;
+  }
   return Ok();
 }
 

@@ -14,6 +14,7 @@
 #include "fetcher/aggregator_client.h"
 #include "fetcher/listing.h"
 #include "fetcher/seen_hint.h"
+#include "fetcher/semantic_scholar.h"
 
 namespace paperboy {
 
@@ -31,7 +32,8 @@ class Delivery {
     std::vector<std::string> categories;  // lists that make it complete
   };
 
-  Delivery(AggregatorClient& client, SeenHint& hint, Target target);
+  // `scholar` may be null: then no author is looked up.
+  Delivery(AggregatorClient& client, SeenHint& hint, SemanticScholar* scholar, Target target);
 
   const Target& target() const { return target_; }
   int64_t digest() const { return opened_.digest(); }  // 0 before it is open
@@ -63,8 +65,12 @@ class Delivery {
  private:
   Status CheckEdition(MonotonicTime deadline);
   Status Send(const Listing& list, MonotonicTime deadline);
-  // Sends rows from `begin` on; returns where the next message begins.
-  Result<size_t> SendRows(const Listing& list, size_t begin, MonotonicTime deadline);
+  // Sends rows from `begin` on; returns where the next message begins. `authors`
+  // grows by the papers whose authors are to be looked up.
+  Result<size_t> SendRows(const Listing& list, size_t begin, MonotonicTime deadline,
+                          std::vector<std::string>* authors);
+  // Looks up the authors of these papers and sends what was found.
+  Status SendAuthors(const std::vector<std::string>& papers, MonotonicTime deadline);
   Status Seal(const std::string& category, const std::string& source, uint64_t rows, bool late,
               MonotonicTime deadline);
   Status SendPapers(const std::vector<const wire::Paper*>& papers, MonotonicTime deadline);
@@ -72,6 +78,7 @@ class Delivery {
 
   AggregatorClient& client_;
   SeenHint& hint_;
+  SemanticScholar* const scholar_;
   const Target target_;
   wire::Opened opened_;
   std::set<std::string> sealed_;  // the ledger has them

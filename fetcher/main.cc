@@ -20,6 +20,7 @@
 #include "fetcher/gaps.h"
 #include "fetcher/parse_command.h"
 #include "fetcher/run.h"
+#include "fetcher/semantic_scholar.h"
 #include "fetcher/settings.h"
 
 namespace paperboy {
@@ -166,6 +167,11 @@ int Fetch(const Options& options, const FetcherSettings& settings,
                        .Name("paperboy_fetcher_arxiv_requests_total")
                        .Help("Requests to arXiv by HTTP status, or \"no answer\"")
                        .Register(*registry);
+  auto& scholar_requests =
+      prometheus::BuildCounter()
+          .Name("paperboy_fetcher_s2_requests_total")
+          .Help("Requests to Semantic Scholar by HTTP status, or \"no answer\"")
+          .Register(*registry);
   StatusServer status(registry);
   if (const Status started = status.Start(options.String("http")); !started) {
     return Usage(started.error());
@@ -194,11 +200,16 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   ZmqDealer dealer(loop, std::move(*socket));
   AggregatorClient aggregator(dealer, settings.aggregator, pump, progress);
   SeenHint hint(pump, redis);
+  SemanticScholar scholar(pump, redis, http, progress, Clock::now,
+                          {.url = settings.s2_url, .key = settings.s2_key, .owner = RandomOwner()});
+  scholar.SetOnRequest([&](const std::string& outcome) {
+    scholar_requests.Add({{"outcome", outcome}}).Increment();
+  });
   if (settings.dry_run) {
     DryRun run({pump, progress, arxiv, source, aggregator, Clock::now}, settings, profiles);
     return ReportForecast(run.Go(), profiles, pump.stop_signal());
   }
-  FetchRun run({pump, progress, arxiv, source, aggregator, hint, Clock::now}, settings,
+  FetchRun run({pump, progress, arxiv, source, aggregator, hint, Clock::now, &scholar}, settings,
                std::move(profiles));
   const std::vector<Outcome> outcomes = run.Go();
   progress.Waiting("");
@@ -219,7 +230,6 @@ int Main(int argc, const char* const* argv) {
   if (!settings) return Usage(settings.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
   if (!profiles) return Usage(profiles.error());
-  if (const std::string idle = WithoutEffect(*profiles); !idle.empty()) spdlog::warn("{}", idle);
   settings->deadline = DeadlineFor(*settings, *profiles, Clock::now());
   return Fetch(options, *settings, std::move(*profiles));
 }

@@ -15,6 +15,7 @@
 #include "fetcher/oai.h"
 #include "fetcher/recorded.h"
 #include "fetcher/rss.h"
+#include "fetcher/scholar_answer.h"
 
 namespace paperboy {
 namespace {
@@ -176,7 +177,9 @@ const std::array kKinds = {
          }},
     Kind{IsScholar,
          [](const std::string& place, const RecordedAnswer& answer) {
-           return RefusedAnswer(place, answer, "an answer of Semantic Scholar");
+           const auto report = DescribeScholarAnswer(answer.body);
+           if (report) return ParseReport{report->ok, place + ": " + report->text};
+           return RefusedAnswer(place, answer, "an answer of Semantic Scholar without records");
          }},
     Kind{IsChat,
          [](const std::string& place, const RecordedAnswer& answer) {

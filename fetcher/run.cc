@@ -457,7 +457,7 @@ FetchRun::Job& FetchRun::Begin(Day day, const char* source, bool remedial) {
   }
   auto run =
       std::make_unique<DateRun>(DateRun::Parts{parts_.pump, parts_.progress, parts_.aggregator,
-                                               parts_.hint, [this] { Show(); }},
+                                               parts_.hint, parts_.scholar, [this] { Show(); }},
                                 std::move(targets), deadline_);
   jobs_.push_back(std::make_unique<Job>(Job{task_, std::move(run), {}, {}}));
   return *jobs_.back();

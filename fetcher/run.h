@@ -30,6 +30,7 @@ class FetchRun {
     AggregatorClient& aggregator;
     SeenHint& hint;
     std::function<WallTime()> clock;
+    SemanticScholar* scholar = nullptr;  // null: no author is looked up
   };
 
   FetchRun(Parts parts, const FetcherSettings& settings, std::vector<wire::Profile> profiles);

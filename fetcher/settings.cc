@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <fstream>
 #include <sstream>
 
 #include "common/calendar.h"
@@ -126,13 +127,30 @@ Status CheckInterval(const FetcherSettings& settings) {
   return Ok();
 }
 
-bool NamesAnAuthor(const std::string& authors) {
-  std::istringstream lines(authors);
-  for (std::string line; std::getline(lines, line);) {
-    const std::string_view text = Trim(line);
-    if (!text.empty() && text.front() != '#') return true;
+// Semantic Scholar's address and key.
+Status ReadScholar(const Options& options, FetcherSettings* settings) {
+  settings->s2_url = options.String("s2-url");
+  while (settings->s2_url.ends_with('/')) settings->s2_url.pop_back();
+  if (HostOf(settings->s2_url).empty()) {
+    return Invalid("--s2-url \"" + MaskPassword(settings->s2_url) +
+                   "\": a URL such as https://api.semanticscholar.org");
   }
-  return false;
+  settings->s2_key = Trim(options.String("s2-api-key"));
+  if (const std::string& path = options.String("s2-api-key-file"); !path.empty()) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();  // sets fail where nothing can be read: of a directory too
+    settings->s2_key = Trim(text.str());
+    if (!file || settings->s2_key.empty()) {
+      return Invalid("--s2-api-key-file " + path + ": cannot be read, or is empty");
+    }
+  }
+  for (const unsigned char c : settings->s2_key) {
+    if (c <= ' ' || c >= 0x7f) {
+      return Invalid("Semantic Scholar's API key holds a character that no key has");
+    }
+  }
+  return Ok();
 }
 
 }  // namespace
@@ -208,6 +226,18 @@ Options FetcherOptions() {
        .default_value = "paperboy",
        .placeholder = "TEXT",
        .help = "Mail address or URL for arXiv's operators, sent in the User-Agent."},
+      {.name = "s2-url",
+       .default_value = "https://api.semanticscholar.org",
+       .placeholder = "URL",
+       .help = "Semantic Scholar, asked about authors where a profile follows some by id or ORCID "
+               "or has an h-index gate."},
+      {.name = "s2-api-key",
+       .help = "Semantic Scholar's key; without one it is asked as one of many, and slower.",
+       .secret = true,
+       .env = "S2_API_KEY"},
+      {.name = "s2-api-key-file",
+       .placeholder = "FILE",
+       .help = "A file with the key; wins over S2_API_KEY."},
   };
   table.insert(table.end(), own.begin(), own.end());
   Options options("fetcher", kAbout, kAfter, std::move(table));
@@ -241,22 +271,6 @@ std::string FileOf(const FetcherSettings& settings, const std::string& date) {
     path.replace(at, kPlaceholder.size(), date);
   }
   return path;
-}
-
-std::string WithoutEffect(const std::vector<wire::Profile>& profiles) {
-  std::string found;
-  for (const wire::Profile& profile : profiles) {
-    const bool gate = profile.h_index_cutoff() > 0;
-    const bool names = NamesAnAuthor(profile.authors());
-    if (!gate && !names) continue;
-    found += (found.empty() ? "profile " : "; profile ") + profile.name() + ": " +
-             (gate ? "h_index_cutoff" : "") + (gate && names ? " and " : "") +
-             (names ? "authors.txt" : "");
-  }
-  if (found.empty()) return "";
-  return found +
-         ": no effect in this version, which looks up no author; every paper is treated "
-         "alike, whoever wrote it";
 }
 
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text) {
@@ -298,6 +312,7 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.oai_url = options.String("arxiv-oai-url");
   settings.arxiv_interval = std::chrono::duration<double>(options.Number("arxiv-interval"));
   if (const Status interval = CheckInterval(settings); !interval) return interval.error();
+  if (const Status scholar = ReadScholar(options, &settings); !scholar) return scholar.error();
   settings.wait = !options.Flag("no-wait");
   settings.dry_run = options.Flag("dry-run");
   settings.progress = options.String("progress");

@@ -38,6 +38,8 @@ struct FetcherSettings {
   bool dry_run = false;
   std::string progress;  // auto, plain, none
   std::string contact;
+  std::string s2_url;
+  std::string s2_key;  // a secret; empty: none
 };
 
 // The table behind --help, with its examples and exit codes.
@@ -57,10 +59,6 @@ Status ReadDates(const Options& options, FetcherSettings* settings);
 
 // The file of --source file: for that date.
 std::string FileOf(const FetcherSettings& settings, const std::string& date);
-
-// For people: what the profiles ask for that this version does not do; "" if
-// there is nothing.
-std::string WithoutEffect(const std::vector<wire::Profile>& profiles);
 
 // 90s, 5m, 8h, 2d: a whole number and a unit, at most a year.
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text);

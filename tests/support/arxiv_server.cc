@@ -189,8 +189,10 @@ void ArxivServer::Impl::Rss(const httplib::Request& request, const std::string& 
   ArxivPapers papers;
   for (const ArxivPaper& paper : options.papers) {
     if (fault == "empty" || papers.size() == kMaxRssItems) break;
-    const bool listed = std::any_of(paper.categories.begin(), paper.categories.end(),
-                                    [&](const std::string& c) { return wanted.contains(c); });
+    const bool listed =
+        std::any_of(paper.categories.begin(), paper.categories.end(), [&](const std::string& c) {
+          return wanted.contains(c) || wanted.contains(c.substr(0, c.find('.')));
+        });
     if (listed && ParseDay(paper.announced) == announced) papers.push_back(&paper);
   }
   const sys_days built = fault == "lag" ? announced : today;

@@ -2,7 +2,7 @@
 // and with the moods of the real ones, and an account of every request.
 // Thread-safe.
 //
-//   GET /rss/cs.LG          the announcement of the server's page date
+//   GET /rss/cs.LG          the announcement of the server's page date; /rss/cs, of an archive
 //   GET /api/query          search_query, start, max_results, sortBy, sortOrder
 //   GET /oai                verb=ListRecords
 //   GET /account/requests   the account, as JSON

@@ -60,10 +60,12 @@ System::System(Settings settings)
       redis_(settings.redis, settings.env),
       arxiv_(ArxivOptions(settings)),
       llm_(std::move(settings.llm)),
+      scholar_(std::move(settings.scholar)),
       fetcher_port_(FreePort()),
       scorer_port_(FreePort()) {
   arxiv_.Start();
   llm_.Start();
+  scholar_.Start();
 }
 
 System::~System() = default;
@@ -200,7 +202,9 @@ std::unique_ptr<Process> System::StartFetcher(const Arguments& more) {
                     "--arxiv-api-url",
                     arxiv_.api_url(),
                     "--arxiv-oai-url",
-                    arxiv_.oai_url()};
+                    arxiv_.oai_url(),
+                    "--s2-url",
+                    scholar_.url()};
   const std::vector<std::pair<std::string, std::string>> defaults = {{"--profile", kBundledProfile},
                                                                      {"--arxiv-interval", "0"},
                                                                      {"--progress", "plain"},

@@ -1,5 +1,5 @@
 // All of Paperboy for a test: the real programs with a real Redis, a simulated
-// arXiv and a simulated model, on free ports of 127.0.0.1, in a directory of its
+// arXiv, Semantic Scholar and model, on free ports of 127.0.0.1, in a directory of its
 // own. Whatever runs is killed by the destructor. One thread.
 //
 // Methods throw std::runtime_error, with the end of the log, when a program does
@@ -16,6 +16,7 @@
 #include "tests/support/llm_server.h"
 #include "tests/support/process.h"
 #include "tests/support/redis_server.h"
+#include "tests/support/scholar_server.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy {
@@ -31,6 +32,7 @@ class System {
     std::string date = "2026-09-15";  // page date of arXiv's feeds
     std::vector<ArxivPaper> papers;   // what arXiv has
     LlmServer::Options llm;           // without keys: the scorers use "test-key"
+    ScholarServer::Options scholar;   // what Semantic Scholar knows
     std::string arxiv_faults;
     std::chrono::seconds arxiv_stall{20};
     // Each scorer has an API key of its own, ScorerKey(i), and so a quota of its own.
@@ -45,13 +47,14 @@ class System {
     std::string err;
   };
 
-  // Starts Redis, arXiv and the model.
+  // Starts Redis, arXiv, Semantic Scholar and the model.
   explicit System(Settings settings);
   ~System();
 
   RedisServer& redis() { return redis_; }
   ArxivServer& arxiv() { return arxiv_; }
   LlmServer& llm() { return llm_; }
+  ScholarServer& scholar() { return scholar_; }
 
   void StartAggregator(const Arguments& more = {});
   // SIGKILL, and waits for its end.
@@ -112,6 +115,7 @@ class System {
   RedisServer redis_;
   ArxivServer arxiv_;
   LlmServer llm_;
+  ScholarServer scholar_;
   const int fetcher_port_;
   const int scorer_port_;
   Arguments aggregator_arguments_;

@@ -178,7 +178,7 @@ TEST_F(AmendTest, ANewEditionAsksForPrunedTextsAgain) {
   rows.add_rows()->set_id("2501.00001");
   rows.mutable_rows(0)->set_version(1);
   rows.mutable_rows(0)->set_announce_type(wire::ANNOUNCE_TYPE_NEW);
-  EXPECT_THAT(*intake.Rows(rows), ElementsAre("2501.00001"));
+  EXPECT_THAT(intake.Rows(rows)->texts, ElementsAre("2501.00001"));
   Deliver("2025-01-03", {{"2501.00001"}});
   EXPECT_NE(AbstractOf("2501.00001"), "");
   EXPECT_EQ(ScoreEverything(), 0) << "the same text has the same key";

@@ -30,6 +30,8 @@ class FakeAggregator {
     std::map<std::string, std::set<std::string>> lists;  // ids by category
     std::map<std::string, wire::Row> rows;
     std::map<std::string, wire::Paper> papers;
+    std::map<std::string, wire::PaperAuthors> authors;
+    std::vector<std::string> log;  // "authors" and "seal", as they came
     std::set<std::string> sealed;
     std::set<std::string> late;  // gone on without
     bool sealed_since_opening = false;
@@ -39,12 +41,13 @@ class FakeAggregator {
   };
 
   struct Knobs {
-    int swallow = 0;        // so many messages get no answer
-    int busy = 0;           // so many are refused as busy
-    bool publish = true;    // once every list is sealed
-    bool talk = true;       // sends progress
-    bool replaced = false;  // whatever is about an edition is refused
-    std::string refuse;     // openings are refused as invalid, with this
+    int swallow = 0;            // so many messages get no answer
+    int busy = 0;               // so many are refused as busy
+    bool publish = true;        // once every list is sealed
+    bool talk = true;           // sends progress
+    bool asks_authors = false;  // of every row, and when opened again
+    bool replaced = false;      // whatever is about an edition is refused
+    std::string refuse;         // openings are refused as invalid, with this
     uint32_t wire_major = kWireMajor;
     std::string waiting_for;
     wire::Published published;  // what is said besides the digest's number
@@ -165,8 +168,15 @@ class FakeAggregator {
         for (const auto& paper : message.papers().papers()) digest->papers[paper.id()] = paper;
         reply.mutable_ack();
       }
+    } else if (message.has_authors()) {
+      if (Digest* digest = Find(message.authors(), &reply); digest != nullptr) {
+        digest->log.push_back("authors");
+        for (const auto& paper : message.authors().papers()) digest->authors[paper.id()] = paper;
+        reply.mutable_ack();
+      }
     } else if (Digest* digest = Find(message.seal(), &reply); digest != nullptr) {
       const wire::Seal& seal = message.seal();
+      digest->log.push_back("seal");
       digest->sealed_since_opening = true;
       if (seal.late()) {
         digest->late.insert(seal.category());
@@ -209,6 +219,9 @@ class FakeAggregator {
     opened->set_digest(digest->id);
     opened->set_edition(digest->edition);
     opened->set_ledger("ledger");
+    for (const auto& [id, row] : digest->rows) {
+      if (knobs_.asks_authors && !digest->authors.contains(id)) opened->add_authors(id);
+    }
     if (open.source() == "file") return;
     for (const std::string& category : digest->sealed) opened->add_sealed(category);
   }
@@ -220,6 +233,7 @@ class FakeAggregator {
     for (const wire::Row& row : rows.rows()) {
       digest->lists[rows.category()].insert(row.id());
       digest->rows[row.id()] = row;
+      if (knobs_.asks_authors) reply->mutable_want()->add_authors(row.id());
       if (row.has_paper()) {
         ++digest->texts_with_rows;
         digest->papers[row.id()] = row.paper();

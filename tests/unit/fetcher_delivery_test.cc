@@ -164,5 +164,45 @@ TEST_F(FetcherTest, AStopEndsTheWaiting) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, settings_.deadline);
 }
 
+TEST_F(FetcherTest, LooksUpTheAuthorsThatTheLedgerAsksFor) {
+  profiles_ = {Reader("ml", {"cs.LG"})};
+  ScholarServer::Options options;
+  options.papers["2609.00003"] = {{"Ada Vale", "17", "", 4}, {"Bo Elm", "18"}};
+  ServeScholar(std::move(options));
+  aggregator_.Set([](auto* knobs) { knobs->asks_authors = true; });
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
+  EXPECT_THAT(digest.log, ElementsAre("authors", "seal")) << "before the list is sealed";
+  ASSERT_THAT(digest.authors, SizeIs(1));
+  EXPECT_EQ(digest.authors.at("2609.00003").authors(0).id(), "17");
+  ASSERT_THAT(scholar_server_->requests(), SizeIs(1));
+  EXPECT_THAT(scholar_server_->requests()[0].ids, SizeIs(2)) << "both papers in one request";
+
+  // Run again: what the list was sealed with is there, the other paper is asked about.
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").log,
+              ElementsAre("authors", "seal", "authors"));
+  EXPECT_THAT(scholar_server_->requests(), SizeIs(1)) << "Redis knows that it is not known";
+}
+
+TEST_F(FetcherTest, WhatCannotBeLookedUpHoldsNothingUp) {
+  ScholarServer::Options options;
+  options.faults = "503";
+  ServeScholar(std::move(options));
+  settings_.deadline = seconds(8);
+  aggregator_.Set([](auto* knobs) { knobs->asks_authors = true; });
+  const auto begin = std::chrono::steady_clock::now();
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  EXPECT_LE(std::chrono::steady_clock::now() - begin, seconds(5));
+  const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
+  EXPECT_THAT(digest.authors, IsEmpty());
+  EXPECT_THAT(digest.log, ElementsAre("authors", "seal", "authors", "seal"))
+      << "the ledger is told that nothing more is coming";
+}
+
 }  // namespace
 }  // namespace paperboy

@@ -5,6 +5,7 @@
 
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "common/curl_client.h"
@@ -16,6 +17,7 @@
 #include "fetcher/run.h"
 #include "tests/support/arxiv_server.h"
 #include "tests/support/redis_server.h"
+#include "tests/support/scholar_server.h"
 #include "tests/unit/fake_aggregator.h"
 
 namespace paperboy {
@@ -93,6 +95,11 @@ class FetcherTest : public testing::Test {
     std::ofstream(settings_.file) << lines;
   }
 
+  void ServeScholar(ScholarServer::Options options) {
+    scholar_server_ = std::make_unique<ScholarServer>(std::move(options));
+    scholar_server_->Start();
+  }
+
   // One process's life. `meanwhile` is called every 50 ms.
   std::vector<Outcome> Fetch(const std::function<void(Pump&)>& meanwhile = nullptr) {
     EpollLoop loop;
@@ -112,7 +119,15 @@ class FetcherTest : public testing::Test {
     ZmqDealer dealer(loop, ConnectDealer(context, endpoint_).value());
     AggregatorClient client(dealer, endpoint_, pump, progress);
     SeenHint hint(pump, redis);
-    FetchRun run({pump, progress, arxiv, source, client, hint, clock}, settings_, profiles_);
+    std::optional<SemanticScholar> scholar;
+    if (scholar_server_) {
+      scholar.emplace(pump, redis, http, progress, clock,
+                      SemanticScholar::Config{
+                          .url = scholar_server_->url(), .owner = "owner", .interval = kInterval});
+    }
+    FetchRun run(
+        {pump, progress, arxiv, source, client, hint, clock, scholar ? &*scholar : nullptr},
+        settings_, profiles_);
     return run.Go();
   }
 
@@ -120,6 +135,7 @@ class FetcherTest : public testing::Test {
 
   RedisServer redis_server_;
   std::unique_ptr<ArxivServer> arxiv_server_;
+  std::unique_ptr<ScholarServer> scholar_server_;  // null: nobody looks an author up
   FakeAggregator aggregator_;
   std::string endpoint_ = aggregator_.endpoint();
   TempDir dir_;

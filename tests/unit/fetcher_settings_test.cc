@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <cstdlib>
+#include <fstream>
+
 #include "common/epoll_loop.h"
 #include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
@@ -8,6 +11,7 @@
 #include "fetcher/progress.h"
 #include "fetcher/settings.h"
 #include "fetcher/xml.h"
+#include "tests/support/temp_dir.h"
 
 namespace paperboy {
 namespace {
@@ -140,20 +144,23 @@ TEST_F(FetcherSettingsTest, IsPoliteToArxivWhateverItIsTold) {
   EXPECT_EQ(Trouble({"--arxiv-interval", "3"}), "");
 }
 
-TEST(WithoutEffect, NamesWhatThisVersionDoesNotDo) {
-  wire::Profile plain;
-  plain.set_name("plain");
-  plain.set_authors("# Ada Vale, 17\n\n  # Bo Elm, 18\r\n");
-  EXPECT_EQ(WithoutEffect({plain}), "");
-  wire::Profile gate = plain;
-  gate.set_name("gate");
-  gate.set_h_index_cutoff(20);
-  wire::Profile both = gate;
-  both.set_name("both");
-  both.set_authors("# people\nAda Vale, 17\n");
-  EXPECT_THAT(WithoutEffect({plain, gate, both}),
-              testing::StartsWith("profile gate: h_index_cutoff; profile both: h_index_cutoff and "
-                                  "authors.txt: no effect in this version"));
+TEST_F(FetcherSettingsTest, KnowsWhereSemanticScholarIsAndItsKey) {
+  EXPECT_EQ(Read({})->s2_url, "https://api.semanticscholar.org");
+  EXPECT_EQ(Read({})->s2_key, "");
+  EXPECT_EQ(Read({"--s2-url", "http://127.0.0.1:1/"})->s2_url, "http://127.0.0.1:1");
+  EXPECT_THAT(Trouble({"--s2-url", "semanticscholar"}), HasSubstr("a URL such as https://api"));
+  TempDir dir;
+  const std::string file = dir.File("key");
+  EXPECT_THAT(Trouble({"--s2-api-key-file", file.c_str()}), HasSubstr("cannot be read"));
+  std::ofstream(file) << " the-key\n";
+  EXPECT_EQ(Read({"--s2-api-key-file", file.c_str()})->s2_key, "the-key");
+  std::ofstream(file) << "the key";
+  const std::string trouble = Trouble({"--s2-api-key-file", file.c_str()});
+  EXPECT_THAT(trouble, HasSubstr("holds a character that no key has"));
+  EXPECT_THAT(trouble, Not(HasSubstr("the key")));
+  setenv("S2_API_KEY", "from-the-environment", 1);
+  EXPECT_EQ(Read({})->s2_key, "from-the-environment");
+  unsetenv("S2_API_KEY");
 }
 
 TEST(ParseSpan, ReadsANumberAndAUnit) {

@@ -352,5 +352,36 @@ TEST_F(FetcherTest, AnErrorFeedIsFinalTheThirdTime) {
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
 }
 
+TEST_F(FetcherTest, AnArchiveIsOneList) {
+  profiles_ = {Reader("all", {"cs"})};
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(aggregator_.DigestOf("all", "2026-09-15").lists.at("cs"),
+              ElementsAre("2609.00003", "2609.00004", "2609.00005"));
+  EXPECT_EQ(RequestsToArxiv(), 1u);
+}
+
+TEST_F(FetcherTest, OfAnArchiveThatIsRebuiltEachPrimaryCategoryInItIsNew) {
+  const auto papers = [] {
+    auto all = Papers();
+    all.push_back(Paper("2609.00007", "2026-09-14", "cross", {"math.ST", "cs.LG"},
+                        ParseDay("2026-09-11") + std::chrono::hours(10)));
+    return all;
+  };
+  ArxivServer::Options options;
+  options.date = "2026-09-15";
+  options.papers = papers();
+  arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
+  arxiv_server_->Start();
+  profiles_ = {Reader("all", {"cs"})};
+  AskFor("2026-09-14", SourceKind::kApi);
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  const auto rows = aggregator_.DigestOf("all", "2026-09-14").rows;
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows.at("2609.00001").announce_type(), wire::ANNOUNCE_TYPE_NEW);
+  EXPECT_EQ(rows.at("2609.00002").announce_type(), wire::ANNOUNCE_TYPE_NEW);
+  EXPECT_EQ(rows.at("2609.00007").announce_type(), wire::ANNOUNCE_TYPE_CROSS);
+  EXPECT_THAT(arxiv_server_->account().requests[0].target, testing::HasSubstr("cat:cs.*"));
+}
+
 }  // namespace
 }  // namespace paperboy

@@ -25,6 +25,7 @@ struct TestPaper {
   unsigned version = 1;
   std::string category = "cs.LG";
   std::string title = {};
+  std::vector<std::string> authors = {"Ada Author"};
 };
 
 class LedgerTest : public testing::Test {
@@ -56,13 +57,13 @@ class LedgerTest : public testing::Test {
     paper.set_version(p.version);
     paper.set_title(p.title.empty() ? "Title of " + p.id : p.title);
     paper.set_abstract("An abstract about " + p.id + ".");
-    paper.add_authors("Ada Author");
+    for (const auto& name : p.authors) paper.add_authors(name);
     paper.add_categories(p.category);
     paper.set_primary_category(p.category);
     return paper;
   }
-  Result<std::vector<std::string>> SendRows(const Digest& digest, const std::string& list,
-                                            const std::vector<TestPaper>& papers) {
+  Result<Intake::Wanted> SendRows(const Digest& digest, const std::string& list,
+                                  const std::vector<TestPaper>& papers) {
     wire::Rows rows;
     rows.set_digest(digest.id);
     rows.set_edition(digest.edition);

@@ -75,6 +75,16 @@ TEST(Oai, ReadsARawRecord) {
   EXPECT_FALSE(page.complete_size);
 }
 
+// Another version's time would put the paper on another page.
+TEST(Oai, WithoutTheFirstVersionsTimeARecordIsRefused) {
+  std::string raw = Raw(kOwls);
+  const size_t at = raw.find("<date>") + 6;
+  raw.replace(at, raw.find("</date>") - at, "some day");
+  const OaiPage page = Parsed(List(Record("2609.00001", raw)));
+  ASSERT_THAT(page.records, SizeIs(1));
+  EXPECT_THAT(page.records[0].entry.row.refused(), testing::HasSubstr("no time of submission"));
+}
+
 TEST(Oai, ReadsStructuredAuthorsAndBareDays) {
   const OaiPage page = Parsed(
       List(Record("hep-th/9901001",

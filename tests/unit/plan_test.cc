@@ -264,7 +264,7 @@ TEST_F(PlanTest, ANewVersionsTextIsAskedForAlthoughAnOlderOneIsThere) {
   rows.mutable_rows(0)->set_announce_type(wire::ANNOUNCE_TYPE_REPLACE);
   auto wanted = intake.Rows(rows);
   ASSERT_TRUE(wanted.ok());
-  EXPECT_THAT(*wanted, ElementsAre("2501.00001"));
+  EXPECT_THAT(wanted->texts, ElementsAre("2501.00001"));
 }
 
 TEST_F(PlanTest, ATextThatComesLaterChangesNoPage) {

@@ -106,7 +106,8 @@ cheaper_model = "gpt-4o-mini"
   const wire::Profile profile = Load();
   EXPECT_EQ(profile.name(), "bees-2");
   EXPECT_THAT(profile.categories(),
-              ElementsAre("cs.AI", "hep-th", "cs.*", "math", "cond-mat.mes-hall"));
+              ElementsAre("cs.AI", "hep-th", "cs", "math", "cond-mat.mes-hall"))
+      << "an archive is kept as arXiv's feeds name it";
   EXPECT_THAT(profile.announce_types(),
               ElementsAre(wire::ANNOUNCE_TYPE_NEW, wire::ANNOUNCE_TYPE_REPLACE,
                           wire::ANNOUNCE_TYPE_REPLACE_CROSS));
@@ -213,10 +214,32 @@ TEST_F(ProfileTest, MissingAndUnreadableFilesAreNamed) {
 }
 
 TEST_F(ProfileTest, BadAuthorsAreNamed) {
-  for (const char* line : {"Maja Bee", "Maja Bee, x12", ", 12", "Maja Bee, "}) {
+  for (const char* line : {"Maja Bee, x12", ", 12", "Maja Bee, ", "Bee, Maja", "--", "., 7"}) {
     Write("authors.txt", std::string("# one\n") + line + "\n");
     EXPECT_THAT(Fault(), HasSubstr("authors.txt:2: must be \"name, id\"")) << line;
   }
+  for (const char* orcid : {"0000-0002-1825-0098", "0000-0002-1825-009", "0000-0002-1825-009x"}) {
+    Write("authors.txt", std::string("Maja Bee, ") + orcid + "\n");
+    EXPECT_THAT(Fault(), HasSubstr("is no ORCID: a digit of it is wrong")) << orcid;
+  }
+}
+
+TEST_F(ProfileTest, CategoriesAreThoseThatThereAre) {
+  const auto fault = [&](const std::string& name) {
+    return FaultOf("name = \"bees\"\ncategories = [\"cs.AI\", \"" + name + "\"]\n");
+  };
+  EXPECT_THAT(fault("cs.lg"), HasSubstr("\"cs.lg\" is no arXiv category; did you mean cs.LG?"));
+  EXPECT_THAT(fault("CS"), HasSubstr("did you mean cs?"));
+  EXPECT_THAT(fault("cs.XX"), HasSubstr("cs has AI, AR, CC"));
+  EXPECT_THAT(fault("hep-th.AB"), HasSubstr("hep-th has none below it"));
+  EXPECT_THAT(fault("biology"),
+              HasSubstr("write cs.LG, hep-th, or cs for all of cs; archives are"));
+  EXPECT_THAT(fault("*"), HasSubstr("is no arXiv category"));
+  EXPECT_THAT(fault("cs."), HasSubstr("cs has AI"));
+  Write("profile.toml", "name = \"bees\"\ncategories = [\"cs\", \"stat.ML\", \"cs.*\"]\n");
+  EXPECT_THAT(Fault(), HasSubstr("\"cs.*\" is cs, which is there already"));
+  Write("profile.toml", "name = \"bees\"\ncategories = [\"hep-th.*\", \"physics\"]\n");
+  EXPECT_THAT(Load().categories(), ElementsAre("hep-th", "physics"));
 }
 
 TEST(ParseAuthors, SkipsCommentsAndEmptyLines) {
@@ -227,6 +250,19 @@ TEST(ParseAuthors, SkipsCommentsAndEmptyLines) {
   EXPECT_EQ((*authors)[0].id, "1");
   EXPECT_EQ((*authors)[1].name, "Ho, Ney");
   EXPECT_EQ((*authors)[1].id, "2");
+}
+
+TEST(ParseAuthors, TakesAnIdAnOrcidOrTheNameAlone) {
+  const auto authors = ParseAuthors(
+      "Maja Bee, 0000-0002-1825-0097\nNey Ho, 0000-0002-9079-593X # X is 10\nSch\\\"on Wasp\n",
+      "authors.txt");
+  ASSERT_TRUE(authors.ok()) << authors.error().message;
+  ASSERT_EQ(authors->size(), 3u);
+  EXPECT_EQ((*authors)[0].orcid, "0000-0002-1825-0097");
+  EXPECT_EQ((*authors)[0].id, "");
+  EXPECT_EQ((*authors)[1].orcid, "0000-0002-9079-593X");
+  EXPECT_EQ((*authors)[2].name, "Sch\\\"on Wasp");
+  EXPECT_EQ((*authors)[2].id + (*authors)[2].orcid, "");
 }
 
 }  // namespace
