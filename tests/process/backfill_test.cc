@@ -47,8 +47,10 @@ Month ReadMonth(const std::string& dir) {
     std::ifstream in(dir + "/papers.jsonl");
     std::ofstream out(dated);
     for (std::string line; std::getline(in, line);) {
-      const auto paper = nlohmann::json::parse(line);
-      if (!paper["published"].is_null() && !paper["categories"].is_null()) out << line << "\n";
+      auto paper = nlohmann::json::parse(line);
+      if (paper["published"].is_null() || paper["categories"].is_null()) continue;
+      if (paper["authors"].is_null()) paper["authors"] = nlohmann::json::array();
+      out << paper.dump() << "\n";
     }
   }
   month.papers = ReadArxivPapers(dated, "2000-01-01");

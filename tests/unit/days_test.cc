@@ -62,6 +62,15 @@ class DaysTest : public LedgerTest {
     EXPECT_TRUE(planner.GiveUp(digest.id, "no model", now.unix_seconds, false));
   }
 
+  // A digest of one paper that went on without the list of cs.AI.
+  Digest CompleteWithoutAi() {
+    profile.add_categories("cs.AI");
+    const Digest digest = Deliver("2025-04-15", {{"2504.00001"}});
+    EXPECT_TRUE(SealLate(digest, "cs.AI").ok());
+    Complete(digest);
+    return digest;
+  }
+
   std::string first_, newest_;
 };
 
@@ -116,12 +125,7 @@ TEST_F(DaysTest, ADigestGoesOnWithoutAListThatIsLate) {
 }
 
 TEST_F(DaysTest, ALateListAmendsTheDigest) {
-  profile.add_categories("cs.AI");
-  const Digest digest = Open("2025-04-15");
-  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}}).ok());
-  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
-  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
-  Complete(digest);
+  const Digest digest = CompleteWithoutAi();
 
   ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2504.00002"}}).ok());
   ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
@@ -137,12 +141,7 @@ TEST_F(DaysTest, ALateListAmendsTheDigest) {
 }
 
 TEST_F(DaysTest, ALateListWithoutPapersAmendsTheDigestToo) {
-  profile.add_categories("cs.AI");
-  const Digest digest = Open("2025-04-15");
-  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}}).ok());
-  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
-  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
-  Complete(digest);
+  const Digest digest = CompleteWithoutAi();
 
   ASSERT_TRUE(Seal(digest, "cs.AI", 0).ok());
 

@@ -363,7 +363,7 @@ TEST_F(FetcherTest, AnArchiveIsOneList) {
 TEST_F(FetcherTest, OfAnArchiveThatIsRebuiltEachPrimaryCategoryInItIsNew) {
   const auto papers = [] {
     auto all = Papers();
-    all.push_back(Paper("2609.00007", "2026-09-14", "cross", {"math.ST", "cs.LG"},
+    all.push_back(Paper("2609.00000", "2026-09-14", "cross", {"math.ST", "cs.LG"},
                         ParseDay("2026-09-11") + std::chrono::hours(10)));
     return all;
   };
@@ -379,7 +379,7 @@ TEST_F(FetcherTest, OfAnArchiveThatIsRebuiltEachPrimaryCategoryInItIsNew) {
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_EQ(rows.at("2609.00001").announce_type(), wire::ANNOUNCE_TYPE_NEW);
   EXPECT_EQ(rows.at("2609.00002").announce_type(), wire::ANNOUNCE_TYPE_NEW);
-  EXPECT_EQ(rows.at("2609.00007").announce_type(), wire::ANNOUNCE_TYPE_CROSS);
+  EXPECT_EQ(rows.at("2609.00000").announce_type(), wire::ANNOUNCE_TYPE_CROSS);
   EXPECT_THAT(arxiv_server_->account().requests[0].target, testing::HasSubstr("cat:cs.*"));
 }
 

@@ -48,7 +48,7 @@ TEST_F(InspectTest, StatusListsDigestsNewestFirstWithWhatWaits) {
   ASSERT_EQ(HandOut().size(), 1u);
   EXPECT_THAT(
       Status(),
-      AllOf(HasSubstr("ledger  data/ledger.db: "), HasSubstr("schema 3, id " + store->id()),
+      AllOf(HasSubstr("ledger  data/ledger.db: "), HasSubstr("schema 4, id " + store->id()),
             HasSubstr("leases  1 batch with 4 papers out"),
             ContainsRegex("test +2025-01-06 +sealed +1 +gpt-4o +6 +0 +0 +0 +0 +0 +2 +4 +\\$0.0\n"
                           "test +2025-01-04 +holiday\n"
