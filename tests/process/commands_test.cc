@@ -43,7 +43,7 @@ class Commands : public testing::Test {
 
 TEST_F(Commands, LookAtTheLedgerBesideTheRunningProcess) {
   RunDay();
-  Expect(0, {"status"}, AllOf(HasSubstr("default  2026-09-15  published"), HasSubstr("schema 3")));
+  Expect(0, {"status"}, AllOf(HasSubstr("default  2026-09-15  published"), HasSubstr("schema 4")));
   Expect(0, {"papers", kDate}, HasSubstr(day.settings.papers[3].id));
   Expect(0, {"papers", kDate, "unscored"}, HasSubstr("no paper of 2026-09-15 is unscored"));
   Expect(0, {"verify"}, HasSubstr("1 digest rendered anew, 9 files compared: everything matches"));

@@ -50,7 +50,7 @@ TEST_P(ExampleConfigTest, HasEveryOptionAtItsDefault) {
   const std::string bare = dir.File("bare.toml");
   const std::string full = dir.File("full.toml");
   std::ofstream(bare) << ExampleConfig();
-  std::ofstream(full) << std::regex_replace(ExampleConfig(), std::regex("(^|\n)# ([a-z_]+ = )"),
+  std::ofstream(full) << std::regex_replace(ExampleConfig(), std::regex("(^|\n)# ([a-z0-9_]+ = )"),
                                             "$1$2");
 
   const std::string printed = PrintedConfig(GetParam(), full);
