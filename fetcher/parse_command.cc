@@ -178,7 +178,10 @@ const std::array kKinds = {
     Kind{IsScholar,
          [](const std::string& place, const RecordedAnswer& answer) {
            const auto report = DescribeScholarAnswer(answer.body);
-           if (report) return ParseReport{report->ok, place + ": " + report->text};
+           if (report) {
+             return ParseReport{report->ok,
+                                place + (report->ok ? ": " : ": refused: ") + report->text};
+           }
            return RefusedAnswer(place, answer, "an answer of Semantic Scholar without records");
          }},
     Kind{IsChat,

@@ -39,6 +39,15 @@ class Concurrency {
   explicit Concurrency(size_t most);
 
   size_t limit() const { return static_cast<size_t>(limit_); }
+
+  // How many batches a scorer may hold where so many calls may be in flight: with many, a
+  // few wait for a call to end, so that the next one follows at once. It takes a good
+  // part of a second to have another one handed out while a digest is published, in
+  // which a sixteenth of calls of 7 s end.
+  static constexpr size_t kSpareFrom = 100, kSparePart = 16;
+  static size_t WithSpare(size_t calls) {
+    return calls < kSpareFrom ? calls : calls + calls / kSparePart;
+  }
   // The median of the calls answered lately; 0: none was.
   Milliseconds latency() const;
 

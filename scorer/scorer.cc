@@ -95,11 +95,11 @@ wire::Ready Scorer::Ready() const {
 uint32_t Scorer::FreeCalls() const {
   // Unacknowledged results take no slot, so that the model is kept busy while
   // the aggregator commits; twice as many as slots is the limit.
-  if (leaving_ || jobs_.size() >= settings_.concurrency ||
+  if (leaving_ || jobs_.size() >= MostBatches() ||
       world_.link.unacknowledged() >= 2 * settings_.concurrency) {
     return 0;
   }
-  const auto free = static_cast<uint32_t>(settings_.concurrency - jobs_.size());
+  const auto free = static_cast<uint32_t>(MostBatches() - jobs_.size());
   if (settings_.lexical) return free;
   if (!RedisTrouble().empty()) return 0;
   for (const auto& [name, model] : models_) {
@@ -107,6 +107,10 @@ uint32_t Scorer::FreeCalls() const {
   }
   if (!AnyWorked()) return jobs_.empty() ? 1 : 0;
   return std::min(free, static_cast<uint32_t>(Room()));
+}
+
+size_t Scorer::MostBatches() const {
+  return settings_.lexical ? settings_.concurrency : Concurrency::WithSpare(settings_.concurrency);
 }
 
 bool Scorer::AnyWorked() const {
@@ -120,7 +124,7 @@ size_t Scorer::Room() const {
   size_t undecided = jobs_.size();  // still looked up
   for (const auto& [name, model] : models_) {
     const size_t taken = model->admitted + model->waiting.size();
-    const size_t limit = model->concurrency.limit();
+    const size_t limit = Concurrency::WithSpare(model->concurrency.limit());
     most = std::max(most, limit - std::min(limit, taken));
     undecided -= taken;
   }
@@ -148,7 +152,7 @@ void Scorer::OnBatch(wire::Batch batch) {
                   "this scorer does not have the backend " + batch.backend());
   }
   if (!batch.custom_id().empty()) return deferred_->Take(std::move(batch));
-  if (jobs_.size() >= settings_.concurrency) {
+  if (jobs_.size() >= MostBatches()) {
     return Refuse(batch, ProviderFailure::AGAIN, "the scorer has no free call");
   }
   Job& job = jobs_[lease];

@@ -108,6 +108,7 @@ class Scorer {
   wire::Ready Ready() const;
   uint32_t FreeCalls() const;
   size_t Room() const;
+  size_t MostBatches() const;
   bool AnyWorked() const;
   void OnBatch(wire::Batch batch);
   void OnVoid(uint64_t lease);

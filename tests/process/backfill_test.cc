@@ -90,8 +90,16 @@ class Backfill : public testing::Test {
     return system;
   }
   System::Arguments Range(date::sys_days from, date::sys_days to) const {
-    return {"--from",           FormatDate(from),          "--to",       FormatDate(to),
-            "--arxiv-interval", std::to_string(kInterval), "--progress", "plain"};
+    return {"--from",
+            FormatDate(from),
+            "--to",
+            FormatDate(to),
+            "--arxiv-interval",
+            std::to_string(kInterval),
+            "--progress",
+            "plain",
+            "--deadline",
+            "9m"};
   }
   System::Arguments Whole() const { return Range(month_.from, month_.to); }
 
@@ -161,7 +169,10 @@ TEST_F(Backfill, FaultsAndThreeFetchers) {
       "503=0.02,truncated=0.02",
       stall);
   std::vector<std::unique_ptr<Process>> fetchers;
-  for (int i = 0; i < 3; ++i) fetchers.push_back(system.StartFetcher(Whole()));
+  // The stall is in earnest while patience is scaled: no refuge in OAI-PMH.
+  System::Arguments arguments = Whole();
+  arguments.insert(arguments.end(), {"--source", "api"});
+  for (int i = 0; i < 3; ++i) fetchers.push_back(system.StartFetcher(arguments));
   for (const auto& fetcher : fetchers) {
     const auto exit = fetcher->Wait(seconds(540));
     ASSERT_TRUE(exit) << fetcher->Stderr() << system.Logs();

@@ -84,6 +84,11 @@ class ConcurrencyTest : public testing::Test {
   std::mt19937_64 random_{kSeed};
 };
 
+TEST_F(ConcurrencyTest, OfManyCallsAFewWaitForOneToEnd) {
+  for (const size_t calls : {1u, 8u, 99u}) EXPECT_EQ(Concurrency::WithSpare(calls), calls);
+  EXPECT_EQ(Concurrency::WithSpare(1'000), 1'062u);
+}
+
 // Calls that were sent together and take the same time end together: when the last one
 // does, no other is in flight.
 TEST_F(ConcurrencyTest, DoublesEachRoundTripAlsoWhenAnswersComeAtOnce) {
