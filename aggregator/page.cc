@@ -205,8 +205,8 @@ std::vector<std::string> Notes(const DigestPage& page) {
     notes.push_back("Results generated on " + page.completed_on + ".");
     if (digest.source == "api" || digest.source == "oai") {
       notes.push_back(
-          "Rebuilt from ids and times of submission: older papers that were newly listed in these "
-          "categories on that day are not known.");
+          "Rebuilt from ids and times of submission: papers submitted more than two weeks before, "
+          "held for that long or newly listed in these categories, are not known.");
     }
   }
   if (!page.late.empty()) {

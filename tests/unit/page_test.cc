@@ -201,10 +201,11 @@ TEST_F(PageTest, ARemedialPageSaysWhatItStandsFor) {
   ASSERT_TRUE(publisher.Reconcile().ok());
   EXPECT_THAT(
       Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
-      StartsWith("> This is a remedial run for missed papers from 01/01/2025 to "
-                 "01/02/2025.\n> \n> Results generated on 06/15/2025.\n> \n> Rebuilt from ids and "
-                 "times of submission: older papers that were newly listed in these "
-                 "categories on that day are not known.\n\n# Personalized"));
+      StartsWith(
+          "> This is a remedial run for missed papers from 01/01/2025 to "
+          "01/02/2025.\n> \n> Results generated on 06/15/2025.\n> \n> Rebuilt from ids and "
+          "times of submission: papers submitted more than two weeks before, held "
+          "for that long or newly listed in these categories, are not known.\n\n# Personalized"));
 }
 
 TEST_F(PageTest, LexicalScoresAreNamedOnThePage) {
