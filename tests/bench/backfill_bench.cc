@@ -33,6 +33,7 @@ int Run(const Arguments& arguments) {
   System system(std::move(settings));
   system.StartAggregator();
   system.StartScorers(arguments.scorers, "openai");
+  const std::string profile = system.WriteProfile("bench");  // cs.LG and cs.AI
   const auto begin = std::chrono::steady_clock::now();
   const System::Run run = system.RunFetcher(
       {"--from", FormatDate(first), "--to", FormatDate(last), "--arxiv-interval",
