@@ -35,15 +35,17 @@ std::optional<std::string> DateIn(Cursor cursor) {
 bool IsQuiet(const StatusHead& status) {
   const auto& funnel = status.funnel;
   const bool all_seen = funnel.scanned() == 0 && funnel.seen_before() > 0;
+  if (status.mendable) return false;
   return funnel.selected() == 0 && funnel.unscored() == 0 && funnel.refused() == 0 && !all_seen;
 }
 
-// The notes but the two of every remedial run, which give no reason.
+// The notes but the three of every remedial run, which give no reason.
 std::string WithheldBecause(const StatusHead& status) {
   std::string why = "withheld:";
   for (const auto& note : status.notes) {
     if (note.starts_with("This is a remedial run ")) continue;
     if (note.starts_with("Results generated on ")) continue;
+    if (note.starts_with("Rebuilt from ids ")) continue;
     why += " " + note;
   }
   return why;

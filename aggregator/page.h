@@ -85,6 +85,7 @@ struct StatusHead {
   std::string state = "failed";  // published, withheld; of a date: holiday, quiet, waiting, failed
   std::string why;               // of a date
   bool of_digest = false;
+  bool mendable = false;
   std::vector<std::string> notes;
   wire::Funnel funnel;
   std::optional<int64_t> prompt_tokens, completion_tokens;  // nullopt: not reported

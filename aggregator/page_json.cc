@@ -196,6 +196,7 @@ StatusHead ReadStatusHead(const std::string& text) {
       if (note.is_string()) head.notes.push_back(note);
     }
   }
+  head.mendable = json.contains("mendable") && json["mendable"] == true;
   head.of_digest = json.contains("funnel");
   if (head.of_digest) head.funnel = ReadFunnel(json["funnel"]);
   head.prompt_tokens = Count(json, "prompt_tokens");

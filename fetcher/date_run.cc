@@ -144,8 +144,18 @@ bool DateRun::Follow(const Listings& lists) {
   return true;
 }
 
-void DateRun::GoOnWithout(const std::set<std::string>& categories, const Listings& lists) {
-  for (const auto& delivery : active_) delivery->GoOnWithout(categories);
+void DateRun::GoOnWithout(const std::string& why, const Listings& lists) {
+  for (size_t i = 0; i < active_.size();) {
+    const Delivery::Target& target = active_[i]->target();
+    const std::vector<std::string> missing = active_[i]->Missing();
+    if (missing.size() == target.categories.size()) {
+      End(i, Outcome{target.profile.name(), target.date, "not announced", why, kExitNotAnnounced,
+                     std::nullopt});
+      continue;
+    }
+    active_[i]->GoOnWithout({missing.begin(), missing.end()});
+    ++i;
+  }
   Deliver(lists);
 }
 

@@ -49,9 +49,10 @@ class DateRun {
   // it and call again.
   bool Follow(const Listings& lists);
 
-  // Ends the wait for these lists: what the ledger has of each digest is published, and
-  // says that they were not announced in time. A later run adds them.
-  void GoOnWithout(const std::set<std::string>& categories, const Listings& lists);
+  // Ends the wait for lists: a digest that has some is published without the others, and
+  // says that they were not announced in time; a later run adds them. One that has none
+  // ends as not announced.
+  void GoOnWithout(const std::string& why, const Listings& lists);
 
   // Both end the digests that still lack a list; the others can be followed.
   void FailIncomplete(const Error& error);

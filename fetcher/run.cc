@@ -312,7 +312,10 @@ Result<FetchRun::Look> FetchRun::Sort(Day day, Listings read, Listings* ready) {
 
 void FetchRun::AddFound(Day day, Look* look, Listings* ready) {
   std::set<std::string> late;
-  for (const auto& [category, why] : look->late) late.insert(category);
+  for (const auto& [category, why] : look->late) {
+    late.insert(category);
+    past_.Forget(category, day);  // two looks, not one twice
+  }
   Result<Listings> read = ReadPast(late, day, parts_.pump.now() + parts_.arxiv.Scaled(kPoll));
   if (!read) return;
   for (auto& [category, list] : *read) {
@@ -356,8 +359,9 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       look = std::move(*sorted);
       if (look.kind == Look::kPassed && falls_back && job == nullptr) return FromPast(*day, true);
       if (look.kind == Look::kPassed) {
-        const Error error = Invalid("arXiv's feed is at " + latest + " already; use --source api");
-        return job != nullptr ? FailDay(*day, error, *job->run) : Fail(FormatDate(*day), error);
+        const std::string moved_on = "arXiv's feed is at " + latest + " already";
+        if (job != nullptr) return job->run->GoOnWithout(moved_on, ready);
+        return Fail(FormatDate(*day), Invalid(moved_on + "; use --source api"));
       }
       if (look.kind == Look::kNotOut && !AnnouncementFor(*day)) return NoAnnouncement(*day);
     } else {
@@ -371,7 +375,8 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
         if (!ready.contains(category)) look.late.emplace(category, failed->message);
       }
     }
-    if (!look.late.empty() && falls_back && parts_.pump.now() >= patience) {
+    if (!look.late.empty() && falls_back && AnnouncementFor(*day) &&
+        parts_.pump.now() >= patience) {
       AddFound(*day, &look, &ready);
     }
     if (look.kind == Look::kOut) {
@@ -380,8 +385,10 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       job->lists = ready;
     }
     if (look.late.empty()) {
-      if (!look.empty.empty() && LookAgainOrEnd(kPoll, look.empty, *job->run)) continue;
-      return;
+      if (look.empty.empty()) return;
+      if (LookAgain(kPoll, look.empty)) continue;
+      if (parts_.pump.stopped()) return;
+      return job->run->GoOnWithout("no second look at the empty list of " + look.empty, ready);
     }
     std::string why = "not out yet: ";
     for (const auto& [category, reason] : look.late) {
@@ -391,7 +398,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
     if (parts_.pump.stopped()) return;
     if (failed) return FeedsFailed(day, *failed, job);
     if (job == nullptr) return EndAll(FormatDate(*day), "not announced", why, kExitNotAnnounced);
-    return job->run->GoOnWithout(job->run->Missing(), ready);
+    return job->run->GoOnWithout(why, ready);
   }
 }
 

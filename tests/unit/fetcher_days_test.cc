@@ -127,6 +127,20 @@ TEST_F(FetcherDaysTest, ACategoryThatStaysStaleIsLeftToALaterRun) {
   EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, ElementsAre("cs.AI", "cs.LG"));
 }
 
+// A reader all of whose lists are late gets no page without any.
+TEST_F(FetcherDaysTest, WhoseListsAreAllLateHasNoDigestYet) {
+  profiles_ = {Reader("lg", {"cs.LG"}), Reader("ai", {"cs.AI"})};
+  WasAnnounced("cs.AI", {"2609.00002"});
+  ServeArxiv("2026-09-15", "stale@/rss/cs.AI");
+  settings_.wait = false;
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, testing::UnorderedElementsAre(Ended("published", kExitOk),
+                                                      Ended("not announced", kExitNotAnnounced)));
+  EXPECT_THAT(aggregator_.DigestOf("ai", "2026-09-15").late, IsEmpty());
+}
+
 // With `auto` the search is asked as well once a feed is hours late.
 TEST_F(FetcherDaysTest, AFeedThatStaysAwayIsReplacedByTheSearch) {
   ServeArxiv("2026-09-15", "503@/rss");
