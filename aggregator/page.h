@@ -52,7 +52,7 @@ struct DigestPage {
   std::vector<std::string> amended;  // those of them whose lists came later
   bool scorable = false;             // a later run can score papers
   bool mendable() const { return scorable || !late.empty(); }
-  int64_t authors_unknown = 0;       // rows
+  int64_t authors_unknown = 0;                   // rows
   std::optional<Picodollars> spent() const;      // nullopt: unknown
   std::vector<PageRow> rows;                     // by id
   std::vector<const PageRow*> selected() const;  // in page order

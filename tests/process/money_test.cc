@@ -42,9 +42,9 @@ class MoneyTest : public testing::Test {
     system.StartAggregator();
   }
   void StartScorers(int count = 2, const std::string& concurrency = "8") {
-    system.StartScorers(count, "openai",
-                        {"--model", "gpt-4o", "--rpm", "6000", "--tpm", "9000000", "--concurrency",
-                         concurrency});
+    system.StartScorers(
+        count, "openai",
+        {"--model", "gpt-4o", "--rpm", "6000", "--tpm", "9000000", "--concurrency", concurrency});
   }
   // One call at a time: how a day is cut into batches depends on nobody's speed then.
   void StartScorerWithOneCall() { StartScorers(1, "1"); }
