@@ -13,6 +13,11 @@ namespace {
 constexpr Milliseconds kSilent{5'000};
 constexpr Milliseconds kLook{250};
 
+Outcome Unannounced(const Delivery::Target& target, const std::string& why) {
+  return {target.profile.name(), target.date, "not announced", why,
+          kExitNotAnnounced,     std::nullopt};
+}
+
 }  // namespace
 
 DateRun::DateRun(Parts parts, std::vector<Delivery::Target> targets, MonotonicTime deadline)
@@ -147,14 +152,11 @@ bool DateRun::Follow(const Listings& lists) {
 void DateRun::GoOnWithout(const std::string& why, const Listings& lists) {
   for (size_t i = 0; i < active_.size();) {
     const Delivery::Target& target = active_[i]->target();
-    const std::vector<std::string> missing = active_[i]->Missing();
-    if (missing.size() == target.categories.size()) {
-      End(i, Outcome{target.profile.name(), target.date, "not announced", why, kExitNotAnnounced,
-                     std::nullopt});
-      continue;
+    if (active_[i]->Missing().size() == target.categories.size()) {
+      End(i, Unannounced(target, why));
+    } else {
+      active_[i++]->GoOnWithoutMissing();
     }
-    active_[i]->GoOnWithout({missing.begin(), missing.end()});
-    ++i;
   }
   Deliver(lists);
 }
@@ -166,10 +168,7 @@ void DateRun::FailIncomplete(const Error& error) {
 }
 
 void DateRun::EndUnannounced(const std::string& why) {
-  EndIncomplete([&](const Delivery::Target& target) {
-    return Outcome{target.profile.name(), target.date, "not announced", why,
-                   kExitNotAnnounced,     std::nullopt};
-  });
+  EndIncomplete([&](const Delivery::Target& target) { return Unannounced(target, why); });
 }
 
 void DateRun::EndIncomplete(const std::function<Outcome(const Delivery::Target&)>& outcome) {

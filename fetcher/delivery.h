@@ -47,9 +47,9 @@ class Delivery {
   // `lists` has them.
   Status Deliver(const Listings& lists, MonotonicTime deadline);
 
-  // These categories are not announced in time: the next Deliver closes the digest
-  // without those of them that are missing then.
-  void GoOnWithout(const std::set<std::string>& categories) { late_ = categories; }
+  // What is missing now is not announced in time: the next Deliver closes the digest
+  // without it.
+  void GoOnWithoutMissing();
 
   // Categories whose lists the ledger lacks, as of the last call, and that are waited for.
   std::vector<std::string> Missing() const;

@@ -62,10 +62,8 @@ Status PastDays::Cover(const std::string& category, date::sys_days page, Monoton
                 [&](const Submission& paper) { return paper.submitted < window.from; });
   stock.from = window.from;
   if (stock.to >= window.to) return Ok();
+  if (by_oai_) return AddFromOai(category, page, deadline, &stock);
   const bool either = settings_.source == PastSource::kEither;
-  if (settings_.source == PastSource::kOai || by_oai_) {
-    return AddFromOai(category, page, deadline, &stock);
-  }
   const MonotonicTime patience = settings_.now() + settings_.patience;
   const Status added =
       AddFromApi(category, window.to, either ? std::min(patience, deadline) : deadline, &stock);
@@ -93,7 +91,7 @@ Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
   }
   for (const Submission* paper : MailingOf(page, papers)) list.Add(paper->row);
   Listing taken = list.Take();
-  taken.source = by_oai_ || settings_.source == PastSource::kOai ? kOaiSource : kApiSource;
+  taken.source = by_oai_ ? kOaiSource : kApiSource;
   return taken;
 }
 

@@ -31,7 +31,9 @@ class PastDays {
   };
 
   PastDays(ArxivSource& source, Settings settings)
-      : source_(source), settings_(std::move(settings)) {}
+      : source_(source),
+        settings_(std::move(settings)),
+        by_oai_(settings_.source == PastSource::kOai) {}
 
   // The list of a category as the page of that date, which has an announcement, had
   // it. Its announce types are new in a paper's primary category and
@@ -61,7 +63,7 @@ class PastDays {
 
   ArxivSource& source_;
   const Settings settings_;
-  bool by_oai_ = false;  // as the API did not answer
+  bool by_oai_;  // as it was asked for, or as the API did not answer
   std::map<std::string, Stock> stocks_;
 };
 

@@ -13,6 +13,7 @@
 #include "common/calendar.h"
 #include "spdlog/fmt/fmt.h"
 #include "tests/process/digest_test.h"
+#include "tests/support/find.h"
 
 namespace paperboy {
 namespace {
@@ -31,20 +32,6 @@ constexpr char kHostileTitle[] =
     "<script>alert(1)</script> ![beacon](https://elsewhere.example/b.png) "
     "[see](javascript:alert(2)) <img src=x onerror=alert(3)>";
 const std::string kLongWord(400, 'W');
-
-std::vector<std::string> FindAll(const std::string& text, const std::string& pattern) {
-  std::vector<std::string> found;
-  const std::regex regex(pattern);
-  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) {
-    found.push_back((*it)[1]);
-  }
-  return found;
-}
-
-std::string First(const std::string& text, const std::string& pattern) {
-  const auto found = FindAll(text, pattern);
-  return found.empty() ? "" : found[0];
-}
 
 // Of a day with a page: 1 to 4, but on the quiet one none.
 int PapersOf(const std::string& date) { return date == kQuiet ? 0 : 1 + (date.back() - '0') % 4; }

@@ -12,6 +12,7 @@
 #include "aggregator/publish.h"
 #include "common/calendar.h"
 #include "spdlog/fmt/fmt.h"
+#include "tests/support/find.h"
 #include "tests/unit/ledger_fixture.h"
 
 namespace paperboy {
@@ -48,20 +49,6 @@ class MemoryFolder : public Folder {
  private:
   const std::string path_ = "memory";
 };
-
-std::vector<std::string> FindAll(const std::string& text, const std::string& pattern) {
-  std::vector<std::string> found;
-  const std::regex regex(pattern);
-  for (std::sregex_iterator it(text.begin(), text.end(), regex), end; it != end; ++it) {
-    found.push_back((*it)[1]);
-  }
-  return found;
-}
-
-std::string First(const std::string& text, const std::string& pattern) {
-  const auto found = FindAll(text, pattern);
-  return found.empty() ? "" : found[0];
-}
 
 class SiteTest : public LedgerTest {
  protected:
