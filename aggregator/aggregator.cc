@@ -308,12 +308,10 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       acknowledge(intake_.Papers(message.papers()));
       return;
     case wire::FetcherMessage::kAuthors:
-      if (acknowledge(intake_.Authors(message.authors())))
-        OnPlanned(message.authors().digest(), now);
-      return;
+      return AnswerPlanned(intake_.Authors(message.authors()), message.authors().digest(), reply,
+                           now);
     case wire::FetcherMessage::kSeal:
-      if (acknowledge(intake_.Seal(message.seal()))) OnPlanned(message.seal().digest(), now);
-      return;
+      return AnswerPlanned(intake_.Seal(message.seal()), message.seal().digest(), reply, now);
     case wire::FetcherMessage::kDay:
       if (acknowledge(intake_.Day(message.day()))) {
         publisher_.RecordDay(message.day().profile(), message.day().date());
@@ -388,11 +386,14 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   if (IsDone(digest) && all_in) to_publish_.insert(digest.id);
 }
 
-// The last message that a digest waited for may have planned it.
-void Aggregator::OnPlanned(DigestId id, const Instant& now) {
-  const Digest digest = *FindDigest(db_, id);
-  if (digest.state == "sealed") dispatch_.OnWork(id, now);
-  if (IsDone(digest)) to_publish_.insert(id);
+// The last message that a digest waited for plans it. One that changes nothing is no
+// reason to ask a provider again that is out.
+void Aggregator::AnswerPlanned(const Result<bool>& planned, DigestId id, wire::FetcherReply* reply,
+                               const Instant& now) {
+  if (!planned) return SetRefused(reply->mutable_refused(), planned.error());
+  reply->mutable_ack();
+  if (*planned) dispatch_.OnWork(id, now);
+  if (IsDone(*FindDigest(db_, id))) to_publish_.insert(id);
 }
 
 void Aggregator::Follow(const std::string& peer, const Digest& digest) {

@@ -261,7 +261,7 @@ bool Intake::RecordSeal(const Digest& digest, const wire::Seal& seal) {
   return false;
 }
 
-Status Intake::Authors(const wire::Authors& message) {
+Result<bool> Intake::Authors(const wire::Authors& message) {
   auto digest = Current(message.digest(), message.edition());
   if (!digest) return digest.error();
   for (const auto& authors : message.papers()) {
@@ -271,16 +271,20 @@ Status Intake::Authors(const wire::Authors& message) {
     }
     StoreAuthors(db_, authors);
   }
-  if (message.more() || digest->state != "open") return Ok();
-  const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
-  if (planner_.ListsAreIn(*digest, profile)) planner_.Plan(digest->id);
-  return Ok();
+  if (message.more() || digest->state != "open") return false;
+  return PlanIfListsAreIn(*digest, LoadProfileRevision(db_, digest->revision));
 }
 
-Status Intake::Seal(const wire::Seal& seal) {
+bool Intake::PlanIfListsAreIn(const Digest& digest, const wire::Profile& profile) {
+  if (!planner_.ListsAreIn(digest, profile)) return false;
+  planner_.Plan(digest.id);
+  return true;
+}
+
+Result<bool> Intake::Seal(const wire::Seal& seal) {
   auto digest = Current(seal.digest(), seal.edition());
   if (!digest) return digest.error();
-  if (IsSettled(*digest, seal.category(), seal.source())) return Ok();
+  if (IsSettled(*digest, seal.category(), seal.source())) return false;
   int64_t rows = 0;
   {
     auto cursor = db_.Query("SELECT count(*) FROM listing WHERE digest = ? AND category = ?",
@@ -292,7 +296,7 @@ Status Intake::Seal(const wire::Seal& seal) {
                    std::to_string(seal.rows()) + " ids, the ledger has " + std::to_string(rows));
   }
   const bool amended = RecordSeal(*digest, seal);
-  if (digest->state != "open" && !amended) return Ok();
+  if (digest->state != "open" && !amended) return false;
   const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
   // A list is sealed only with the text of every paper in it that is wanted.
   if (const auto missing = planner_.MissingTexts(*digest, profile, seal.category());
@@ -301,8 +305,7 @@ Status Intake::Seal(const wire::Seal& seal) {
     return Invalid("list " + seal.category() + ": the text of " + Counted(missing.size(), "paper") +
                    " is missing, " + missing.front() + " first");
   }
-  if (planner_.ListsAreIn(*digest, profile)) planner_.Plan(digest->id);
-  return Ok();
+  return PlanIfListsAreIn(*digest, profile);
 }
 
 Status Intake::Day(const wire::Day& day) {

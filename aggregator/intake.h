@@ -41,11 +41,11 @@ class Intake {
   Result<Wanted> Rows(const wire::Rows& rows);
   Status Papers(const wire::Papers& papers);
   // What was found of authors. When nothing but that was waited for, the digest is
-  // planned.
-  Status Authors(const wire::Authors& authors);
+  // planned: true.
+  Result<bool> Authors(const wire::Authors& authors);
   // Refused when the ledger has fewer rows than the fetcher counted. With the
-  // last list the digest is planned.
-  Status Seal(const wire::Seal& seal);
+  // last list the digest is planned: true.
+  Result<bool> Seal(const wire::Seal& seal);
   Status Day(const wire::Day& day);
 
  private:
@@ -53,6 +53,7 @@ class Intake {
   Digest Begin(const wire::OpenDigest& open);
   void BeginEdition(const Digest& digest, const wire::OpenDigest& open);
   bool IsSettled(const Digest& digest, const std::string& category, const std::string& source);
+  bool PlanIfListsAreIn(const Digest& digest, const wire::Profile& profile);
   bool RecordSeal(const Digest& digest, const wire::Seal& seal);
   bool StoreRow(const Digest& digest, const std::string& category, const wire::Row& row);
   bool WantsText(const Digest& digest, const wire::Profile& profile, const std::string& paper);

@@ -168,7 +168,7 @@ class AuthorsTest : public LedgerTest {
     authors.set_id(paper);
     return authors;
   }
-  Status SendAuthors(const Digest& digest, const std::vector<wire::PaperAuthors>& known) {
+  Result<bool> SendAuthors(const Digest& digest, const std::vector<wire::PaperAuthors>& known) {
     wire::Authors message;
     message.set_digest(digest.id);
     message.set_edition(digest.edition);

@@ -48,7 +48,7 @@ class DaysTest : public LedgerTest {
     newest_ = compared->newest_date();
     return compared->repeats();
   }
-  Status SealLate(const Digest& digest, const std::string& list) {
+  Result<bool> SealLate(const Digest& digest, const std::string& list) {
     wire::Seal seal;
     seal.set_digest(digest.id);
     seal.set_edition(digest.edition);

@@ -79,16 +79,17 @@ class LedgerTest : public testing::Test {
     }
     return intake.Rows(rows);
   }
-  Status Seal(const Digest& digest, const std::string& list, uint64_t rows) {
+  // True when the digest is planned with that.
+  Result<bool> Seal(const Digest& digest, const std::string& list, uint64_t rows) {
     wire::Seal seal;
     seal.set_digest(digest.id);
     seal.set_edition(digest.edition);
     seal.set_category(list);
     seal.set_rows(rows);
     seal.set_source("rss");
-    auto status = intake.Seal(seal);
-    if (FindDigest(store->db(), digest.id)->state == "sealed") dispatch.OnWork(digest.id, now);
-    return status;
+    auto planned = intake.Seal(seal);
+    if (planned && *planned) dispatch.OnWork(digest.id, now);
+    return planned;
   }
   Digest Deliver(const std::string& date, const std::vector<TestPaper>& papers) {
     const Digest digest = Open(date);

@@ -129,8 +129,8 @@ TEST_F(ParseScholarFile, TakesRecordedExchangesApart) {
     7])");
   EXPECT_FALSE(report.ok);
   EXPECT_EQ(report.text,
-            "answer of Semantic Scholar: 1 paper, 0 authors, 0 with an h-index; 0 not known to it; "
-            "4 refused\n"
+            "refused: answer of Semantic Scholar: 1 paper, 0 authors, 0 with an h-index; "
+            "0 not known to it; 4 refused\n"
             "  refused: HTTP 400: Unrecognized or unsupported fields: [unknown]\n"
             "  refused: no JSON: mark-up without text\n"
             "  refused: a record that is neither a paper nor an author\n"
