@@ -129,6 +129,7 @@ Aggregator::Aggregator(World world, double max_unscored_share)
 Aggregator::~Aggregator() {
   world_.loop.OnTurnEnd({});
   world_.loop.Cancel(tick_);
+  world_.loop.Cancel(step_);
   world_.fetchers.OnReadable({});
   world_.scorers.OnReadable({});
 }
@@ -150,13 +151,15 @@ void Aggregator::Receive(Router& router, std::vector<Frame>* inbox) {
 
 void Aggregator::Turn() {
   const bool tick = tick_due_;
-  if (!tick && fetcher_inbox_.empty() && scorer_inbox_.empty() && undelivered_.empty()) return;
+  const bool step = std::exchange(step_due_, false);
+  const bool quiet = fetcher_inbox_.empty() && scorer_inbox_.empty() && undelivered_.empty();
+  if (!tick && !step && quiet) return;
   const Instant now = Now();
-  if (Transact(now)) {
+  if ((!tick && quiet) || Transact(now)) {
     SendAll();
     for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
-    if (tick && reconcile_due_) Reconcile();
-    PublishCompleted();
+    if (tick && reconcile_due_ && !publication_) Reconcile();
+    GoOnPublishing(tick);
   }
   if (tick) Tell(now);
 }
@@ -211,7 +214,7 @@ bool Aggregator::Transact(const Instant& now) {
   }
   reset_needed_ = false;
   commits_.Increment();
-  if (to_publish_.empty() && !reconcile_due_) NoteTrouble("");
+  if (failed_.empty() && !reconcile_due_) NoteTrouble("");
   return true;
 }
 
@@ -460,45 +463,65 @@ void Aggregator::Reconcile() {
   if (*written > 0) spdlog::info("{} written below OUT", Counted(*written, "file"));
 }
 
-void Aggregator::PublishCompleted() {
-  for (const DigestId id : std::vector<DigestId>(to_publish_.begin(), to_publish_.end())) {
-    try {
-      Publish(id);
-      to_publish_.erase(id);
-    } catch (const StorageError& e) {
-      NoteTrouble(std::string("a digest cannot be published yet: ") + e.what());
+// One step in a turn, so that peers are served between them. What fails is tried again
+// at the next tick, after the others.
+void Aggregator::GoOnPublishing(bool tick) {
+  if (tick) to_publish_.insert(failed_.begin(), failed_.end());
+  if (!publication_ && to_publish_.empty()) return;
+  try {
+    if (!publication_) {
+      BeginPublishing();
+    } else if (!publisher_.done()) {
+      if (const auto step = publisher_.Step(); !step) throw StorageError(step.error().message);
+    } else {
+      Announce();
+      failed_.erase(publication_->digest);
+      publication_.reset();
     }
+  } catch (const StorageError& e) {
+    NoteTrouble(std::string("a digest cannot be published yet: ") + e.what());
+    failed_.insert(publication_->digest);
+    publication_.reset();
   }
-  SendAll();
+  if (!publication_ && to_publish_.empty()) return;
+  world_.loop.Cancel(step_);
+  step_ = world_.loop.After(Milliseconds(0), [this] { step_due_ = true; });
 }
 
-// Publishes a complete digest, and tells followers of one whose files are there.
-void Aggregator::Publish(DigestId id) {
-  const auto before = FindDigest(db_, id);
-  if (!before) return;  // what named it was not stored
-  const bool complete = before->state == "complete";
-  if (complete) publisher_.Publish(id);
-  if (auto written = publisher_.Reconcile(id); !written) {
-    throw StorageError(written.error().message);
+// Publishes the next digest if it is complete, and lists its files.
+void Aggregator::BeginPublishing() {
+  publication_ = {*to_publish_.begin()};
+  to_publish_.erase(to_publish_.begin());
+  const auto digest = FindDigest(db_, publication_->digest);
+  if (digest && digest->state == "complete") {
+    publisher_.Publish(digest->id);
+    publication_->completed = true;
   }
-  const Digest digest = *FindDigest(db_, id);
-  if (!IsDone(digest)) return;  // reopened
-  if (complete) {
+  publisher_.Begin(publication_->digest);
+}
+
+// The files are there: says so, unless the digest was opened again meanwhile.
+void Aggregator::Announce() {
+  const DigestId id = publication_->digest;
+  const auto digest = FindDigest(db_, id);
+  if (!digest || !IsDone(*digest)) return;
+  if (publication_->completed) {
     const auto funnel = CountFunnel(db_, id);
-    spdlog::info("{} {}: {}, {} of {} papers selected", digest.profile, digest.date, digest.state,
-                 funnel.selected(), funnel.scanned());
-    (digest.withhold ? withheld_ : published_).Increment();
+    spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
+                 digest->state, funnel.selected(), funnel.scanned());
+    (digest->withhold ? withheld_ : published_).Increment();
     if (const auto drift = DriftOf(db_, id); drift && drift->moved()) {
-      spdlog::warn("{} {}: {}", digest.profile, digest.date, DriftText(*drift));
+      spdlog::warn("{} {}: {}", digest->profile, digest->date, DriftText(*drift));
       drifted_.Increment();
     }
-    WriteHint(digest);
+    WriteHint(*digest);
   }
   for (const auto& follower : std::vector<Follower>(followers_)) {
-    if (follower.digest == id && follower.edition == digest.edition) {
+    if (follower.digest == id && follower.edition == digest->edition) {
       TellPublished(follower.peer, id);
     }
   }
+  SendAll();
 }
 
 // The hint for fetchers; losing it costs them some bytes.
@@ -542,9 +565,10 @@ void Aggregator::UpdateMetrics() {
   const MonotonicTime begin = world_.loop.now();
   if (begin < count_waiting_at_) return;
   auto cursor = db_.Query(
-      "SELECT count(DISTINCT row.work) FROM digest CROSS JOIN row ON row.digest = digest.id "
-      "JOIN work ON work.key = row.work WHERE digest.state = 'sealed' AND row.state IS NULL "
-      "AND work.state = 'open'");
+      "SELECT count(DISTINCT coalesce(row.work, row.digest || row.paper)) FROM digest "
+      "CROSS JOIN row ON row.digest = digest.id LEFT JOIN work ON work.key = row.work "
+      "WHERE digest.state = 'sealed' AND row.state IS NULL "
+      "AND (work.key IS NULL OR work.state = 'open')");
   if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));
   count_waiting_at_ = begin + 50 * (world_.loop.now() - begin);
 }

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -81,8 +82,9 @@ class Aggregator {
   void TellPublished(const std::string& peer, DigestId digest);
   void TellProgress(const Instant& now);
   void Reconcile();
-  void PublishCompleted();
-  void Publish(DigestId id);
+  void GoOnPublishing(bool tick);
+  void BeginPublishing();
+  void Announce();
   void WriteHint(const Digest& digest);
   void NoteTrouble(const std::string& trouble);
   void Tell(const Instant& now);
@@ -99,6 +101,14 @@ class Aggregator {
   std::vector<ScorerFrame> undelivered_;
   std::vector<Follower> followers_;
   std::set<DigestId> to_publish_;
+  std::set<DigestId> failed_;  // could not be published; tried again every tick
+  // The digest whose files are being written, one in a turn.
+  struct Publication {
+    DigestId digest = 0;
+    bool completed = false;  // by this publication, not by an earlier one
+  };
+  std::optional<Publication> publication_;
+  bool step_due_ = false;
   bool reconcile_due_ = true;  // files below OUT may be missing or stale
   bool compare_all_ = true;    // no comparison of all of them has succeeded yet
   MonotonicTime count_waiting_at_{};
@@ -109,6 +119,7 @@ class Aggregator {
   std::set<std::string> models_told_;  // that have metrics
   std::string trouble_;
   Loop::TimerId tick_ = 0;
+  Loop::TimerId step_ = 0;
 
   prometheus::Family<prometheus::Gauge>& concurrency_gauge_;
   prometheus::Family<prometheus::Gauge>& latency_gauge_;

@@ -77,6 +77,9 @@ inline constexpr std::chrono::milliseconds kAdoptionTime{2'000};
 // takes up to 0.5 s, the next Ready comes within 1 s.
 inline constexpr std::chrono::milliseconds kReconnectTime{2'500};
 
+// Units of work that are made at once, 0.3 ms each: a few batches' worth.
+inline constexpr size_t kMadeAtOnce = 128;
+
 // Deferred batches that are handed out in one turn, and that are out in all.
 inline constexpr size_t kDeferredAtOnce = 64;
 inline constexpr size_t kMostDeferred = 10'000;
@@ -263,6 +266,7 @@ class Dispatch {
   void Resume(const Instant& now);
   std::string DeferredState(DigestId digest);
   void FindCandidates(DigestId digest, std::deque<Candidate>* next);
+  void FindNext(DigestId digest);
   bool StillFree(const Candidate& candidate);
   static bool Holds(const std::vector<Candidate>& batch, const std::string& paper);
   size_t LimitOf(const Digest& digest, const wire::Profile& profile, const Candidate& first);

@@ -166,6 +166,18 @@ void Dispatch::FindCandidates(DigestId digest, std::deque<Candidate>* next) {
   }
 }
 
+// What is made may be answered already: then the digest is looked at.
+void Dispatch::FindNext(DigestId digest) {
+  Active& active = active_[digest];
+  size_t made = 0;
+  do {
+    made = planner_.MakeWork(digest, kMadeAtOnce);
+    if (made > 0) dirty_.insert(digest);
+    FindCandidates(digest, &active.next);
+  } while (active.next.empty() && made == kMadeAtOnce);
+  active.more = made == kMadeAtOnce || active.next.size() >= kCandidates;
+}
+
 // Another digest may have been handed the same work meanwhile, or had it answered.
 bool Dispatch::StillFree(const Candidate& candidate) {
   auto cursor = db_.Query("SELECT misses + failures, " ALONE
@@ -202,8 +214,7 @@ std::vector<Dispatch::Candidate> Dispatch::NextBatch(const Digest& digest,
   for (bool asked = false; batch.size() < limit;) {
     if (next.empty()) {
       if (!batch.empty() || std::exchange(asked, true)) break;
-      FindCandidates(digest.id, &next);
-      active_[digest.id].more = next.size() >= kCandidates;
+      FindNext(digest.id);
       continue;
     }
     Candidate& front = next.front();
@@ -259,7 +270,6 @@ void Dispatch::BindTo(const Digest& digest, const wire::Profile& profile, const 
                  economy->given_up);
   }
   planner_.Bind(digest.id, voice, economy);
-  dirty_.insert(digest.id);
 }
 
 // Of an edition that kept its voice when its budget changed; it has nothing to give up.
@@ -274,13 +284,7 @@ bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured,
                            const Instant& now) {
   Scorer& scorer = scorers_.at(boot);
   const DigestId id = found.id;
-  if (!found.voice) {
-    BindTo(found, configured, scorer, now);
-    // What is answered already is taken first: it may be all of it, or all that there
-    // is money for.
-    AdvanceDirty(now);
-    if (!active_.contains(id)) return false;
-  }
+  if (!found.voice) BindTo(found, configured, scorer, now);
   const Digest digest = *FindDigest(db_, id);
   const wire::Profile profile = *ProfileOf(digest);
   // What was given up may have made it another model.

@@ -171,7 +171,7 @@ void Planner::PlanRows(const Digest& digest, const wire::Profile& profile) {
   DropReadings(db_, digest.id);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0, readings_forgotten = 0 WHERE id = ?",
            digest.id);
-  if (digest.voice) AssignWork(digest, profile);
+  if (digest.voice) MakeWork(digest.id);
 }
 
 void Planner::Plan(DigestId id) {
@@ -217,24 +217,26 @@ void Planner::Bind(DigestId id, const Voice& voice, const std::optional<Economy>
         economy->given_up, economy->budget.what, economy->budget.left, economy->day,
         economy->budget.limit, economy->forecast, economy->forecast_now, id);
   }
-  const Digest digest = *FindDigest(db_, id);
-  AssignWork(digest, ProfileAsScored(db_, digest));
 }
 
-void Planner::AssignWork(const Digest& digest, const wire::Profile& profile) {
-  const bool titles_first = profile.title_stage() && digest.voice->backend != "lexical";
+size_t Planner::MakeWork(DigestId id, size_t limit) {
   std::vector<std::pair<std::string, int64_t>> rows;
   {
     auto cursor = db_.Query(
-        "SELECT paper, version FROM row WHERE digest = ? AND state IS NULL AND work IS NULL",
-        digest.id);
-    while (cursor.Next()) rows.emplace_back(cursor.Text(0), cursor.Int(1));
+        "SELECT paper, version FROM row WHERE digest = ? AND state IS NULL AND work IS NULL "
+        "ORDER BY paper",
+        id);
+    while (rows.size() < limit && cursor.Next()) rows.emplace_back(cursor.Text(0), cursor.Int(1));
   }
+  const Digest digest = *FindDigest(db_, id);
+  const wire::Profile profile = ProfileAsScored(db_, digest);
+  const bool titles_first = profile.title_stage() && digest.voice->backend != "lexical";
   for (const auto& [paper, version] : rows) {
     SetWork(digest, profile, paper, version,
             titles_first ? wire::STAGE_TITLE : wire::STAGE_ABSTRACT);
   }
   ReadAnchors(db_, digest, profile);
+  return rows.size();
 }
 
 void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const std::string& id,
@@ -290,7 +292,6 @@ void Planner::Empty(DigestId id) {
 // Back to sealed with rows that wait again; to open where a text is wanted for one.
 void Planner::Unseal(DigestId id) {
   const Digest digest = *FindDigest(db_, id);
-  const wire::Profile profile = ProfileAsScored(db_, digest);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", id);
   if (LacksText(id)) return OpenAgain(id);
   // Nothing answered yet: whoever comes next may score it, as after a mistyped model.
@@ -304,7 +305,7 @@ void Planner::Unseal(DigestId id) {
     db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", id);
     DropAnchors(db_, id);
   } else if (digest.voice) {
-    AssignWork(digest, profile);
+    MakeWork(id);
   }
 }
 
@@ -362,6 +363,7 @@ bool Planner::Advance(DigestId id, int64_t now) {
 bool Planner::GiveUp(DigestId id, const std::string& why, int64_t now, bool mendable) {
   const auto digest = FindDigest(db_, id);
   if (!digest || digest->state != "sealed") return false;
+  if (digest->voice && MakeWork(id) > 0 && Advance(id, now)) return true;
   Complete(*digest, ProfileAsScored(db_, *digest), why, mendable, now);
   return true;
 }

@@ -10,7 +10,9 @@
 //                       (back to sealed: new edition, mended rows, an earlier day)
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 #include "aggregator/authors.h"
@@ -47,9 +49,13 @@ class Planner {
   // sealed.
   void Plan(DigestId digest);
 
-  // Fixes who scores the digest, and what it gives up to fit its budget, and makes
-  // its units of work.
+  // Fixes who scores the digest, and what it gives up to fit its budget. Its units of
+  // work are made by MakeWork.
   void Bind(DigestId digest, const Voice& voice, const std::optional<Economy>& economy = {});
+  // Makes the next unit of work of up to `limit` rows of a bound digest that have none,
+  // in the order of their papers. Returns of how many. A large digest's are made as they
+  // are handed out: all at once would hold everybody up for a second.
+  size_t MakeWork(DigestId digest, size_t limit = std::numeric_limits<size_t>::max());
 
   // Mendable rows wait again; the digest is sealed, or open where a text that was
   // pruned is wanted for one. True when there was one.
@@ -68,7 +74,7 @@ class Planner {
   bool Advance(DigestId digest, int64_t now_unix_seconds);
 
   // Completes a sealed digest although papers are open: they end as
-  // unscored(why). False for a digest that is not sealed.
+  // unscored(why), but for those that are answered already. False for a digest that is not sealed.
   bool GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds,
               bool mendable = true);
 
@@ -85,7 +91,6 @@ class Planner {
   std::vector<RowFacts> LoadRows(DigestId digest);
   std::string OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
                           bool replacement);
-  void AssignWork(const Digest& digest, const wire::Profile& profile);
   void SetWork(const Digest& digest, const wire::Profile& profile, const std::string& paper,
                int64_t version, wire::Stage stage);
   void SetState(DigestId digest, const std::string& paper, const std::string& state,

@@ -1,8 +1,9 @@
 #include "aggregator/publish.h"
 
+#include <utility>
+
 #include "aggregator/archive.h"
 #include "aggregator/page.h"
-#include "aggregator/site.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -70,41 +71,57 @@ void Publisher::RecordDay(const std::string& profile, const std::string& date) {
   }
 }
 
-Result<int> Publisher::Reconcile(std::optional<DigestId> changed) try {
-  auto files = ReconcileFiles(changed);
-  if (!files) return files;
-  auto pages = ReconcileSite(changed);
-  if (!pages) return pages;
-  recorded_.clear();
-  return *files + *pages;
+void Publisher::Begin(std::optional<DigestId> changed) {
+  recorded_.merge(in_hand_);
+  in_hand_ = std::exchange(recorded_, {});
+  looks_.clear();
+  next_ = 0;
+  LookAtFiles(changed);
+  LookAtSite(changed);
+}
+
+Result<int> Publisher::Step() try {
+  while (!done()) {
+    const Look& look = looks_[next_];
+    const bool due = look.compare || !out_.Has(look.path);
+    auto written = due ? WriteIfStale(look) : 0;
+    if (!written) return written;
+    if (++next_ == looks_.size()) in_hand_.clear();
+    if (due) return written;
+  }
+  return 0;
 } catch (const StorageError& e) {
   return Error{ErrorKind::kStorage, e.what()};
 }
 
-Result<int> Publisher::ReconcileFiles(std::optional<DigestId> changed) {
-  std::vector<File> files;
-  {
-    auto cursor = db_.Query(
-        "SELECT path, sha256, ?1 IS NULL OR digest = ?1 OR digest IS NULL FROM file ORDER BY path",
-        changed);
-    while (cursor.Next()) {
-      files.push_back({cursor.Text(0), cursor.Text(0), cursor.Text(1), cursor.Int(2) != 0});
-    }
-  }
-  for (const auto& page : NewestPages(db_)) {
-    files.push_back({page.path, page.source, page.sha256, true});
-  }
+Result<int> Publisher::Reconcile(std::optional<DigestId> changed) try {
+  Begin(changed);
   int written = 0;
-  for (const auto& file : files) {
-    auto count = WriteIfStale(file);
-    if (!count) return count;
-    written += *count;
+  while (!done()) {
+    auto step = Step();
+    if (!step) return step;
+    written += *step;
   }
   return written;
+} catch (const StorageError& e) {
+  return Error{ErrorKind::kStorage, e.what()};
 }
 
-Result<int> Publisher::ReconcileSite(std::optional<DigestId> changed) {
-  auto dates = recorded_;
+void Publisher::LookAtFiles(std::optional<DigestId> changed) {
+  auto cursor = db_.Query(
+      "SELECT path, sha256, ?1 IS NULL OR digest = ?1 OR digest IS NULL FROM file ORDER BY path",
+      changed);
+  while (cursor.Next()) {
+    const std::string path = cursor.Text(0);
+    looks_.push_back({path, path, cursor.Text(1), std::nullopt, cursor.Int(2) != 0});
+  }
+  for (const auto& page : NewestPages(db_)) {
+    looks_.push_back({page.path, page.source, page.sha256, std::nullopt, true});
+  }
+}
+
+void Publisher::LookAtSite(std::optional<DigestId> changed) {
+  auto dates = in_hand_;
   if (const auto digest = changed ? FindDigest(db_, *changed) : std::nullopt) {
     dates.emplace(digest->profile, digest->date);
   }
@@ -112,23 +129,22 @@ Result<int> Publisher::ReconcileSite(std::optional<DigestId> changed) {
   for (const auto& [profile, date] : dates) {
     compared.merge(SitePagesAround(db_, profile, date));
   }
-  int written = 0;
   for (const SitePage& page : SitePages(db_)) {
-    if (changed && !compared.contains(page) && out_.Has(page.Path())) continue;
-    const std::string content = RenderSitePage(db_, page);
-    if (out_.Read(page.Path()) == content) continue;
-    if (auto status = out_.Write(page.Path(), content); !status) return status.error();
-    ++written;
+    looks_.push_back({page.Path(), "", "", page, !changed || compared.contains(page)});
   }
-  return written;
 }
 
-Result<int> Publisher::WriteIfStale(const File& file) {
-  if (!file.compare && out_.Has(file.path)) return 0;
-  if (const auto have = out_.Read(file.path); have && Sha256Hex(*have) == file.sha256) return 0;
-  auto cursor = db_.Query("SELECT content FROM file WHERE path = ?", file.source);
-  cursor.Next();
-  if (auto status = out_.Write(file.path, cursor.Text(0)); !status) return status.error();
+Result<int> Publisher::WriteIfStale(const Look& look) {
+  std::string content;
+  const auto have = out_.Read(look.path);
+  if (look.page) {
+    content = RenderSitePage(db_, *look.page);
+    if (have == content) return 0;
+  } else {
+    if (have && Sha256Hex(*have) == look.sha256) return 0;
+    content = RecordedFile(db_, look.source).value_or("");
+  }
+  if (auto status = out_.Write(look.path, content); !status) return status.error();
   return 1;
 }
 

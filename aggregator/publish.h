@@ -18,6 +18,7 @@
 #include "aggregator/digests.h"
 #include "aggregator/folder.h"
 #include "aggregator/page.h"
+#include "aggregator/site.h"
 #include "common/result.h"
 
 namespace paperboy {
@@ -51,12 +52,20 @@ class Publisher {
   // Inside the caller's transaction.
   void RecordDay(const std::string& profile, const std::string& date);
 
-  // Writes every file that is missing from OUT or differs from the ledger, each
+  // Brings OUT to what is recorded: every file that is missing or differs, each
   // profile's newest page, and the site. After the publication of `changed` the
   // bytes of other digests' files are not compared, and of the site only the pages
   // around what was recorded since OUT last agreed: looking at all of it again would
-  // make a backfill take the square of its days. Returns how many were written;
-  // kStorage names the file that could not be.
+  // make a backfill take the square of its days.
+  //
+  // Begin, then Step until done: one file a step, because all of a large digest's take
+  // half a second in which nobody is served. What is recorded meanwhile waits for the
+  // next Begin. A step returns how many files it wrote; after kStorage, which names the
+  // file that could not be, begin again.
+  void Begin(std::optional<DigestId> changed);
+  bool done() const { return next_ == looks_.size(); }
+  Result<int> Step();
+  // All steps at once. Returns how many were written.
   Result<int> Reconcile(std::optional<DigestId> changed = std::nullopt);
 
   // Path of the page below OUT, whether or not it exists.
@@ -64,19 +73,23 @@ class Publisher {
 
  private:
   void Record(const std::string& path, std::optional<DigestId> digest, const std::string& content);
-  struct File {
+  // A file below OUT: a copy of the recorded `source`, or a page of the site.
+  struct Look {
     std::string path, source, sha256;
+    std::optional<SitePage> page;
     bool compare;  // its bytes; otherwise it is enough that it exists
   };
-  // Writes the content recorded for `source` to OUT/`path` unless it is there.
-  Result<int> WriteIfStale(const File& file);
-  Result<int> ReconcileFiles(std::optional<DigestId> changed);
-  Result<int> ReconcileSite(std::optional<DigestId> changed);
+  void LookAtFiles(std::optional<DigestId> changed);
+  void LookAtSite(std::optional<DigestId> changed);
+  Result<int> WriteIfStale(const Look& look);
 
   Database& db_;
   Folder& out_;
-  // Profile and date of what was recorded since the site last agreed with it.
-  std::set<std::pair<std::string, std::string>> recorded_;
+  // Profile and date of what was recorded since the site last agreed with it, and of what
+  // the steps under way bring to it.
+  std::set<std::pair<std::string, std::string>> recorded_, in_hand_;
+  std::vector<Look> looks_;
+  size_t next_ = 0;  // of them
 };
 
 }  // namespace paperboy
