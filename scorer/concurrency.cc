@@ -22,6 +22,13 @@ constexpr size_t kLatenciesKept = 64;
 Concurrency::Concurrency(size_t most)
     : most_(static_cast<double>(most)), limit_(static_cast<double>(std::min(kFirst, most))) {}
 
+size_t Concurrency::batches() const {
+  const size_t calls = limit();
+  const auto each = static_cast<size_t>(latency().count());
+  if (each == 0) return calls;
+  return std::min(MostBatches(calls), calls + calls * kSpareTime.count() / each);
+}
+
 Milliseconds Concurrency::latency() const {
   if (latencies_.empty()) return Milliseconds(0);
   std::vector<Milliseconds> sorted(latencies_.begin(), latencies_.end());

@@ -40,13 +40,16 @@ class Concurrency {
 
   size_t limit() const { return static_cast<size_t>(limit_); }
 
-  // How many batches a scorer may hold where so many calls may be in flight: with many, a
-  // few wait for a call to end, so that the next one follows at once. It takes a good
-  // part of a second to have another one handed out while a digest is published, in
-  // which a sixteenth of calls of 7 s end.
-  static constexpr size_t kSpareFrom = 100, kSparePart = 16;
-  static size_t WithSpare(size_t calls) {
-    return calls < kSpareFrom ? calls : calls + calls / kSparePart;
+  // How many batches a scorer may hold: with many calls some wait for one to end, so that
+  // the next follows at once. As many as end within kSpareTime, in which the aggregator
+  // hands out others even while its disk is busy; but never more than a quarter of those
+  // that are called.
+  static constexpr size_t kSpareFrom = 100, kMostSparePart = 4;
+  static constexpr Milliseconds kSpareTime{1'000};
+  size_t batches() const;
+  // What that is at most.
+  static size_t MostBatches(size_t calls) {
+    return calls < kSpareFrom ? calls : calls + calls / kMostSparePart;
   }
   // The median of the calls answered lately; 0: none was.
   Milliseconds latency() const;

@@ -110,7 +110,7 @@ uint32_t Scorer::FreeCalls() const {
 }
 
 size_t Scorer::MostBatches() const {
-  return settings_.lexical ? settings_.concurrency : Concurrency::WithSpare(settings_.concurrency);
+  return settings_.lexical ? settings_.concurrency : Concurrency::MostBatches(settings_.concurrency);
 }
 
 bool Scorer::AnyWorked() const {
@@ -124,7 +124,7 @@ size_t Scorer::Room() const {
   size_t undecided = jobs_.size();  // still looked up
   for (const auto& [name, model] : models_) {
     const size_t taken = model->admitted + model->waiting.size();
-    const size_t limit = Concurrency::WithSpare(model->concurrency.limit());
+    const size_t limit = model->concurrency.batches();
     most = std::max(most, limit - std::min(limit, taken));
     undecided -= taken;
   }

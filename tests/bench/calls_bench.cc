@@ -1,5 +1,5 @@
-// paperboy-calls-bench: what a scorer needs while it holds 1,000 calls in flight.
-// See --help.
+// paperboy-calls-bench: what a scorer needs while it holds 1,000 calls in
+// flight. See --help.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -19,10 +19,14 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr char kAbout[] =
-    "One scorer process holds 1,000 calls in flight against a provider that takes its time, 150\n"
-    "calls a second, with the bundled profile's prompt and four papers a call. Prints the memory\n"
-    "and the processor time that the scorer takes for it, in clear and over TLS. Exit codes: 0 it\n"
-    "is within its bounds (64 MiB, over TLS 160; a fifth of a core), 1 it is not, 2 a run failed.";
+    "One scorer process holds 1,000 calls in flight "
+    "against a provider that takes its time, 150\n"
+    "calls a second, with the bundled profile's prompt "
+    "and four papers a call. Prints the memory\n"
+    "and the processor time that the scorer takes for "
+    "it, in clear and over TLS. Exit codes: 0 it\n"
+    "is within its bounds (64 MiB, over TLS 160; a fifth "
+    "of a core), 1 it is not, 2 a run failed.";
 
 constexpr char kModel[] = "bench-model";
 constexpr char kTrusted[] = "/etc/ssl/certs/ca-certificates.crt";  // Debian's
@@ -30,6 +34,7 @@ constexpr int kCalls = 1'000;
 constexpr double kCallsPerSecond = 150;
 constexpr int kPapersPerCall = 4;
 constexpr size_t kAbstractChars = 1'400;  // as arXiv's are
+constexpr double kAllHeld = 0.99;         // of the calls, in flight before it is measured
 constexpr double kLeastHeld = 0.95;       // of the calls in flight, and of those a second
 constexpr double kMostMib = 64, kMostMibTls = 160, kMostCore = 0.2;
 // All of them must be in flight within this time.
@@ -91,7 +96,8 @@ bool Run(bool tls, int seconds) {
   const TempDir files;
   LlmServer::Options provider;
   provider.connections = kCalls + 8;
-  // A little longer than 1,000 calls take to go, so that all of them are under way.
+  // A little longer than 1,000 calls take to go, so that all of them are under
+  // way.
   provider.latency = std::chrono::milliseconds(std::lround(1'020 * kCalls / kCallsPerSecond));
   System::Settings settings;
   if (tls) {
@@ -100,7 +106,7 @@ bool Run(bool tls, int seconds) {
   }
   settings.llm = std::move(provider);
   System system(std::move(settings));
-  const int calls = static_cast<int>(kCallsPerSecond * (seconds + 15)) + kCalls;
+  const int calls = static_cast<int>(kCallsPerSecond * (seconds + 40)) + 2 * kCalls;
   system.StartAggregator();
   Feed(system, "batch_size = " + std::to_string(kPapersPerCall), "",
        Papers(static_cast<size_t>(calls * kPapersPerCall)));
@@ -112,7 +118,7 @@ bool Run(bool tls, int seconds) {
   const pid_t pid = system.scorer(0).pid();
   const double bare = Mib(pid, "VmRSS");
   const auto deadline = Clock::now() + kRampUp;
-  while (system.llm().account().in_flight < kLeastHeld * kCalls) {
+  while (system.llm().account().in_flight < kAllHeld * kCalls) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (Clock::now() > deadline) {
       throw std::runtime_error("only " + std::to_string(system.llm().account().max_in_flight) +
@@ -139,7 +145,8 @@ bool Run(bool tls, int seconds) {
                     static_cast<double>(fewest) >= kLeastHeld * kCalls &&
                     rate >= kLeastHeld * kCallsPerSecond;
   std::printf(
-      "| %-8s | %4lu to %d | %7.1f | %8.1f MiB | %7.1f MiB | %7.1f MiB | %6.1f %% | %-4s |\n",
+      "| %-8s | %4lu to %d | %7.1f | %8.1f MiB | %7.1f MiB | %7.1f MiB "
+      "| %6.1f %% | %-4s |\n",
       tls ? "over TLS" : "in clear", fewest, kCalls, rate, bare, most, peak, core * 100,
       held ? "yes" : "NO");
   std::fflush(stdout);
@@ -156,9 +163,11 @@ int Main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     std::printf(
-        "| link     | in flight    | calls/s | at start     | resident    | its peak    | of a "
+        "| link     | in flight    | calls/s | at start     | resident "
+        "   | its peak    | of a "
         "core | held |\n"
-        "|----------|-------------:|--------:|-------------:|------------:|------------:|"
+        "|----------|-------------:|--------:|-------------:|----------"
+        "--:|------------:|"
         "---------:|------|\n");
     bool held = true;
     if (link != "tls") held = Run(/*tls=*/false, seconds) && held;

@@ -26,6 +26,12 @@ std::string ReadFile(const std::string& path) {
   return text.str();
 }
 
+// A program may be reading the one before.
+void ReplaceFile(const std::string& path, const std::string& content) {
+  std::ofstream(path + ".new") << content;
+  std::filesystem::rename(path + ".new", path);
+}
+
 ArxivServer::Options ArxivOptions(const System::Settings& settings) {
   return {.date = settings.date,
           .papers = settings.papers,
@@ -172,20 +178,19 @@ void System::StartScorers(int n, const std::string& backend, const Arguments& mo
 std::string System::WriteProfile(const std::string& name, const std::string& toml) {
   const std::string folder = dir_.File("profile-" + name);
   std::filesystem::create_directories(folder);
-  std::filesystem::copy(
-      kBundledProfile, folder,
-      std::filesystem::copy_options::overwrite_existing | std::filesystem::copy_options::recursive);
-  std::ofstream file(folder + "/profile.toml");
-  file << "name = \"" << name << "\"\n";
-  if (toml.find("categories") == std::string::npos) file << "categories = [\"cs.LG\", \"cs.AI\"]\n";
-  if (toml.find("topics") == std::string::npos) file << "topics = [\"mixture of experts\"]\n";
-  file << toml << "\n";
+  for (const char* file : {"prompt.md", "authors.txt"}) {
+    ReplaceFile(folder + "/" + file, ReadFile(kBundledProfile + "/" + file));
+  }
+  std::string text = "name = \"" + name + "\"\n";
+  if (toml.find("categories") == std::string::npos) text += "categories = [\"cs.LG\", \"cs.AI\"]\n";
+  if (toml.find("topics") == std::string::npos) text += "topics = [\"mixture of experts\"]\n";
+  ReplaceFile(folder + "/profile.toml", text + toml + "\n");
   return folder;
 }
 
 std::string System::WritePapers(const std::string& name, const std::vector<ArxivPaper>& papers) {
   const std::string path = dir_.File(name);
-  std::ofstream(path) << ArxivPaperLines(papers);
+  ReplaceFile(path, ArxivPaperLines(papers));
   return path;
 }
 

@@ -84,9 +84,21 @@ class ConcurrencyTest : public testing::Test {
   std::mt19937_64 random_{kSeed};
 };
 
-TEST_F(ConcurrencyTest, OfManyCallsAFewWaitForOneToEnd) {
-  for (const size_t calls : {1u, 8u, 99u}) EXPECT_EQ(Concurrency::WithSpare(calls), calls);
-  EXPECT_EQ(Concurrency::WithSpare(1'000), 1'062u);
+TEST_F(ConcurrencyTest, OfManyCallsThoseOfASecondHaveAnotherOneWaiting) {
+  const auto batches = [](size_t calls, Milliseconds latency) {
+    Concurrency controller(calls);
+    const MonotonicTime sent{};
+    while (controller.limit() < calls) {
+      for (size_t left = controller.limit(); left > 0; --left) {
+        controller.OnAnswered(4, sent, sent + latency, left);
+      }
+    }
+    return controller.batches();
+  };
+  for (const size_t calls : {1u, 8u, 99u}) EXPECT_EQ(batches(calls, 100ms), calls);
+  EXPECT_EQ(batches(1'000, 8s), 1'125u);
+  EXPECT_EQ(batches(1'000, 2s), 1'250u) << "a quarter at most";
+  EXPECT_EQ(Concurrency(1'000).batches(), 4u) << "nothing is known of the first calls";
 }
 
 // Calls that were sent together and take the same time end together: when the last one
