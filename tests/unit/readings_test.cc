@@ -414,7 +414,9 @@ TEST_F(Anchored, ThePageWaitsForOneCallAtMost) {
 TEST_F(Anchored, PruneLeavesTheTextOfWhatIsStillAskedAbout) {
   Deliver("2025-01-06", {{"2501.00006"}});
   Ready(1, 0, {}, UINT64_MAX);
-  planner.Bind(FindDigest(store->db(), "test", "2025-01-06")->id, {"openai", "gpt-4o", "0"});
+  const DigestId asking = FindDigest(store->db(), "test", "2025-01-06")->id;
+  planner.Bind(asking, {"openai", "gpt-4o", "0"});
+  planner.MakeWork(asking);
   ASSERT_EQ(Count("SELECT count(*) FROM reading WHERE anchor = 1"), 2);
   wire::Prune prune;
   prune.set_before("2025-01-05");
