@@ -76,7 +76,13 @@ TEST_P(BadAnswer, LosesNoPaperAndTheNextCallIsFine) {
   }
   EXPECT_EQ(llm_->account().calls, 1u) << "nothing is sent twice";
   // Other papers, so that nothing comes from the cache.
-  const wire::Result& next = Score({"2504.00003"});
+  wire::Result next = Score({"2504.00003"});
+  if (std::string(c.fault) == "close" && next.failure().kind() == ProviderFailure::TRANSIENT) {
+    // Sent just while the connection was closed: the provider may have worked on it, so that
+    // it is the ledger that asks again.
+    EXPECT_EQ(next.calls(0).outcome(), "connection");
+    next = Score({"2504.00004"});
+  }
   ASSERT_EQ(next.papers_size(), 1) << next.failure().message();
   EXPECT_EQ(next.papers(0).kind(), PaperResult::SCORE);
 }
