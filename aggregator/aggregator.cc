@@ -102,6 +102,8 @@ Aggregator::Aggregator(World world, double max_unscored_share)
       out_gauge_(Gauges(world_.metrics, "paperboy_model_out",
                         "1: the provider refuses every call (key, quota, model); see the log.")),
       scorers_gauge_(Gauge(world_.metrics, "paperboy_scorers", "Scorers connected.")),
+      desired_gauge_(Gauge(world_.metrics, "paperboy_desired_scorers",
+                           "Scorers that backlog and quota can feed.")),
       leases_gauge_(
           Gauge(world_.metrics, "paperboy_leases", "Batches handed out and not settled.")),
       waiting_gauge_(
@@ -564,12 +566,10 @@ void Aggregator::UpdateMetrics() {
   // Of a large backlog the count takes seconds: it may take a fiftieth of the time.
   const MonotonicTime begin = world_.loop.now();
   if (begin < count_waiting_at_) return;
-  auto cursor = db_.Query(
-      "SELECT count(DISTINCT coalesce(row.work, row.digest || row.paper)) FROM digest "
-      "CROSS JOIN row ON row.digest = digest.id LEFT JOIN work ON work.key = row.work "
-      "WHERE digest.state = 'sealed' AND row.state IS NULL "
-      "AND (work.key IS NULL OR work.state = 'open')");
-  if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));
+  const Dispatch::Demand demand = dispatch_.Demanded(Now());
+  waiting_gauge_.Set(static_cast<double>(demand.papers));
+  desired_gauge_.Set(demand.scorers);
+  scaling_ = {demand.scorers, dispatch_.scorers(), demand.papers};
   count_waiting_at_ = begin + 50 * (world_.loop.now() - begin);
 }
 

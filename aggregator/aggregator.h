@@ -51,6 +51,15 @@ class Aggregator {
   // Why it cannot serve, for /readyz; "" when it can.
   const std::string& trouble() const { return trouble_; }
 
+  // For an autoscaler, for /scaling. As of the last second, of a large backlog of some
+  // seconds before.
+  struct ScalingView {
+    uint32_t desired_scorers = 0;
+    size_t scorers = 0;
+    uint64_t papers_waiting = 0;
+  };
+  const ScalingView& scaling() const { return scaling_; }
+
  private:
   struct Follower {
     std::string peer;
@@ -118,6 +127,7 @@ class Aggregator {
   uint64_t refused_counted_ = 0;       // of the scorers' refused messages, in the metric
   std::set<std::string> models_told_;  // that have metrics
   std::string trouble_;
+  ScalingView scaling_;
   Loop::TimerId tick_ = 0;
   Loop::TimerId step_ = 0;
 
@@ -125,6 +135,7 @@ class Aggregator {
   prometheus::Family<prometheus::Gauge>& latency_gauge_;
   prometheus::Family<prometheus::Gauge>& out_gauge_;
   prometheus::Gauge& scorers_gauge_;
+  prometheus::Gauge& desired_gauge_;
   prometheus::Gauge& leases_gauge_;
   prometheus::Gauge& waiting_gauge_;
   prometheus::Counter& commits_;

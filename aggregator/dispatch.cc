@@ -1,6 +1,7 @@
 #include "aggregator/dispatch.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/text.h"
 #include "common/wire.h"
@@ -25,7 +26,7 @@ void LogBack(const std::string& what, size_t leases, size_t kept) {
 }  // namespace
 
 Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices)
-    : db_(db), planner_(planner), prices_(prices), forecaster_(db, prices) {}
+    : db_(db), planner_(planner), prices_(prices), forecaster_(db, prices), scaling_(db) {}
 
 void Dispatch::Reset(int64_t boot, const Instant& now) {
   boot_ = static_cast<uint64_t>(boot);
@@ -92,6 +93,8 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.concurrency = ready.concurrency();
   scorer.paced_model = ready.paced_model().empty() ? ready.model() : ready.paced_model();
   scorer.latency_ms = ready.latency_ms();
+  scaling_.Heard(scorer.paced_model,
+                 {ready.rpm(), ready.tpm(), ready.most_calls(), ready.latency_ms()});
   scorer.rpm = ready.rpm();
   scorer.tpm = ready.tpm();
   scorer.leaving = ready.leaving();
@@ -223,6 +226,7 @@ void Dispatch::OnTick(const Instant& now) {
     without_scorer_since_ = now.mono;
   }
   GiveUpWhereProviderIsOut(now);
+  scaling_.Keep();
 }
 
 // ---- leases -----------------------------------------------------------------
@@ -391,6 +395,35 @@ std::map<std::string, Dispatch::Pace> Dispatch::Paces() const {
     paces[key.substr(key.find('\n') + 1)].out = true;
   }
   return paces;
+}
+
+Dispatch::Demand Dispatch::Demanded(const Instant& now) {
+  Demand demand;
+  std::map<std::string, Backlog> backlogs;
+  auto cursor = db_.Query(
+      "SELECT digest.id, count(*) FILTER (WHERE row.state IS NULL AND (work.key IS NULL OR "
+      "work.state = 'open')) FROM digest CROSS JOIN row ON row.digest = digest.id "
+      "LEFT JOIN work ON work.key = row.work WHERE digest.state = 'sealed' GROUP BY digest.id");
+  while (cursor.Next()) {
+    const Digest digest = *FindDigest(db_, cursor.Int(0));
+    const auto papers = static_cast<uint64_t>(cursor.Int(1));
+    demand.papers += papers;
+    const auto profile = ProfileOf(digest);
+    const Voice voice = LikelyVoice(digest, *profile);
+    Backlog& backlog = backlogs[voice.model];
+    const auto call = forecaster_.CallOf(voice.model, *profile);
+    if (papers == 0 || IsDeferred(digest, *profile)) {
+      backlog.waits = true;  // for a reading, or for a job
+    } else {
+      backlog.calls += std::ceil(static_cast<double>(papers) / call.papers);
+      backlog.tokens_per_call = std::max(backlog.tokens_per_call, call.tokens);
+    }
+  }
+  for (const auto& [model, pace] : Paces()) {
+    if (const auto it = backlogs.find(model); it != backlogs.end()) it->second.out = pace.out;
+  }
+  demand.scorers = scaling_.Desired(backlogs, now.mono);
+  return demand;
 }
 
 std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {

@@ -48,6 +48,7 @@
 #include "aggregator/forecast.h"
 #include "aggregator/plan.h"
 #include "aggregator/prices.h"
+#include "aggregator/scaling.h"
 #include "common/loop.h"
 #include "common/result.h"
 
@@ -152,6 +153,13 @@ class Dispatch {
     bool out = false;          // it refuses every call: given up, tried again now and then
   };
   std::map<std::string, Pace> Paces() const;  // by model
+  // What waits for a score, or is being scored: papers, and how many scorers they could
+  // feed (scaling.h).
+  struct Demand {
+    uint64_t papers = 0;
+    uint32_t scorers = 0;
+  };
+  Demand Demanded(const Instant& now);
   size_t leases() const { return leases_.size(); }
   uint64_t refused_messages() const { return refused_; }
 
@@ -302,6 +310,7 @@ class Dispatch {
   Planner& planner_;
   const Prices& prices_;
   const Forecaster forecaster_;
+  Scaling scaling_;
   uint64_t boot_ = 0;
   uint64_t next_lease_ = 1;
   MonotonicTime hold_until_{};

@@ -17,6 +17,8 @@ constexpr int kDigestsLearntFrom = 30;
 // Of titles, before anything is known: half. Of papers, as near a cut-off: half too.
 constexpr double kKeptAtFirst = 0.5;
 constexpr double kNearAtFirst = 0.5;
+// Title, authors and abstract of a paper on machine learning: the median of 13,000.
+constexpr size_t kTypicalPaperBytes = 1'450;
 
 }  // namespace
 
@@ -47,6 +49,25 @@ Forecaster::Rates Forecaster::RatesOf(const std::string& model, wire::Stage stag
   rates.per_paper = static_cast<double>(cursor.Int(2)) / static_cast<double>(cursor.Int(3));
   rates.cached = static_cast<double>(cursor.Int(4)) / prompt;
   return rates;
+}
+
+Forecaster::TypicalCall Forecaster::CallOf(const std::string& model,
+                                           const wire::Profile& profile) const {
+  auto cursor = db_.Query(
+      "SELECT avg(papers), avg(prompt_tokens + completion_tokens) FROM (SELECT * FROM call "
+      "WHERE asked_model = ? AND stage = ? AND prompt_chars > 0 ORDER BY at DESC LIMIT ?)",
+      model, static_cast<int64_t>(wire::STAGE_ABSTRACT), kCallsLearntFrom);
+  if (cursor.Next() && !cursor.Null(0)) return {std::max(1.0, cursor.Real(0)), cursor.Real(1)};
+  TypicalCall call;
+  call.papers = profile.batch_size();
+  const auto paper = static_cast<double>(PaperTokens(kTypicalPaperBytes));
+  if (profile.batch_tokens() > 0) {
+    call.papers = std::clamp(static_cast<double>(profile.batch_tokens()) / paper, 1.0, call.papers);
+  }
+  call.tokens = static_cast<double>(profile.prompt().size()) * kTokensPerChar +
+                call.papers * paper +
+                LikelyAnswerTokens(wire::STAGE_ABSTRACT, static_cast<size_t>(call.papers));
+  return call;
 }
 
 Reservation Forecaster::Reserve(const std::string& model, wire::Stage stage, size_t prompt_bytes,

@@ -39,6 +39,13 @@ class Forecaster {
   Reservation Reserve(const std::string& model, wire::Stage stage, size_t prompt_bytes,
                       size_t papers, bool deferred) const;
 
+  // A call as the model's are, by those lately, else by the rules of batches and tokens.
+  struct TypicalCall {
+    double papers = 1;
+    double tokens = 0;
+  };
+  TypicalCall CallOf(const std::string& model, const wire::Profile& profile) const;
+
   // For the digest's rows that have no end state yet, would `voice` score them under
   // `profile`.
   Needs Of(const Digest& digest, const wire::Profile& profile, const Voice& voice,

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <sstream>
 
 #include "aggregator/aggregator.h"
@@ -91,6 +92,16 @@ int Serve(const Options& options) {
   const std::string site = options.String("out") + "/site";
   std::filesystem::create_directories(site, error);
   if (error) return Fail("cannot make the folder " + site + ": " + error.message());
+  std::mutex scaling_mutex;
+  Aggregator::ScalingView scaling;
+  status.Handle("/scaling", [&](const std::string&) {
+    const std::lock_guard lock(scaling_mutex);
+    return HttpAnswer{
+        200, "application/json",
+        fmt::format("{{\"desired_scorers\": {}, \"scorers\": {}, "
+                    "\"papers_waiting\": {}}}\n",
+                    scaling.desired_scorers, scaling.scorers, scaling.papers_waiting)};
+  });
   status.ServeFiles("/", site);
   status.ServeFiles("/", options.String("out"));
   if (auto started = status.Start(options.String("http")); !started) {
@@ -119,6 +130,8 @@ int Serve(const Options& options) {
   loop.Every(std::chrono::seconds(1), [&] {
     status.LoopTurned();
     status.SetTrouble(aggregator.trouble());
+    const std::lock_guard lock(scaling_mutex);
+    scaling = aggregator.scaling();
   });
   loop.Run();
   spdlog::info("stopped");

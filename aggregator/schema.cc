@@ -231,6 +231,11 @@ CREATE TABLE authors(paper TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWI
 
 -- The profile's rules about authors passed the row without knowing them (all).
 ALTER TABLE row ADD COLUMN authors_unknown INTEGER NOT NULL DEFAULT 0;
+
+-- What scorers said last of a model's quota and latency, for when none is there (scaling.h).
+CREATE TABLE scorer_pace(
+  model TEXT PRIMARY KEY, rpm INTEGER NOT NULL, tpm INTEGER NOT NULL, calls INTEGER NOT NULL,
+  latency_ms INTEGER NOT NULL);
 )sql"};
   return migrations;
 }

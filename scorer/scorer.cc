@@ -80,6 +80,7 @@ wire::Ready Scorer::Ready() const {
     ready.set_latency_ms(static_cast<uint32_t>(answered_last_->concurrency.latency().count()));
   }
   ready.set_concurrency(static_cast<uint32_t>(concurrency));
+  ready.set_most_calls(static_cast<uint32_t>(settings_.concurrency));
   for (const auto& [lease, job] : jobs_) ready.add_holding(lease);
   if (!deferred_) return ready;
   ready.set_defers(deferred_->capable());
@@ -110,7 +111,8 @@ uint32_t Scorer::FreeCalls() const {
 }
 
 size_t Scorer::MostBatches() const {
-  return settings_.lexical ? settings_.concurrency : Concurrency::MostBatches(settings_.concurrency);
+  return settings_.lexical ? settings_.concurrency
+                           : Concurrency::MostBatches(settings_.concurrency);
 }
 
 bool Scorer::AnyWorked() const {

@@ -1,0 +1,76 @@
+#include "aggregator/scaling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace paperboy {
+namespace {
+
+// Models that are remembered; of more, those that were heard of last.
+constexpr size_t kModelsKept = 100;
+// A change by less is noise.
+constexpr double kChanged = 0.1;
+
+bool Changed(int64_t before, int64_t now) {
+  return std::abs(static_cast<double>(now - before)) > kChanged * static_cast<double>(before);
+}
+
+bool Changed(const ScorerPace& before, const ScorerPace& now) {
+  return before.rpm != now.rpm || before.tpm != now.tpm || before.calls != now.calls ||
+         Changed(before.latency_ms, now.latency_ms);
+}
+
+}  // namespace
+
+uint32_t ScorersFor(const Backlog& backlog, const ScorerPace* pace) {
+  if (backlog.calls <= 0) return backlog.waits ? 1 : 0;
+  if (backlog.out || pace == nullptr || pace->calls == 0 || pace->latency_ms == 0) return 1;
+  constexpr double kUnlimited = std::numeric_limits<double>::infinity();
+  double calls_per_second = kUnlimited;
+  if (pace->rpm > 0) calls_per_second = static_cast<double>(pace->rpm) / 60;
+  if (pace->tpm > 0 && backlog.tokens_per_call > 0) {
+    calls_per_second =
+        std::min(calls_per_second, static_cast<double>(pace->tpm) / 60 / backlog.tokens_per_call);
+  }
+  if (calls_per_second == kUnlimited) {
+    calls_per_second = backlog.calls / std::chrono::duration<double>(kWithoutQuota).count();
+  }
+  const double in_flight = calls_per_second * static_cast<double>(pace->latency_ms) / 1e3;
+  const double of_use = std::min(in_flight, backlog.calls);
+  return std::max(1u, static_cast<uint32_t>(std::ceil(of_use / static_cast<double>(pace->calls))));
+}
+
+const ScorerPace* Scaling::Find(const std::string& model) {
+  if (const auto heard = heard_.find(model); heard != heard_.end()) return &heard->second;
+  if (const auto kept = kept_.find(model); kept != kept_.end()) return &kept->second;
+  auto cursor = db_.Query(
+      "SELECT rpm, tpm, calls, latency_ms FROM scorer_pace WHERE model = ?1 OR ?1 = '' "
+      "ORDER BY rowid DESC LIMIT 1",
+      model);
+  if (!cursor.Next()) return nullptr;
+  return &(kept_[model] = {cursor.Int(0), cursor.Int(1), cursor.Int(2), cursor.Int(3)});
+}
+
+void Scaling::Keep() {
+  if (heard_.size() > kModelsKept) heard_.clear();
+  if (kept_.size() > kModelsKept) kept_.clear();
+  for (const auto& [model, pace] : heard_) {
+    const auto kept = kept_.find(model);
+    if (kept != kept_.end() && !Changed(kept->second, pace)) continue;
+    db_.Exec("INSERT OR REPLACE INTO scorer_pace VALUES (?, ?, ?, ?, ?)", model, pace.rpm, pace.tpm,
+             pace.calls, pace.latency_ms);
+    kept_[model] = pace;
+  }
+}
+
+uint32_t Scaling::Desired(const std::map<std::string, Backlog>& backlogs, MonotonicTime now) {
+  uint32_t sum = 0;
+  for (const auto& [model, backlog] : backlogs) sum += ScorersFor(backlog, Find(model));
+  while (!lately_.empty() && lately_.front().first + kScaleDownWindow < now) lately_.pop_front();
+  while (!lately_.empty() && lately_.back().second <= sum) lately_.pop_back();
+  lately_.emplace_back(now, sum);
+  return lately_.front().second;
+}
+
+}  // namespace paperboy

@@ -1,0 +1,69 @@
+// How many scorers would be of use, for an autoscaler that asks /scaling: as many as the
+// backlog and the quota can feed. By Little's law a quota of R calls a second with
+// answers that take S seconds keeps R * S calls in flight; a scorer holds so many of
+// them, and more scorers than that only wait for each other. Without a quota it is as
+// many as end the backlog in kWithoutQuota.
+//
+// What scorers say of quota and latency is kept in the ledger, because with none left
+// there is nobody to ask. Used on the loop's thread; throws StorageError.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "aggregator/sqlite.h"
+#include "common/loop.h"
+
+namespace paperboy {
+
+// What is known of the scorers for a model.
+struct ScorerPace {
+  int64_t rpm = 0, tpm = 0;  // of the quota that they share; 0: unlimited
+  int64_t calls = 0;         // that one scorer lets fly at once, at most
+  int64_t latency_ms = 0;    // median of the calls answered lately; 0: none was
+  bool operator==(const ScorerPace&) const = default;
+};
+
+// Work for the scorers of a model.
+struct Backlog {
+  double calls = 0;            // that wait or are in flight
+  double tokens_per_call = 0;  // 0: not known
+  bool waits = false;          // work that one scorer can do beside it, as for a job's end
+  bool out = false;            // the provider refuses every call: one is enough to try it
+};
+
+// The time in which a backlog shall end where no quota limits the calls.
+inline constexpr std::chrono::minutes kWithoutQuota{10};
+// The most of so long a time counts, so that scorers neither come and go between two
+// digests nor with every call that is faster than the one before (the window that
+// Kubernetes' own autoscaler looks back when it scales down).
+inline constexpr std::chrono::minutes kScaleDownWindow{5};
+
+// At least 1 while there is work. `pace` null: nothing is known, 1.
+uint32_t ScorersFor(const Backlog& backlog, const ScorerPace* pace);
+
+class Scaling {
+ public:
+  explicit Scaling(Database& db) : db_(db) {}
+
+  // What a scorer says now of its model.
+  void Heard(const std::string& model, const ScorerPace& pace) { heard_[model] = pace; }
+  // Writes down what has changed by a tenth. Inside the caller's transaction.
+  void Keep();
+  // Of all models together, from their backlogs. Model "": it is the scorers' own, and
+  // none has said yet which that is; those heard of last.
+  uint32_t Desired(const std::map<std::string, Backlog>& backlogs, MonotonicTime now);
+
+ private:
+  const ScorerPace* Find(const std::string& model);
+
+  Database& db_;
+  std::map<std::string, ScorerPace> heard_, kept_;
+  std::deque<std::pair<MonotonicTime, uint32_t>> lately_;  // falling
+};
+
+}  // namespace paperboy

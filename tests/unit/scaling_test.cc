@@ -1,0 +1,116 @@
+// How many scorers an autoscaler is told to run.
+#include "aggregator/scaling.h"
+
+#include "tests/unit/ledger_fixture.h"
+
+namespace paperboy {
+namespace {
+
+using namespace std::chrono_literals;
+
+// 500 requests a minute, answers of 12 s: 100 calls in flight.
+constexpr ScorerPace kPace{.rpm = 500, .tpm = 0, .calls = 8, .latency_ms = 12'000};
+
+TEST(ScorersFor, AsManyAsTheQuotaFeeds) {
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, &kPace), 13u);
+  ScorerPace pace = kPace;
+  pace.tpm = 200'000;  // of 2,000 tokens a call: 100 calls a minute, 20 in flight
+  EXPECT_EQ(ScorersFor({.calls = 1'000, .tokens_per_call = 2'000}, &pace), 3u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, &pace), 13u) << "tokens are not known";
+}
+
+TEST(ScorersFor, NoMoreThanTheBacklogFeeds) {
+  EXPECT_EQ(ScorersFor({.calls = 16}, &kPace), 2u);
+  EXPECT_EQ(ScorersFor({.calls = 17}, &kPace), 3u);
+  EXPECT_EQ(ScorersFor({.calls = 1}, &kPace), 1u);
+  EXPECT_EQ(ScorersFor({}, &kPace), 0u);
+}
+
+TEST(ScorersFor, WithoutAQuotaAsManyAsEndItInTime) {
+  const ScorerPace pace{.rpm = 0, .tpm = 0, .calls = 8, .latency_ms = 6'000};
+  // 8,000 calls in ten minutes: 13.3 a second, 80 in flight.
+  EXPECT_EQ(ScorersFor({.calls = 8'000}, &pace), 10u);
+}
+
+TEST(ScorersFor, OneWhereNothingIsKnownOrMoreWouldNotHelp) {
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, nullptr), 1u);
+  ScorerPace unanswered = kPace;
+  unanswered.latency_ms = 0;
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, &unanswered), 1u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000, .out = true}, &kPace), 1u);
+  EXPECT_EQ(ScorersFor({.waits = true}, &kPace), 1u);
+}
+
+class ScalingTest : public LedgerTest {
+ protected:
+  uint32_t Desired() { return dispatch.Demanded(now).scorers; }
+  void SayReady(unsigned rpm, uint32_t latency_ms) {
+    wire::Ready ready;
+    ready.set_pod("pod");
+    ready.set_boot(1);
+    ready.set_backend("openai");
+    ready.set_model("gpt-4o");
+    ready.set_temperature("0");
+    ready.set_quota_key(quota);
+    ready.set_rpm(rpm);
+    ready.set_most_calls(8);
+    ready.set_latency_ms(latency_ms);
+    ready.set_number(++readies);
+    dispatch.OnReady("peer-1", ready, now);
+    dispatch.OnTick(now);
+  }
+};
+
+TEST_F(ScalingTest, NoWorkNoScorer) { EXPECT_EQ(Desired(), 0u); }
+
+TEST_F(ScalingTest, WorkThatNobodyCanSpeakOfWantsOne) {
+  Deliver("2025-01-06", Papers(400));
+  EXPECT_EQ(Desired(), 1u);
+  EXPECT_EQ(dispatch.Demanded(now).papers, 400u);
+}
+
+TEST_F(ScalingTest, QuotaAndLatencyAreKnownAlsoWhenNobodyIsLeft) {
+  profile.set_batch_size(1);
+  Deliver("2025-01-06", Papers(400));
+  SayReady(500, 12'000);
+  EXPECT_EQ(Desired(), 13u);
+  now.mono += kSilence + 1s;
+  dispatch.Reset(store->NextBoot(now.unix_seconds), now);
+  EXPECT_EQ(dispatch.scorers(), 0u);
+  EXPECT_EQ(Desired(), 13u);
+  Dispatch again(store->db(), planner, prices);
+  again.Reset(store->NextBoot(now.unix_seconds), now);
+  EXPECT_EQ(again.Demanded(now).scorers, 13u) << "another process, the same ledger";
+}
+
+TEST_F(ScalingTest, GoesDownOnlyAfterAWhile) {
+  Scaling scaling(store->db());
+  scaling.Heard("gpt-4o", kPace);
+  const auto desired = [&](double calls) {
+    return scaling.Desired({{"gpt-4o", {.calls = calls}}}, now.mono);
+  };
+  EXPECT_EQ(desired(16), 2u);
+  EXPECT_EQ(desired(1'000), 13u) << "up at once";
+  now.mono += kScaleDownWindow;
+  EXPECT_EQ(desired(16), 13u);
+  now.mono += 1s;
+  EXPECT_EQ(desired(0), 2u);
+  now.mono += kScaleDownWindow;
+  EXPECT_EQ(desired(0), 0u);
+}
+
+TEST_F(ScalingTest, AnsweredWorkIsNoBacklog) {
+  profile.set_batch_size(1);
+  Deliver("2025-01-06", Papers(20));
+  SayReady(500, 12'000);
+  EXPECT_EQ(Desired(), 3u);
+  now.mono += kAdoptionTime;
+  Ready(2, 20);
+  for (const auto& batch : HandOut()) Answer(Scores(batch), 2);
+  dispatch.HandOut(now);
+  now.mono += kScaleDownWindow + 1s;
+  EXPECT_EQ(Desired(), 0u);
+}
+
+}  // namespace
+}  // namespace paperboy
