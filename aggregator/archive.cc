@@ -1,5 +1,6 @@
 #include "aggregator/archive.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -95,6 +96,14 @@ std::optional<std::string> DateAfter(Database& db, const std::string& profile, R
                                      const std::string& date) {
   return DateIn(db.Query("SELECT min(path) FROM file WHERE path >= ? AND path < ?",
                          Behind(OfDate(profile, what, date)), Behind(Prefix(profile, what))));
+}
+
+std::optional<std::string> NewestDate(Database& db) {
+  std::optional<std::string> newest;
+  for (const auto& profile : RecordedProfiles(db)) {
+    newest = std::max(newest, DateBefore(db, profile, Recorded::kAnything, kEnd));
+  }
+  return newest;
 }
 
 std::vector<std::string> RecordedProfiles(Database& db) {

@@ -25,6 +25,9 @@ std::optional<std::string> DateBefore(Database& db, const std::string& profile, 
                                       const std::string& date);
 std::optional<std::string> DateAfter(Database& db, const std::string& profile, Recorded what,
                                      const std::string& date);
+// The newest date of which anything is recorded, of whatever profile: the last that an
+// archive without a clock knows to have come.
+std::optional<std::string> NewestDate(Database& db);
 // By name.
 std::vector<std::string> RecordedProfiles(Database& db);
 // All dates of a profile, oldest first.
@@ -35,7 +38,7 @@ std::optional<std::string> RecordedFile(Database& db, const std::string& path);
 // A date as a calendar shows it.
 struct DayRecord {
   std::string date;
-  std::string state;  // published, quiet, holiday, failed, waiting
+  std::string state;  // published, quiet, holiday, failed (withheld too), waiting
   std::string why;    // for people; of a date with a page as it should be ""
   bool has_page = false;
   int64_t papers = 0;  // on its page

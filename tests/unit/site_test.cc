@@ -9,8 +9,10 @@
 #include <regex>
 #include <set>
 
+#include "aggregator/days.h"
 #include "aggregator/publish.h"
 #include "common/calendar.h"
+#include "fetcher/gaps.h"
 #include "spdlog/fmt/fmt.h"
 #include "tests/support/find.h"
 #include "tests/unit/ledger_fixture.h"
@@ -91,12 +93,13 @@ class SiteTest : public LedgerTest {
     return fresh.files;
   }
   const std::string& Page(const std::string& path) { return folder.files.at("site/" + path); }
-  // "19" → "published 2 papers", of the days that have a state.
+  // "19" → "published 2 papers", of the days that have a state; weekends have none.
   std::map<int, std::string> Calendar(const std::string& html) {
     std::map<int, std::string> days;
     const std::regex cell(
-        R"re(<td class="(\w+)">(?:<a href="([^"]*)">)?(\d+)(?:</a>)? <br />(\w+)(?: <br />([^<]*))?</td>)re");
+        R"re(<td class="(\w+)"(?: title="[^"]*")?><span class="weekday">\w{3}</span> (?:<a href="([^"]*)">)?(\d+)(?:</a>)?(?: <br />(\w+))?(?: <br />([^<]*))?</td>)re");
     for (std::sregex_iterator it(html.begin(), html.end(), cell), end; it != end; ++it) {
+      if ((*it)[1] == "weekend" && !(*it)[4].matched) continue;
       EXPECT_EQ((*it)[1], (*it)[4]);
       days[std::stoi((*it)[3])] = (*it)[4].str() + ((*it)[5].matched ? " " + (*it)[5].str() : "");
       EXPECT_EQ((*it)[2].matched, (*it)[5].matched) << "a page has a link and a number";
@@ -385,6 +388,89 @@ TEST_F(SiteTest, AnEarlierMonthMakesDaysOfALaterOneMissing) {
   EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("\"2025-03.html\">Previous Month 2025-03</a>"));
   EXPECT_THAT(Page("test/2025-03.html"), HasSubstr("\"2025-05.html\">Next Month 2025-05</a>"));
   EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, WhatIsMissingOnTheMonthPageIsAGap) {
+  PublishTwoMonths(nullptr);
+  profile.set_name("third");
+  Published("2025-03-18");
+  Published("2025-04-02");
+  for (const std::string name : {"first", "second", "third"}) {
+    std::set<std::string> missing, gaps_told;
+    for (const std::string month : {"2025-03", "2025-04"}) {
+      for (const auto& [day, text] : Calendar(Page(name + "/" + month + ".html"))) {
+        if (text == "missing") missing.insert(fmt::format("{}-{:02}", month, day));
+      }
+    }
+    wire::ListDays question;
+    question.set_profile(name);
+    question.set_from("2025-01-01");
+    question.set_to("2025-04-16");
+    const auto days = ListDays(store->db(), question);
+    // To the newest date in the ledger, as if it were today's.
+    for (const Gap& gap : GapsIn(*days, *ParseDate("2025-01-01"), *ParseDate("2025-04-16"))) {
+      if (gap.state == "missing") gaps_told.insert(FormatDate(gap.day));
+    }
+    EXPECT_EQ(missing, gaps_told) << name;
+    EXPECT_EQ(missing.contains("2025-04-15"), name == "third") << "after its newest record";
+  }
+}
+
+TEST_F(SiteTest, ANewestDateMakesDaysOfOtherProfilesMissing) {
+  Published("2025-05-12");
+  profile.set_name("never");
+  Recorded("2025-05-12", "failed", "arXiv does not answer");
+  profile.set_name("other");
+  Published("2025-05-14");
+  for (const char* page : {"test/2025-05.html", "never/2025-05.html", "never/index.html"}) {
+    const auto days = Calendar(Page(page));
+    EXPECT_EQ(days.at(13), "missing") << page;
+    EXPECT_EQ(days.at(14), "missing") << page;
+    EXPECT_FALSE(days.contains(15)) << page << ": nobody has anything of it";
+  }
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, WeekendsAndDaysOffAreShownThoughNobodyAskedForThem) {
+  Published("2025-06-16");
+  Recorded("2025-06-21", "holiday", "a Saturday");
+  Published("2025-06-24");
+  const std::string& html = Page("test/2025-06.html");
+  EXPECT_THAT(html, HasSubstr("<td class=\"holiday\" title=\"no mailing on the evening of "
+                              "2025-06-19 (Juneteenth)\"><span class=\"weekday\">Fri</span> 20 "
+                              "<br />holiday</td>"));
+  for (const char* day : {"a Saturday\"><span class=\"weekday\">Sat</span> 21<",
+                          "a Sunday\"><span class=\"weekday\">Sun</span> 22<"}) {
+    EXPECT_THAT(html, HasSubstr(std::string("<td class=\"weekend\" title=\"") + day));
+  }
+  EXPECT_THAT(html, HasSubstr("<td>15</td>")) << "a Sunday before the first record";
+  EXPECT_THAT(html, HasSubstr("<td>28</td>")) << "a Saturday after the last";
+  EXPECT_THAT(html, HasSubstr("Days: 2 published, 1 holiday, 4 missing."));
+  EXPECT_THAT(html, Not(HasSubstr("<li>2025-06-21")));
+}
+
+TEST_F(SiteTest, NavigationSaysWhatItIsFor) {
+  Published("2025-05-12");
+  EXPECT_THAT(Page("test/2025-05-12.html"), HasSubstr("<nav aria-label=\"Days\">"));
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("<nav aria-label=\"Months\">"));
+}
+
+TEST_F(SiteTest, TotalsAreThoseOfPublishedDaysAndNameTheOthers) {
+  Published("2025-05-12", 3);
+  const Digest second = Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  ScoreEverything();
+  store->db().Exec("UPDATE digest SET withhold = 1 WHERE id = ?", second.id);
+  Publish(second);
+  Recorded("2025-05-14", "failed", "arXiv does not answer");
+  Recorded("2025-05-15", "waiting", "not announced yet");
+  const std::string& html = Page("test/2025-05.html");
+  EXPECT_THAT(html,
+              HasSubstr("<p>Total arXiv papers: 4</p>\n<p>Total scanned papers: 4</p>\n"
+                        "<p>Total relevant papers: 3</p>\n"
+                        "<p>Not in these totals: 1 withheld day with 2 arXiv papers, 1 failed "
+                        "day, 1 waiting day. Tokens and cost are with those of withheld "
+                        "days.</p>"));
+  EXPECT_THAT(html, HasSubstr("Token</th><td>2000</td><td>200</td><td>2200</td>"));
 }
 
 TEST_F(SiteTest, AMonthSaysWhatWasReadAndWhatItCost) {
