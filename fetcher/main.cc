@@ -43,7 +43,7 @@ int Parse(const std::vector<std::string>& words) {
   for (size_t i = 1; i < words.size(); ++i) {
     reports.push_back(ReportOnFile(words[i]));
     std::fputs(reports.back().text.c_str(), stdout);
-    ok &= reports.back().ok;
+    ok &= reports.back().whole();
   }
   std::fputs(Sums(reports).c_str(), stdout);
   return ok ? kExitOk : kExitUsage;
