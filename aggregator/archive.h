@@ -3,6 +3,7 @@
 // as the rows do. All functions throw StorageError.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,5 +51,9 @@ std::optional<DayRecord> FindDayRecord(Database& db, const std::string& profile,
 // Those of a month ("2025-05"), oldest first.
 std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
                                     const std::string& month);
+
+// How many of the dates after `date`, of all profiles together, ended how: published,
+// withheld, holiday, quiet, waiting, failed. Each is named, at 0 too.
+std::map<std::string, int> CountStatesAfter(Database& db, const std::string& date);
 
 }  // namespace paperboy

@@ -9,6 +9,7 @@
 #include <regex>
 #include <set>
 
+#include "aggregator/archive.h"
 #include "aggregator/days.h"
 #include "aggregator/publish.h"
 #include "common/calendar.h"
@@ -514,6 +515,37 @@ TEST_F(SiteTest, AWithheldDayFailedAndKeepsItsOlderPage) {
   EXPECT_EQ(Page("test/2025-05-12.html"), page);
   EXPECT_EQ(Calendar(Page("test/2025-05.html"))[12], "failed 3 papers, 4 unscored");
   EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, AWithheldDayNamesNothingButTheReason) {
+  remedial = true;
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-05-13");
+  ASSERT_TRUE(Seal(digest, "cs.AI", 0).ok());
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2505.20001"}, {"2505.20002"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 2).ok());
+  planner.GiveUp(digest.id, "401 key refused", now.unix_seconds);
+  Publish(digest);
+  EXPECT_THAT(Page("test/2025-05.html"),
+              HasSubstr("<bdi>withheld: 2 of 2 papers could not be scored: 2 (401 key refused). A "
+                        "later run can score them.</bdi>"));
+}
+
+TEST_F(SiteTest, StatesAreCountedOverAllProfiles) {
+  Published("2025-05-08");
+  Published("2025-05-12");
+  Published("2025-05-13", 0);
+  Recorded("2025-05-14", "failed", "arXiv does not answer");
+  profile.set_name("other");
+  const Digest digest = Deliver("2025-05-12", {{"2505.20001"}, {"2505.20002"}});
+  planner.GiveUp(digest.id, "401 key refused", now.unix_seconds);
+  Publish(digest);
+  Recorded("2025-05-10", "holiday", "a Saturday");
+  Published("2025-05-09");
+  EXPECT_THAT(CountStatesAfter(store->db(), "2025-05-08"),
+              ElementsAre(testing::Pair("failed", 1), testing::Pair("holiday", 1),
+                          testing::Pair("published", 2), testing::Pair("quiet", 1),
+                          testing::Pair("waiting", 0), testing::Pair("withheld", 1)));
 }
 
 TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {
