@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aggregator/archive.h"
 #include "aggregator/days.h"
 #include "aggregator/page.h"
 #include "aggregator/prices.h"
@@ -20,6 +21,8 @@ namespace {
 constexpr int kFramesPerTurn = 256;
 // Refused entries that are named to the fetcher.
 constexpr int kRefusalsShown = 10;
+// Dates that the metrics tell of.
+constexpr date::days kDaysTold{7};
 // Models that have metrics: a peer may make up any number of names.
 constexpr size_t kModelsTold = 64;
 // Ids per SADD.
@@ -101,6 +104,8 @@ Aggregator::Aggregator(World world, double max_unscored_share)
                             "Median of the calls answered lately, of the slowest scorer.")),
       out_gauge_(Gauges(world_.metrics, "paperboy_model_out",
                         "1: the provider refuses every call (key, quota, model); see the log.")),
+      days_gauge_(Gauges(world_.metrics, "paperboy_days",
+                         "Dates of the last seven days, of all profiles, by state.")),
       scorers_gauge_(Gauge(world_.metrics, "paperboy_scorers", "Scorers connected.")),
       leases_gauge_(
           Gauge(world_.metrics, "paperboy_leases", "Batches handed out and not settled.")),
@@ -166,6 +171,7 @@ void Aggregator::Tell(const Instant& now) {
   try {
     TellProgress(now);
     UpdateMetrics();
+    CountDays(now);
   } catch (const StorageError& e) {
     NoteTrouble(e.what());
   }
@@ -318,6 +324,7 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       if (acknowledge(intake_.Day(message.day()))) {
         publisher_.RecordDay(message.day().profile(), message.day().date());
         reconcile_due_ = true;
+        days_counted_on_.clear();
       }
       return;
     case wire::FetcherMessage::kForecast: {
@@ -476,7 +483,10 @@ void Aggregator::Publish(DigestId id) {
   const auto before = FindDigest(db_, id);
   if (!before) return;  // what named it was not stored
   const bool complete = before->state == "complete";
-  if (complete) publisher_.Publish(id);
+  if (complete) {
+    publisher_.Publish(id);
+    days_counted_on_.clear();
+  }
   if (auto written = publisher_.Reconcile(id); !written) {
     throw StorageError(written.error().message);
   }
@@ -546,6 +556,16 @@ void Aggregator::UpdateMetrics() {
       "AND work.state = 'open'");
   if (cursor.Next()) waiting_gauge_.Set(static_cast<double>(cursor.Int(0)));
   count_waiting_at_ = begin + 50 * (world_.loop.now() - begin);
+}
+
+// When something was recorded, and on a new day.
+void Aggregator::CountDays(const Instant& now) {
+  if (days_counted_on_ == now.eastern_day) return;
+  const auto before = FormatDate(*ParseDate(now.eastern_day) - kDaysTold);
+  for (const auto& [state, count] : CountStatesAfter(db_, before)) {
+    days_gauge_.Add({{"state", state}}).Set(count);
+  }
+  days_counted_on_ = now.eastern_day;
 }
 
 }  // namespace paperboy
