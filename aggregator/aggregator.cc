@@ -20,8 +20,6 @@ namespace {
 constexpr int kFramesPerTurn = 256;
 // Refused entries that are named to the fetcher.
 constexpr int kRefusalsShown = 10;
-// Models that have metrics: a peer may make up any number of names.
-constexpr size_t kModelsTold = 64;
 // Ids per SADD.
 constexpr size_t kHintChunk = 500;
 constexpr Milliseconds kHintDeadline{5'000};
@@ -101,6 +99,8 @@ Aggregator::Aggregator(World world, double max_unscored_share)
                             "Median of the calls answered lately, of the slowest scorer.")),
       out_gauge_(Gauges(world_.metrics, "paperboy_model_out",
                         "1: the provider refuses every call (key, quota, model); see the log.")),
+      days_gauge_(Gauges(world_.metrics, "paperboy_days",
+                         "Dates of the last seven days, of all profiles, by state.")),
       scorers_gauge_(Gauge(world_.metrics, "paperboy_scorers", "Scorers connected.")),
       desired_gauge_(Gauge(world_.metrics, "paperboy_desired_scorers",
                            "Scorers that backlog and quota can feed.")),
@@ -171,6 +171,7 @@ void Aggregator::Tell(const Instant& now) {
   try {
     TellProgress(now);
     UpdateMetrics();
+    CountDays(now);
   } catch (const StorageError& e) {
     NoteTrouble(e.what());
   }
@@ -321,6 +322,7 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       if (acknowledge(intake_.Day(message.day()))) {
         publisher_.RecordDay(message.day().profile(), message.day().date());
         reconcile_due_ = true;
+        days_counted_on_.clear();
       }
       return;
     case wire::FetcherMessage::kForecast: {
@@ -498,6 +500,7 @@ void Aggregator::BeginPublishing() {
   if (digest && digest->state == "complete") {
     publisher_.Publish(digest->id);
     publication_->completed = true;
+    days_counted_on_.clear();
   }
   publisher_.Begin(publication_->digest);
 }
@@ -547,30 +550,6 @@ void Aggregator::WriteHint(const Digest& digest) {
   world_.redis.Command(
       {"EXPIRE", key, std::to_string(std::chrono::seconds(redis_keys::kSeenTtl).count())},
       kHintDeadline, [](const Result<RedisReply>&) {});
-}
-
-void Aggregator::UpdateMetrics() {
-  scorers_gauge_.Set(static_cast<double>(dispatch_.scorers()));
-  leases_gauge_.Set(static_cast<double>(dispatch_.leases()));
-  auto paces = dispatch_.Paces();
-  for (const std::string& model : models_told_) paces.try_emplace(model);
-  for (const auto& [model, pace] : paces) {
-    if (models_told_.size() >= kModelsTold && !models_told_.contains(model)) continue;
-    models_told_.insert(model);
-    concurrency_gauge_.Add({{"model", model}}).Set(pace.concurrency);
-    latency_gauge_.Add({{"model", model}}).Set(pace.latency_ms / 1e3);
-    out_gauge_.Add({{"model", model}}).Set(pace.out ? 1 : 0);
-  }
-  refused_.Increment(static_cast<double>(dispatch_.refused_messages() - refused_counted_));
-  refused_counted_ = dispatch_.refused_messages();
-  // Of a large backlog the count takes seconds: it may take a fiftieth of the time.
-  const MonotonicTime begin = world_.loop.now();
-  if (begin < count_waiting_at_) return;
-  const Dispatch::Demand demand = dispatch_.Demanded(Now());
-  waiting_gauge_.Set(static_cast<double>(demand.papers));
-  desired_gauge_.Set(demand.scorers);
-  scaling_ = {demand.scorers, dispatch_.scorers(), demand.papers};
-  count_waiting_at_ = begin + 50 * (world_.loop.now() - begin);
 }
 
 }  // namespace paperboy

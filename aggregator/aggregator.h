@@ -98,6 +98,7 @@ class Aggregator {
   void NoteTrouble(const std::string& trouble);
   void Tell(const Instant& now);
   void UpdateMetrics();
+  void CountDays(const Instant& now);
 
   const World world_;
   Database& db_;
@@ -126,6 +127,7 @@ class Aggregator {
   uint64_t bad_frames_ = 0;
   uint64_t refused_counted_ = 0;       // of the scorers' refused messages, in the metric
   std::set<std::string> models_told_;  // that have metrics
+  std::string days_counted_on_;        // as in Instant; "": something was recorded since
   std::string trouble_;
   ScalingView scaling_;
   Loop::TimerId tick_ = 0;
@@ -134,6 +136,7 @@ class Aggregator {
   prometheus::Family<prometheus::Gauge>& concurrency_gauge_;
   prometheus::Family<prometheus::Gauge>& latency_gauge_;
   prometheus::Family<prometheus::Gauge>& out_gauge_;
+  prometheus::Family<prometheus::Gauge>& days_gauge_;
   prometheus::Gauge& scorers_gauge_;
   prometheus::Gauge& desired_gauge_;
   prometheus::Gauge& leases_gauge_;

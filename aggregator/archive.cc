@@ -1,5 +1,6 @@
 #include "aggregator/archive.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -39,15 +40,11 @@ bool IsQuiet(const StatusHead& status) {
   return funnel.selected() == 0 && funnel.unscored() == 0 && funnel.refused() == 0 && !all_seen;
 }
 
-// The notes but the three of every remedial run, which give no reason.
+// An earlier version recorded no reason, but notes.
 std::string WithheldBecause(const StatusHead& status) {
+  if (!status.why.empty()) return "withheld: " + status.why;
   std::string why = "withheld:";
-  for (const auto& note : status.notes) {
-    if (note.starts_with("This is a remedial run ")) continue;
-    if (note.starts_with("Results generated on ")) continue;
-    if (note.starts_with("Rebuilt from ids ")) continue;
-    why += " " + note;
-  }
+  for (const auto& note : status.notes) why += " " + note;
   return why;
 }
 
@@ -97,6 +94,14 @@ std::optional<std::string> DateAfter(Database& db, const std::string& profile, R
                          Behind(OfDate(profile, what, date)), Behind(Prefix(profile, what))));
 }
 
+std::optional<std::string> NewestDate(Database& db) {
+  std::optional<std::string> newest;
+  for (const auto& profile : RecordedProfiles(db)) {
+    newest = std::max(newest, DateBefore(db, profile, Recorded::kAnything, kEnd));
+  }
+  return newest;
+}
+
 std::vector<std::string> RecordedProfiles(Database& db) {
   std::vector<std::string> profiles;
   auto cursor =
@@ -139,6 +144,19 @@ std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
     if (auto day = FindDayRecord(db, profile, *next)) days.push_back(std::move(*day));
     date = *next;
   }
+}
+
+std::map<std::string, int> CountStatesAfter(Database& db, const std::string& date) {
+  std::map<std::string, int> counts = {{"published", 0}, {"withheld", 0}, {"holiday", 0},
+                                       {"quiet", 0},     {"waiting", 0},  {"failed", 0}};
+  for (const auto& profile : RecordedProfiles(db)) {
+    for (auto next = DateAfter(db, profile, Recorded::kAnything, date); next;
+         next = DateAfter(db, profile, Recorded::kAnything, *next)) {
+      const auto day = FindDayRecord(db, profile, *next);
+      if (day) ++counts[day->status.state == "withheld" ? "withheld" : day->state];
+    }
+  }
+  return counts;
 }
 
 }  // namespace paperboy

@@ -3,6 +3,7 @@
 // as the rows do. All functions throw StorageError.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ std::optional<std::string> DateBefore(Database& db, const std::string& profile, 
                                       const std::string& date);
 std::optional<std::string> DateAfter(Database& db, const std::string& profile, Recorded what,
                                      const std::string& date);
+// The newest date of which anything is recorded, of whatever profile: the last that an
+// archive without a clock knows to have come.
+std::optional<std::string> NewestDate(Database& db);
 // By name.
 std::vector<std::string> RecordedProfiles(Database& db);
 // All dates of a profile, oldest first.
@@ -35,7 +39,7 @@ std::optional<std::string> RecordedFile(Database& db, const std::string& path);
 // A date as a calendar shows it.
 struct DayRecord {
   std::string date;
-  std::string state;  // published, quiet, holiday, failed, waiting
+  std::string state;  // published, quiet, holiday, failed (withheld too), waiting
   std::string why;    // for people; of a date with a page as it should be ""
   bool has_page = false;
   int64_t papers = 0;  // on its page
@@ -47,5 +51,9 @@ std::optional<DayRecord> FindDayRecord(Database& db, const std::string& profile,
 // Those of a month ("2025-05"), oldest first.
 std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
                                     const std::string& month);
+
+// How many of the dates after `date`, of all profiles together, ended how: published,
+// withheld, holiday, quiet, waiting, failed. Each is named, at 0 too.
+std::map<std::string, int> CountStatesAfter(Database& db, const std::string& date);
 
 }  // namespace paperboy

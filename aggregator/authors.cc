@@ -1,7 +1,5 @@
 #include "aggregator/authors.h"
 
-#include <algorithm>
-
 #include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -47,13 +45,6 @@ std::string NameKey(std::string_view name) {
     AppendChar(c, &key);
   }
   return std::string(Trim(key));
-}
-
-bool FollowsByIdentity(const wire::Profile& profile) {
-  const auto followed = ParseAuthors(profile.authors(), "authors.txt");
-  return followed && std::any_of(followed->begin(), followed->end(), [](const auto& author) {
-           return !author.id.empty() || !author.orcid.empty();
-         });
 }
 
 AuthorRules::AuthorRules(const wire::Profile& profile) : h_index_cutoff_(profile.h_index_cutoff()) {

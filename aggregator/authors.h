@@ -26,14 +26,13 @@ inline constexpr char kAuthorMatchComment[] = "Author match";
 // ("Doe Jane"), letters with and without accent ("Muller", "Mueller", "Müller").
 std::string NameKey(std::string_view name);
 
-// Whether the profile follows anybody by a Semantic Scholar id or an ORCID.
-bool FollowsByIdentity(const wire::Profile& profile);
-
 class AuthorRules {
  public:
   // An authors.txt that ParseAuthors refuses follows nobody.
   explicit AuthorRules(const wire::Profile& profile);
 
+  // Whether the profile follows anybody by a Semantic Scholar id or an ORCID.
+  bool follows_by_id() const { return follows_by_id_; }
   // Whether what Semantic Scholar knows can make a difference.
   bool need_look_ups() const { return h_index_cutoff_ > 0 || follows_by_id_; }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aggregator/digests.h"
 #include "common/eastern.h"
 
 namespace paperboy {
@@ -20,12 +21,10 @@ Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
   wire::Days days;
   // An open digest says less than why its date waits or failed.
   auto cursor = db.Query(
-      "SELECT date, coalesce(min(day), min(digest)), max(why), max(mendable), max(revision) FROM ("
-      "SELECT d.date, iif(d.state = 'open', NULL, d.state) AS digest, NULL AS day, '' AS why, "
-      "EXISTS (SELECT 1 FROM row WHERE digest = d.id AND mendable = 1) OR EXISTS "
-      "(SELECT 1 FROM category WHERE digest = d.id AND late = 1) AS mendable, d.revision "
-      "FROM digest d WHERE d.profile = ?1 "
-      "UNION ALL SELECT date, NULL, state, why, 0, '' FROM day WHERE profile = ?1) "
+      "SELECT date, coalesce(min(day), min(digest)), max(why), max(id), max(revision) FROM ("
+      "SELECT date, iif(state = 'open', NULL, state) AS digest, NULL AS day, '' AS why, id, "
+      "revision FROM digest WHERE profile = ?1 "
+      "UNION ALL SELECT date, NULL, state, why, NULL, '' FROM day WHERE profile = ?1) "
       "WHERE date BETWEEN ?2 AND ?3 GROUP BY date ORDER BY date",
       question.profile(), question.from(), question.to());
   while (cursor.Next()) {
@@ -33,7 +32,8 @@ Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
     day->set_date(cursor.Text(0));
     day->set_state(cursor.Text(1).empty() ? "open" : cursor.Text(1));
     day->set_why(cursor.Text(2));
-    day->set_mendable(cursor.Int(3) != 0);
+    const auto digest = cursor.OptInt(3);
+    day->set_mendable(digest && (IsMendable(db, *digest) || !LateLists(db, *digest).empty()));
     day->set_revision(cursor.Text(4));
   }
   auto first = db.Query(

@@ -26,7 +26,7 @@ std::optional<Digest> Read(Cursor cursor) {
   d.remedial_to = cursor.Text(7);
   d.state = cursor.Text(8);
   if (!cursor.Null(9)) d.voice = Voice{cursor.Text(9), cursor.Text(10), cursor.Text(11)};
-  d.withhold = cursor.Int(12) != 0;
+  d.withhold = static_cast<int>(cursor.Int(12));
   d.given_up = cursor.Text(13);
   d.budget = cursor.Text(14);
   return d;
@@ -139,6 +139,14 @@ wire::Funnel CountFunnel(Database& db, DigestId digest) {
 
 bool IsMendable(Database& db, DigestId digest) {
   return db.Query("SELECT 1 FROM row WHERE digest = ? AND mendable = 1 LIMIT 1", digest).Next();
+}
+
+std::vector<std::string> LateLists(Database& db, DigestId digest) {
+  std::vector<std::string> lists;
+  auto cursor = db.Query(
+      "SELECT category FROM category WHERE digest = ? AND late = 1 ORDER BY category", digest);
+  while (cursor.Next()) lists.push_back(cursor.Text(0));
+  return lists;
 }
 
 std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_t version) {

@@ -16,6 +16,10 @@ namespace paperboy {
 
 using DigestId = int64_t;
 
+// Why a digest is withheld, as bits: too many papers could not be scored, too many
+// entries could not be read. (A ledger of an earlier version has the first for either.)
+inline constexpr int kTooManyUnscored = 1, kTooManyUnreadable = 2;
+
 struct Digest {
   DigestId id = 0;
   std::string profile;  // name
@@ -26,7 +30,7 @@ struct Digest {
   std::string remedial_from, remedial_to;
   std::string state;  // open, sealed, complete, published, withheld
   std::optional<Voice> voice;
-  bool withhold = false;
+  int withhold = 0;      // 0: it is not
   std::string given_up;  // steps of `degrade`, see budget.h
   std::string budget;    // that it was measured by; "": none, or not yet
 };
@@ -49,6 +53,9 @@ void ForgetBudget(Database& db, DigestId digest);
 wire::Funnel CountFunnel(Database& db, DigestId digest);
 // Whether a later run could score papers of it.
 bool IsMendable(Database& db, DigestId digest);
+// Categories that it went on without: their lists were not announced in time, and a
+// later run adds them.
+std::vector<std::string> LateLists(Database& db, DigestId digest);
 
 // What the ledger knows of a paper, for people: preferably of that version, and
 // with an empty abstract if that was pruned; nullopt if it knows nothing.

@@ -80,13 +80,18 @@ std::string UnscoredNote(const DigestPage& page) {
   return note + (page.scorable ? ". A later run can score them." : ".");
 }
 
+std::string UnreadableNote(const DigestPage& page) {
+  return std::to_string(page.funnel.refused()) + " of " + std::to_string(page.funnel.arxiv()) +
+         " entries could not be read.";
+}
+
 std::string AuthorsNote(const DigestPage& page) {
   const bool gate = page.profile.h_index_cutoff() > 0;
   std::string note = "The authors of " + std::to_string(page.authors_unknown) + " of " +
                      Counted(page.funnel.scanned(), "paper") +
                      " are not known to Semantic Scholar, or not all of them:";
   if (gate) note += " these papers passed the h-index gate";
-  if (FollowsByIdentity(page.profile)) {
+  if (AuthorRules(page.profile).follows_by_id()) {
     note += std::string(gate ? ", and" : "") + " followed authors were looked for by name";
   }
   return note + ".";
@@ -177,11 +182,20 @@ DigestPage LoadPage(Database& db, DigestId id) {
     }
   }
   page.funnel = CountFunnel(db, id);
+  page.late = LateLists(db, id);
   {
     auto cursor = db.Query(
-        "SELECT category, late FROM category WHERE digest = ? AND late > 0 ORDER BY category", id);
+        "SELECT category, late, source IN ('rss', 'api', 'oai') AND NOT EXISTS (SELECT 1 FROM "
+        "listing l "
+        "WHERE l.digest = c.digest AND l.category = c.category) FROM category c "
+        "WHERE digest = ? AND late <> 1 ORDER BY category",
+        id);
     while (cursor.Next()) {
-      (cursor.Int(1) == 1 ? page.late : page.amended).push_back(cursor.Text(0));
+      const std::string category = cursor.Text(0);
+      const auto& asked_for = page.profile.categories();
+      if (cursor.Int(1) == 2) page.amended.push_back(category);
+      if (cursor.Int(2) == 0 || std::ranges::count(asked_for, category) == 0) continue;
+      page.empty.push_back(category);
     }
   }
   page.scorable = IsMendable(db, id);
@@ -218,10 +232,10 @@ std::vector<std::string> Notes(const DigestPage& page) {
     notes.push_back(fmt::format("Amended on {} with {}, announced late.", page.completed_on,
                                 fmt::join(page.amended, ", ")));
   }
-  if (page.funnel.refused() > 0) {
-    notes.push_back(std::to_string(page.funnel.refused()) + " of " +
-                    std::to_string(page.funnel.arxiv()) + " entries could not be read.");
+  if (!page.empty.empty()) {
+    notes.push_back(fmt::format("No paper was listed in: {}.", fmt::join(page.empty, ", ")));
   }
+  if (page.funnel.refused() > 0) notes.push_back(UnreadableNote(page));
   if (page.funnel.unscored() > 0) notes.push_back(UnscoredNote(page));
   if (page.authors_unknown > 0) notes.push_back(AuthorsNote(page));
   if (page.readings_forgotten > 0) {
@@ -246,6 +260,18 @@ std::vector<std::string> Notes(const DigestPage& page) {
                     " is unknown.");
   }
   return notes;
+}
+
+std::string WhyWithheld(const DigestPage& page) {
+  const bool unreadable = page.digest.withhold & kTooManyUnreadable;
+  const bool unscored = page.digest.withhold & kTooManyUnscored;
+  std::string why;
+  // A ledger of an earlier version does not tell the two apart.
+  if (unreadable || (unscored && page.funnel.unscored() == 0)) why = UnreadableNote(page);
+  if (unscored && page.funnel.unscored() > 0) {
+    why += (why.empty() ? "" : " ") + UnscoredNote(page);
+  }
+  return why;
 }
 
 std::string DriftText(const Drift& drift) {

@@ -50,6 +50,7 @@ struct DigestPage {
   std::optional<Drift> drift;
   std::vector<std::string> late;     // categories that were not announced in time
   std::vector<std::string> amended;  // those of them whose lists came later
+  std::vector<std::string> empty;    // categories of the profile with a list of arXiv's and no row
   bool scorable = false;             // a later run can score papers
   bool mendable() const { return scorable || !late.empty(); }
   int64_t authors_unknown = 0;                   // rows
@@ -64,6 +65,9 @@ DigestPage LoadPage(Database& db, DigestId id);
 // What stands above the page as a block quote, one note each; a note may have
 // several lines. None on a complete day scored by a model.
 std::vector<std::string> Notes(const DigestPage& page);
+
+// Why the digest is withheld: those of the notes that say so. "": it is not.
+std::string WhyWithheld(const DigestPage& page);
 
 // Whether and how far the anchors' scores have moved, in a sentence.
 std::string DriftText(const Drift& drift);
@@ -83,7 +87,7 @@ std::string RenderStatusJson(const DigestPage& page);
 // an announcement, which has a state and a reason and nothing else.
 struct StatusHead {
   std::string state = "failed";  // published, withheld; of a date: holiday, quiet, waiting, failed
-  std::string why;               // of a date
+  std::string why;               // of a date, of a withheld digest
   bool of_digest = false;
   bool mendable = false;
   std::vector<std::string> notes;

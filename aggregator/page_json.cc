@@ -156,6 +156,8 @@ std::string RenderStatusJson(const DigestPage& page) {
                {"model", digest.voice ? Json(digest.voice->model) : Json(nullptr)},
                {"notes", Notes(page)},
                {"funnel", FunnelJson(page.funnel)}};
+  if (page.digest.withhold) json["why"] = WhyWithheld(page);
+  if (!page.empty.empty()) json["no_paper_listed"] = page.empty;
   if (!page.late.empty()) json["not_announced_in_time"] = page.late;
   if (!page.amended.empty()) json["announced_late"] = page.amended;
   json["calls"] = page.calls;

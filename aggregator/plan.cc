@@ -25,13 +25,20 @@ struct Planner::RowFacts {
   std::string state;  // as it is; "" while it is not known
 };
 
+#define ROWS_WITH_LISTS                                                                      \
+  "SELECT row.paper, version, announce_type, primary_category, unreadable, category, state " \
+  "FROM row LEFT JOIN listing USING (digest, paper) WHERE row.digest = ? "
+
 std::vector<Planner::RowFacts> Planner::LoadRows(DigestId digest) {
+  return ReadRows(db_.Query(ROWS_WITH_LISTS "ORDER BY row.paper, category", digest));
+}
+
+std::vector<Planner::RowFacts> Planner::LoadRow(DigestId digest, const std::string& paper) {
+  return ReadRows(db_.Query(ROWS_WITH_LISTS "AND row.paper = ? ORDER BY category", digest, paper));
+}
+
+std::vector<Planner::RowFacts> Planner::ReadRows(Cursor cursor) {
   std::vector<RowFacts> rows;
-  auto cursor = db_.Query(
-      "SELECT row.paper, version, announce_type, primary_category, unreadable, category, state "
-      "FROM row "
-      "LEFT JOIN listing USING (digest, paper) WHERE row.digest = ? ORDER BY row.paper, category",
-      digest);
   while (cursor.Next()) {
     std::string paper = cursor.Text(0);
     if (rows.empty() || rows.back().paper != paper) {
@@ -56,16 +63,32 @@ std::vector<std::string> Planner::MissingTexts(const Digest& digest, const wire:
   return missing;
 }
 
+bool Planner::LacksAuthors(const Digest& digest, const wire::Profile& profile,
+                           const RowFacts& row) {
+  if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) return false;
+  if (FindAuthors(db_, row.paper)) return false;
+  const bool replacement = IsReplacement(row.listed.announce_type);
+  return OwnedBefore(digest, row.paper, row.version, replacement).empty();
+}
+
 std::vector<std::string> Planner::MissingAuthors(const Digest& digest,
                                                  const wire::Profile& profile) {
   std::vector<std::string> missing;
   if (!AuthorRules(profile).need_look_ups()) return missing;
   for (const auto& row : LoadRows(digest.id)) {
-    if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) continue;
-    if (FindAuthors(db_, row.paper)) continue;
-    const bool replacement = IsReplacement(row.listed.announce_type);
-    if (!OwnedBefore(digest, row.paper, row.version, replacement).empty()) continue;
-    missing.push_back(row.paper);
+    if (LacksAuthors(digest, profile, row)) missing.push_back(row.paper);
+  }
+  return missing;
+}
+
+std::vector<std::string> Planner::MissingAuthors(const Digest& digest, const wire::Profile& profile,
+                                                 const std::set<std::string>& papers) {
+  std::vector<std::string> missing;
+  if (!AuthorRules(profile).need_look_ups()) return missing;
+  for (const auto& paper : papers) {
+    for (const auto& row : LoadRow(digest.id, paper)) {
+      if (LacksAuthors(digest, profile, row)) missing.push_back(row.paper);
+    }
   }
   return missing;
 }
@@ -391,11 +414,13 @@ void Planner::Complete(const Digest& digest, const wire::Profile& profile,
   FixTexts(id);
   const wire::Funnel funnel = CountFunnel(db_, id);
   const uint64_t meant = funnel.scanned() - funnel.author_gated() - AuthorMatches(id);
-  const bool withhold =
-      funnel.unscored() > max_unscored_share_ * static_cast<double>(meant) ||
-      funnel.refused() > max_unscored_share_ * static_cast<double>(funnel.arxiv());
+  const auto too_many = [&](uint64_t part, uint64_t whole) {
+    return static_cast<double>(part) > max_unscored_share_ * static_cast<double>(whole);
+  };
+  const int withhold = (too_many(funnel.unscored(), meant) ? kTooManyUnscored : 0) |
+                       (too_many(funnel.refused(), funnel.arxiv()) ? kTooManyUnreadable : 0);
   FixFigures(id, withhold, now);
-  if (!withhold) ReplanLater(digest);
+  if (withhold == 0) ReplanLater(digest);
 }
 
 uint64_t Planner::AuthorMatches(DigestId id) {
@@ -429,7 +454,7 @@ void Planner::FixTexts(DigestId id) {
       id);
 }
 
-void Planner::FixFigures(DigestId id, bool withhold, int64_t now) {
+void Planner::FixFigures(DigestId id, int withhold, int64_t now) {
   db_.Exec(
       "UPDATE digest SET state = 'complete', withhold = ?, completed_at = ?, "
       "calls = c.calls, prompt_tokens = c.prompt, completion_tokens = c.completion, "

@@ -13,7 +13,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "aggregator/authors.h"
 #include "aggregator/budget.h"
@@ -39,6 +41,9 @@ class Planner {
   // Ids of rows that the list rules want, about whose authors the profile's rules ask and
   // the ledger knows nothing; in their order.
   std::vector<std::string> MissingAuthors(const Digest& digest, const wire::Profile& profile);
+  // The same of these rows alone, without a look at the others.
+  std::vector<std::string> MissingAuthors(const Digest& digest, const wire::Profile& profile,
+                                          const std::set<std::string>& papers);
 
   // Whether a row of the digest's list would be meant for the model, with the text that
   // it brings along. `authors`: the profile's.
@@ -88,7 +93,10 @@ class Planner {
   void KeepWithoutText(const Digest& digest, const RowFacts& row);
   void Unseal(DigestId digest);
   bool LacksText(DigestId digest);
+  static std::vector<RowFacts> ReadRows(Cursor cursor);
   std::vector<RowFacts> LoadRows(DigestId digest);
+  std::vector<RowFacts> LoadRow(DigestId digest, const std::string& paper);  // one, or none
+  bool LacksAuthors(const Digest& digest, const wire::Profile& profile, const RowFacts& row);
   std::string OwnedBefore(const Digest& digest, const std::string& paper, int64_t version,
                           bool replacement);
   void SetWork(const Digest& digest, const wire::Profile& profile, const std::string& paper,
@@ -97,7 +105,7 @@ class Planner {
                 const std::string& why);
   void Complete(const Digest& digest, const wire::Profile& profile, const std::string& give_up,
                 bool mendable, int64_t now);
-  void FixFigures(DigestId digest, bool withhold, int64_t now);
+  void FixFigures(DigestId digest, int withhold, int64_t now);
   uint64_t AuthorMatches(DigestId digest);  // rows, shown without a score
   void Number(DigestId digest);
   void FixTexts(DigestId digest);

@@ -1,5 +1,6 @@
 #include "aggregator/site.h"
 
+#include <algorithm>
 #include <optional>
 
 #include "aggregator/page_html.h"
@@ -32,7 +33,7 @@ std::string DayNavigation(Database& db, const std::string& profile, const std::s
   const std::string month = MonthOf(date);
   links.push_back({place.folder + month + ".html", "Monthly Overview " + month});
   add_day(DateAfter(db, profile, Recorded::kPage, date), "Next Day", "next");
-  return NavigationHtml(links);
+  return NavigationHtml("Days", links);
 }
 
 std::string DayPage(Database& db, const std::string& profile, const std::string& date,
@@ -66,7 +67,26 @@ std::string MonthPage(Database& db, const std::string& profile, const std::strin
   links.push_back({"../index.html", "Front Page"});
   if (after) links.push_back({MonthOf(*after) + ".html", "Next Month " + MonthOf(*after), "next"});
   return SiteDocument(kTitle + (" " + month) + " (" + profile + ")", kInProfile,
-                      NavigationHtml(links), MonthHtml(db, profile, month));
+                      NavigationHtml("Months", links), MonthHtml(db, profile, month));
+}
+
+// A date behind all others makes days missing, of other profiles too: on the pages of
+// the month that was the newest before, and where a profile's index is such a page.
+std::set<SitePage> MonthsBefore(Database& db, const std::string& date) {
+  std::set<SitePage> pages;
+  const auto profiles = RecordedProfiles(db);
+  std::optional<std::string> before;
+  for (const auto& profile : profiles) {
+    if (DateAfter(db, profile, Recorded::kAnything, date)) return pages;
+    before = std::max(before, DateBefore(db, profile, Recorded::kAnything, date));
+  }
+  for (const auto& profile : profiles) {
+    const auto newest = Newest(db, profile, Recorded::kAnything).value_or("");
+    if (!before || newest < MonthOf(*before)) continue;
+    pages.insert({profile, MonthOf(*before)});
+    pages.insert({profile, "index"});
+  }
+  return pages;
 }
 
 // ---- front pages ------------------------------------------------------------
@@ -123,10 +143,10 @@ std::string LinkHtml(const SiteLink& link) {
   return "<a" + rel + " href=\"" + link.to + "\">" + link.text + "</a>";
 }
 
-std::string NavigationHtml(const std::vector<SiteLink>& links) {
+std::string NavigationHtml(const std::string& label, const std::vector<SiteLink>& links) {
   std::string html;
   for (const auto& link : links) html += (html.empty() ? "" : " ·\n") + LinkHtml(link);
-  return "<nav>\n" + html + "\n</nav>\n";
+  return "<nav aria-label=\"" + label + "\">\n" + html + "\n</nav>\n";
 }
 
 std::string StateHtml(const DayRecord& day) {
@@ -170,6 +190,7 @@ std::set<SitePage> SitePagesAround(Database& db, const std::string& profile,
       pages.insert({profile, MonthOf(*day)});
     }
   }
+  pages.merge(MonthsBefore(db, date));
   return pages;
 }
 

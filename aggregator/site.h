@@ -31,7 +31,7 @@ struct SitePage {
 // All pages that the site has.
 std::vector<SitePage> SitePages(Database& db);
 // Those that show what was recorded of a date: the day, its neighbours, their months,
-// the front pages.
+// the front pages, and the newest month of other profiles when it is behind all dates.
 std::set<SitePage> SitePagesAround(Database& db, const std::string& profile,
                                    const std::string& date);
 // The bytes of one of them.

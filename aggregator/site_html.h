@@ -22,8 +22,8 @@ struct SiteLink {
   std::string rel = {};
 };
 std::string LinkHtml(const SiteLink& link);
-// The links between dots.
-std::string NavigationHtml(const std::vector<SiteLink>& links);
+// The links between dots; `label` is for who does not see them.
+std::string NavigationHtml(const std::string& label, const std::vector<SiteLink>& links);
 
 // "failed: the reason", for a sentence about a date.
 std::string StateHtml(const DayRecord& day);

@@ -1,4 +1,5 @@
 // A month: the calendar, what became of its days, totals and cost.
+#include <algorithm>
 #include <map>
 
 #include "aggregator/page_html.h"
@@ -12,15 +13,13 @@ namespace {
 using date::days;
 using date::sys_days;
 
-// A date without a record that lies between two that have one: arXiv's own calendar
-// says whether it should have one. Nothing is said of dates before the first and
-// after the last.
-std::optional<DayRecord> Unrecorded(sys_days day) {
-  const date::weekday weekday(day);
-  if (weekday == date::Saturday || weekday == date::Sunday) return std::nullopt;
+constexpr char kHoliday[] = "holiday", kWeekend[] = "weekend";
+
+// A date without a record: arXiv's own calendar says whether it should have one.
+DayRecord Unrecorded(sys_days day, sys_days first, sys_days last) {
   DayRecord record;
   record.date = FormatDate(day);
-  record.state = AnnouncementFor(day) ? "missing" : "holiday";
+  record.state = IsMissing(day, first, last) ? "missing" : IsWeekend(day) ? kWeekend : kHoliday;
   record.why = WhyNoAnnouncement(day);
   return record;
 }
@@ -31,18 +30,21 @@ Days DaysOf(Database& db, const std::string& profile, const std::string& month) 
   Days all;
   for (auto& record : DayRecordsOf(db, profile, month)) {
     const auto day = ParseDate(record.date);
-    if (day) all.emplace(*day, std::move(record));
+    if (!day) continue;
+    // A weekend looks like one also when somebody asked for it.
+    if (record.state == kHoliday && IsWeekend(*day)) record.state = kWeekend;
+    all.emplace(*day, std::move(record));
   }
-  const auto first = DateAfter(db, profile, Recorded::kAnything, kBeginning);
-  const auto last = DateBefore(db, profile, Recorded::kAnything, kEnd);
+  const auto first =
+      ParseDate(DateAfter(db, profile, Recorded::kAnything, kBeginning).value_or(""));
+  const auto last = ParseDate(NewestDate(db).value_or(""));
   const auto begin = ParseDate(month + "-01");
   if (!begin || !first || !last) return all;
   const date::year_month_day ymd(*begin);
   const sys_days end = sys_days(ymd.year() / ymd.month() / date::last);
-  for (sys_days day = *begin; day <= end; day += days(1)) {
-    const std::string name = FormatDate(day);
-    if (all.contains(day) || name < *first || name > *last) continue;
-    if (auto record = Unrecorded(day)) all.emplace(day, std::move(*record));
+  // Nothing is said of dates before the first and after the last.
+  for (sys_days day = std::max(*begin, *first); day <= std::min(end, *last); day += days(1)) {
+    if (!all.contains(day)) all.emplace(day, Unrecorded(day, *first, *last));
   }
   return all;
 }
@@ -55,11 +57,19 @@ std::string Papers(const DayRecord& day) {
 }
 
 std::string Cell(sys_days day, const DayRecord* record) {
-  const auto number = std::to_string(unsigned(date::year_month_day(day).day()));
+  // The name of the day is for narrow screens, which have no columns.
+  const std::string number = std::to_string(unsigned(date::year_month_day(day).day()));
   if (record == nullptr) return "<td>" + number + "</td>\n";
-  const std::string shown = record->has_page ? LinkHtml({record->date + ".html", number}) : number;
-  return "<td class=\"" + record->state + "\">" + shown + " <br />" + record->state +
-         (record->has_page ? " <br />" + Papers(*record) : "") + "</td>\n";
+  const std::string shown =
+      "<span class=\"weekday\">" + date::format("%a", day) + "</span> " +
+      (record->has_page ? LinkHtml({record->date + ".html", number}) : number);
+  const bool no_announcement = record->state == kHoliday || record->state == kWeekend;
+  const std::string title =
+      no_announcement ? " title=\"" + EscapeHtml(ValidUtf8(record->why)) + "\"" : "";
+  std::string html = "<td class=\"" + record->state + "\"" + title + ">" + shown;
+  if (record->state != kWeekend || record->has_page) html += " <br />" + record->state;
+  if (record->has_page) html += " <br />" + Papers(*record);
+  return html + "</td>\n";
 }
 
 std::string Calendar(sys_days begin, const Days& records) {
@@ -100,7 +110,7 @@ std::string StatesLine(const Days& records) {
 std::string Reasons(const Days& records) {
   std::string items;
   for (const auto& [day, record] : records) {
-    if (record.state == "published" || record.why.empty()) continue;
+    if (record.state == "published" || record.state == kWeekend || record.why.empty()) continue;
     items += "<li>" + record.date + ": " + StateHtml(record) + "</li>\n";
   }
   return items.empty() ? "" : "<ul class=\"reasons\">\n" + items + "</ul>\n";
@@ -121,19 +131,30 @@ struct Sum {
 
 struct Totals {
   int64_t arxiv = 0, scanned = 0, papers = 0, unscored = 0, lost_calls = 0;
+  uint64_t withheld = 0, withheld_papers = 0, failed = 0, waiting = 0;  // days, papers of arXiv's
   Sum prompt_tokens, completion_tokens, prompt_cost, completion_cost, lost_cost;
 };
 
-// What was read and spent, be it for a page that was withheld.
+// Papers count where they were published; what was spent counts also where it was
+// for a page that is withheld.
 Totals TotalsOf(const Days& records) {
   Totals totals;
   for (const auto& [day, record] : records) {
-    totals.papers += record.papers;
     const StatusHead& status = record.status;
-    if (!status.of_digest) continue;
-    totals.arxiv += static_cast<int64_t>(status.funnel.arxiv());
-    totals.scanned += static_cast<int64_t>(status.funnel.scanned());
-    totals.unscored += static_cast<int64_t>(status.funnel.unscored());
+    if (!status.of_digest) {
+      totals.failed += record.state == "failed" ? 1 : 0;
+      totals.waiting += record.state == "waiting" ? 1 : 0;
+      continue;
+    }
+    if (status.state == "published") {
+      totals.papers += record.papers;
+      totals.arxiv += static_cast<int64_t>(status.funnel.arxiv());
+      totals.scanned += static_cast<int64_t>(status.funnel.scanned());
+      totals.unscored += static_cast<int64_t>(status.funnel.unscored());
+    } else {
+      ++totals.withheld;
+      totals.withheld_papers += status.funnel.arxiv();
+    }
     totals.prompt_tokens.Add(status.prompt_tokens);
     totals.completion_tokens.Add(status.completion_tokens);
     totals.prompt_cost.Add(status.prompt_cost);
@@ -162,6 +183,22 @@ std::string Row(const std::string& name, const std::vector<std::string>& cells) 
   return html + "</tr>\n";
 }
 
+// The days that are not in the totals, with their papers.
+std::string NotCounted(const Totals& totals) {
+  std::string days;
+  const auto add = [&](uint64_t count, const std::string& what) {
+    if (count > 0) days += (days.empty() ? "" : ", ") + Counted(count, what);
+  };
+  add(totals.withheld, "withheld day");
+  if (totals.withheld > 0) days += " with " + Counted(totals.withheld_papers, "arXiv paper");
+  add(totals.failed, "failed day");
+  add(totals.waiting, "waiting day");
+  if (days.empty()) return "";
+  return "<p>Not in these totals: " + days + "." +
+         (totals.withheld > 0 ? " Tokens and cost are with those of withheld days." : "") +
+         "</p>\n";
+}
+
 std::string TotalsHtml(const Totals& totals) {
   const auto line = [](const char* name, int64_t count) {
     return "<p>" + std::string(name) + ": " + std::to_string(count) + "</p>\n";
@@ -170,6 +207,7 @@ std::string TotalsHtml(const Totals& totals) {
                      line("Total scanned papers", totals.scanned) +
                      line("Total relevant papers", totals.papers);
   if (totals.unscored > 0) html += line("Total unscored papers", totals.unscored);
+  html += NotCounted(totals);
   html +=
       "<table class=\"figures\">\n<thead>\n<tr><th scope=\"col\">Month</th>"
       "<th scope=\"col\">Prompt</th><th scope=\"col\">Completion</th>"

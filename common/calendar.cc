@@ -18,9 +18,7 @@ using date::weekday;
 using date::year;
 using date::year_month_day;
 
-bool IsWeekday(sys_days day) {
-  return weekday(day) != date::Saturday && weekday(day) != date::Sunday;
-}
+bool IsWeekday(sys_days day) { return !IsWeekend(day); }
 
 struct DaysOff {
   std::map<sys_days, std::string_view> names;
@@ -83,8 +81,13 @@ struct DayOff {
   bool guessed = false;
 };
 
-DayOff DayOffOn(sys_days day) {
+const DaysOff& Listed() {
   static const DaysOff listed = ReadDaysOff(embedded::kDaysOff);
+  return listed;
+}
+
+DayOff DayOffOn(sys_days day) {
+  const DaysOff& listed = Listed();
   if (!listed.years.contains(year_month_day(day).year())) return {UsualDayOff(day), true};
   const auto found = listed.names.find(day);
   return {found == listed.names.end() ? "" : found->second, false};
@@ -104,6 +107,22 @@ WallTime FreezeOf(sys_days page) { return EasternTime(FreezeDayOf(page), kFreeze
 
 }  // namespace
 
+bool IsWeekend(sys_days day) {
+  return weekday(day) == date::Saturday || weekday(day) == date::Sunday;
+}
+
+sys_days FirstListedDay() { return *Listed().years.begin() / 1 / 1; }
+
+bool IsGuessedDayOff(sys_days page) {
+  if (IsWeekend(page)) return false;
+  const DayOff off = DayOffOn(FreezeDayOf(page));
+  return off.guessed && !off.name.empty();
+}
+
+bool IsMissing(sys_days day, sys_days first, sys_days last) {
+  return first <= day && day <= last && IsPage(day);
+}
+
 std::optional<Announcement> AnnouncementFor(sys_days page) {
   if (!IsPage(page)) return std::nullopt;
   return Announcement{{FreezeOf(PreviousPage(page)), FreezeOf(page)},
@@ -117,7 +136,8 @@ std::string WhyNoAnnouncement(sys_days page) {
   if (off.name.empty()) return "";
   std::string why(off.name);
   if (weekday(page) == date::Monday) why += " on Friday";
-  if (off.guessed) why += ", a guess: no day off of that year is listed";
+  if (off.guessed && page >= FirstListedDay()) why += ", by rule, not announced by arXiv yet";
+  if (off.guessed && page < FirstListedDay()) why += ", by rule, arXiv's own list is not known";
   return "no mailing on the evening of " + FormatDate(page - days(1)) + " (" + why + ")";
 }
 

@@ -18,8 +18,8 @@
 // not list goes by a rule: the US federal holidays that arXiv keeps, moved from a
 // weekend to the nearest weekday where arXiv does so, and Tuesday and Thursday
 // between Christmas and New Year. That is a guess, and WhyNoAnnouncement says so.
-// Not covered are dates before 2017: the freeze was at 16:00, and there were fewer
-// days off than the rule has.
+// Not covered are dates before FirstListedDay: the freeze was at 16:00, and there were
+// fewer days off than the rule has.
 #pragma once
 
 #include <date/date.h>
@@ -53,6 +53,17 @@ std::optional<Announcement> AnnouncementFor(date::sys_days page);
 // Why there is none, for people ("a Saturday", "no mailing on the evening of
 // 2025-11-27 (Thanksgiving)"); "" if there is one.
 std::string WhyNoAnnouncement(date::sys_days page);
+
+// Whether a weekday has none by the rule for years that are not listed.
+bool IsGuessedDayOff(date::sys_days page);
+bool IsWeekend(date::sys_days day);
+// The first day of the first year whose days off are listed: what the calendar says of
+// earlier dates is not known to be right.
+date::sys_days FirstListedDay();
+
+// Whether an archive lacks a date of which it has no record: one with a page, from the
+// archive's first record to `last`, the last date that it could have.
+bool IsMissing(date::sys_days day, date::sys_days first, date::sys_days last);
 
 // The page of what is submitted at that instant. (What moderation holds comes later.)
 date::sys_days PageOf(WallTime submitted);

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "common/text.h"
+
 namespace paperboy {
 namespace {
 
@@ -402,6 +404,25 @@ bool Options::Flag(const std::string& name) const { return String(name) == "true
 
 const std::vector<std::string>& Options::List(const std::string& name) const {
   return Get(name).text;
+}
+
+std::string Options::FlagsGiven(const std::vector<std::string>& without,
+                                std::vector<std::string>* left_out) const {
+  std::string flags;
+  for (const Option& option : table_) {
+    const Value& value = Get(option.name);
+    if (value.origin != "flag" || std::ranges::count(without, option.name) > 0) continue;
+    for (const std::string& text : value.text) {
+      if (MaskPassword(text) != text) {
+        left_out->push_back("--" + option.name);
+      } else if (option.type == OptionType::kFlag) {
+        flags += " --" + option.name + (text == "true" ? "" : "=" + text);
+      } else {
+        flags += " --" + option.name + " " + ShellWord(text);
+      }
+    }
+  }
+  return flags;
 }
 
 const std::string& Options::Origin(const std::string& name) const { return Get(name).origin; }

@@ -75,6 +75,11 @@ class Options {
   double Number(const std::string& name) const;
   bool Flag(const std::string& name) const;
   const std::vector<std::string>& List(const std::string& name) const;
+  // The flags that were given, but those named in `without`, each with a blank before it,
+  // as a shell reads them. One whose value holds a password is left out, and its name
+  // added to `left_out`.
+  std::string FlagsGiven(const std::vector<std::string>& without,
+                         std::vector<std::string>* left_out) const;
   // Where the value came from: default, file, environment, flag.
   const std::string& Origin(const std::string& name) const;
   // Words left over after the options (subcommands), if AllowWords was called

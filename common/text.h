@@ -58,6 +58,9 @@ bool ContainsPhrase(const std::vector<std::string>& text_words, std::string_view
 // "1 call", "2 calls"; `plural` where it is not the noun with an s.
 std::string Counted(uint64_t n, std::string_view noun, std::string_view plural = "");
 
+// As one word of a command line that a shell reads: quoted where it must be.
+std::string ShellWord(std::string_view text);
+
 // White space of ASCII off both ends.
 std::string_view Trim(std::string_view text);
 

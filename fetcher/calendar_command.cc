@@ -15,4 +15,12 @@ std::string CalendarLine(date::sys_days day) {
                      FormatIsoEastern(announcement->announced));
 }
 
+std::string CalendarCaveat(date::sys_days from) {
+  if (from >= FirstListedDay()) return "";
+  return fmt::format(
+      "arXiv's schedule and days off before {} are not known: what is said of dates before then is "
+      "by today's rules, and wrong in places\n",
+      FormatDate(FirstListedDay()));
+}
+
 }  // namespace paperboy

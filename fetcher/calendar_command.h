@@ -14,4 +14,7 @@ inline constexpr char kCalendarHeader[] =
     "page_date\tweekday\tsubmitted_from\tsubmitted_to\tannounced\twhy_none\n";
 std::string CalendarLine(date::sys_days day);
 
+// What to know about dates from `from` on, for people, as a line; "" if nothing.
+std::string CalendarCaveat(date::sys_days from);
+
 }  // namespace paperboy

@@ -65,6 +65,7 @@ std::vector<std::string> Texts(const json& object, const char* key, bool require
   return value->get<std::vector<std::string>>();
 }
 
+// 0 is an unknown version, in both places.
 unsigned Version(const json& object, unsigned in_id) {
   const json* value = Find(object, "version");
   if (value == nullptr) return in_id;
@@ -72,7 +73,12 @@ unsigned Version(const json& object, unsigned in_id) {
       value->get<uint64_t>() > std::numeric_limits<int32_t>::max()) {
     throw FieldError{"version is not a whole number: " + Shown(value->dump())};
   }
-  return value->get<unsigned>();
+  const auto version = value->get<unsigned>();
+  if (version != 0 && in_id != 0 && version != in_id) {
+    throw FieldError{"id says version " + std::to_string(in_id) + ", version says " +
+                     std::to_string(version)};
+  }
+  return std::max(version, in_id);
 }
 
 std::string IsoDate(const json& object, const char* key, LineNotes* notes) {

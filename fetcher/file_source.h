@@ -17,7 +17,8 @@ inline constexpr size_t kMaxLines = 100'000;
 // abstract may be empty); version, categories (list), primary_category,
 // announce_type, published, updated (ISO 8601), which may be null or missing.
 // Other keys are ignored with a warning. A line that cannot be understood is
-// refused under its number, blank lines are skipped. The list's category is
+// refused under its number, also one whose id and version name two versions; blank lines
+// are skipped. The list's category is
 // kAnyCategory and its date empty.
 //
 // kInvalid: the file cannot be opened, is damaged, too long, or holds no byte.

@@ -3,20 +3,23 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <map>
+#include <set>
 
 #include "common/table.h"
+#include "common/text.h"
 
 namespace paperboy {
 
 std::vector<Gap> GapsIn(const wire::Days& days, date::sys_days from, date::sys_days to) {
   std::map<std::string, const wire::DayState*> known;
   for (const wire::DayState& day : days.days()) known.emplace(day.date(), &day);
+  const Result<date::sys_days> first = ParseDate(days.first());
   std::vector<Gap> gaps;
   for (const date::sys_days day : PagesBetween(from, to)) {
     const std::string date = FormatDate(day);
     const auto found = known.find(date);
     if (found == known.end()) {
-      if (!days.first().empty() && days.first() < date) gaps.push_back({day, "missing", "", true});
+      if (first && IsMissing(day, *first, to)) gaps.push_back({day, "missing", "", true});
       continue;
     }
     const wire::DayState& state = *found->second;
@@ -40,8 +43,30 @@ std::vector<Range> RangesOf(const std::vector<date::sys_days>& days) {
   return ranges;
 }
 
-std::string GapsText(const std::string& profile, const std::string& folder,
+FillCommands CommandsFor(const Options& options, const std::string& program,
+                         const std::string& folder) {
+  std::vector<std::string> without = {"profile", "date", "from", "to", "deadline", "dry-run"};
+  // The feed has no past dates.
+  if (options.String("source") == "rss") without.push_back("source");
+  FillCommands commands;
+  commands.fetch = ShellWord(program) + options.FlagsGiven(without, &commands.left_out) +
+                   " --profile " + ShellWord(folder);
+  const std::string beside = program.substr(0, program.rfind('/') + 1);
+  commands.redo = ShellWord(beside + "paperboy-aggregator");
+  if (options.Origin("aggregator") != "default") {
+    commands.redo += " --bind-fetchers " + ShellWord(options.String("aggregator"));
+  }
+  commands.redo += " redo";
+  return commands;
+}
+
+std::string GapsText(const std::string& profile, const FillCommands& commands,
                      const std::vector<Gap>& gaps) {
+  if (gaps.empty()) return profile + ": no gaps\n";
+  const auto fetch = [&](const Range& range) {
+    return fmt::format("{} --from {} --to {}\n", commands.fetch, FormatDate(range.from),
+                       FormatDate(range.to));
+  };
   Table table({"profile", "date", "state", "why"});
   std::vector<date::sys_days> mendable;
   std::string text;
@@ -50,15 +75,29 @@ std::string GapsText(const std::string& profile, const std::string& folder,
     if (gap.mendable) {
       mendable.push_back(gap.day);
     } else {
-      text += "paperboy-aggregator redo " + FormatDate(gap.day) + "\n";
+      text += commands.redo + " " + FormatDate(gap.day) + "\n" + fetch({gap.day, gap.day});
     }
   }
-  for (const Range& range : RangesOf(mendable)) {
-    text += fmt::format("paperboy-fetcher --profile {} --from {} --to {}\n", folder,
-                        FormatDate(range.from), FormatDate(range.to));
+  for (const Range& range : RangesOf(mendable)) text += fetch(range);
+  std::string title = "To fill them:\n";
+  if (!commands.left_out.empty()) {
+    title = fmt::format("To fill them, with {} as you gave it, which holds a password:\n",
+                        fmt::join(commands.left_out, ", "));
   }
-  if (gaps.empty()) return profile + ": no gaps\n";
-  return table.Text() + "To fill them:\n" + text;
+  return table.Text() + title + text;
+}
+
+std::string GuessesText(const wire::Days& days, date::sys_days from, date::sys_days to) {
+  std::set<std::string> published;
+  for (const wire::DayState& day : days.days()) {
+    if (day.state() == "published") published.insert(day.date());
+  }
+  std::string text;
+  for (date::sys_days day = from; day <= to; day += date::days(1)) {
+    if (!IsGuessedDayOff(day) || published.contains(FormatDate(day))) continue;
+    text += FormatDate(day) + " is no gap: " + WhyNoAnnouncement(day) + "\n";
+  }
+  return text;
 }
 
 }  // namespace paperboy

@@ -30,8 +30,6 @@ using Clock = std::chrono::system_clock;
 
 // Whoever asks for gaps sits and waits.
 constexpr std::chrono::seconds kGapsDeadline{15};
-// Before every announcement that the calendar knows.
-constexpr date::sys_days kFirstDay = date::year(2017) / 1 / 1;
 
 int Usage(const Error& error) {
   std::fprintf(stderr, "paperboy-fetcher: %s\nSee paperboy-fetcher --help.\n",
@@ -45,7 +43,7 @@ int Parse(const std::vector<std::string>& words) {
   for (size_t i = 1; i < words.size(); ++i) {
     reports.push_back(ReportOnFile(words[i]));
     std::fputs(reports.back().text.c_str(), stdout);
-    ok &= reports.back().ok;
+    ok &= reports.back().whole();
   }
   std::fputs(Sums(reports).c_str(), stdout);
   return ok ? kExitOk : kExitUsage;
@@ -56,6 +54,7 @@ int PrintCalendar(const Options& options) {
   if (const Status read = ReadDates(options, &settings); !read) return Usage(read.error());
   const date::sys_days from = settings.from.value_or(EasternDay(Clock::now()));
   const date::sys_days to = settings.to.value_or(from + date::weeks(2));
+  std::fputs(CalendarCaveat(from).c_str(), stderr);
   std::fputs(kCalendarHeader, stdout);
   for (date::sys_days day = from; day <= to; day += date::days(1)) {
     std::fputs(CalendarLine(day).c_str(), stdout);
@@ -80,7 +79,7 @@ Result<std::vector<wire::Profile>> LoadProfiles(const std::vector<std::string>& 
 }
 
 // The dates that the ledger lacks, or has unfinished, of each profile.
-int ShowGaps(const Options& options) {
+int ShowGaps(const Options& options, const std::string& program) {
   const Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());
   const Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
@@ -100,7 +99,7 @@ int ShowGaps(const Options& options) {
   bool any = false;
   for (size_t i = 0; i < profiles->size(); ++i) {
     const std::string& name = (*profiles)[i].name();
-    const date::sys_days from = settings->from.value_or(kFirstDay);
+    const date::sys_days from = settings->from.value_or(FirstListedDay());
     const date::sys_days to = settings->to.value_or(due);
     const Result<wire::Days> days = AskForDays(aggregator, name, from, to, deadline);
     if (!days) {
@@ -108,18 +107,21 @@ int ShowGaps(const Options& options) {
       return pump.stopped() ? 128 + pump.stop_signal() : kExitUnreachable;
     }
     const date::sys_days first = days->first().empty() ? to : *ParseDate(days->first());
-    const std::vector<Gap> gaps = GapsIn(*days, std::max(from, first), to);
+    const date::sys_days begin = std::max(from, first);
+    const std::vector<Gap> gaps = GapsIn(*days, begin, to);
     any |= !gaps.empty();
-    std::fputs(GapsText(name, settings->profile_dirs[i], gaps).c_str(), stdout);
+    const FillCommands commands = CommandsFor(options, program, settings->profile_dirs[i]);
+    std::fputs(CalendarCaveat(begin).c_str(), stderr);
+    std::fputs((GapsText(name, commands, gaps) + GuessesText(*days, begin, to)).c_str(), stdout);
   }
   return any ? kExitWithheld : kExitOk;
 }
 
-int RunCommand(const Options& options) {
+int RunCommand(const Options& options, const std::string& program) {
   const std::vector<std::string>& words = options.words();
   if (words.front() == "parse" && words.size() > 1) return Parse(words);
   if (words.front() == "calendar" && words.size() == 1) return PrintCalendar(options);
-  if (words.front() == "gaps" && words.size() == 1) return ShowGaps(options);
+  if (words.front() == "gaps" && words.size() == 1) return ShowGaps(options, program);
   std::string all;
   for (const std::string& word : words) all += (all.empty() ? "" : " ") + word;
   return Usage(Invalid("'" + all + "' is no command; there are parse FILE..., calendar and gaps"));
@@ -225,7 +227,7 @@ int Main(int argc, const char* const* argv) {
     return kExitOk;
   }
   SetUpLogging("fetcher", options.String("log-level"), options.String("log-format"));
-  if (!options.words().empty()) return RunCommand(options);
+  if (!options.words().empty()) return RunCommand(options, argv[0]);
   Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);

@@ -38,7 +38,7 @@ ParseReport Describe(const std::string& place, const std::string& format, const 
     if (row.refused().empty()) {
       ++types[row.announce_type()];
     } else if (++refused <= kRefusalsShown) {
-      refusals += fmt::format("  refused {}: {}\n", row.id(), row.refused());
+      refusals += fmt::format("  {}: refused: {}\n", row.id(), row.refused());
     }
   }
   std::string counts;
@@ -179,8 +179,9 @@ const std::array kKinds = {
          [](const std::string& place, const RecordedAnswer& answer) {
            const auto report = DescribeScholarAnswer(answer.body);
            if (report) {
-             return ParseReport{report->ok,
-                                place + (report->ok ? ": " : ": refused: ") + report->text};
+             return ParseReport{.ok = report->ok,
+                                .text = place + (report->ok ? ": " : ": refused: ") + report->text,
+                                .others = report->records};
            }
            return RefusedAnswer(place, answer, "an answer of Semantic Scholar without records");
          }},
@@ -218,19 +219,29 @@ ParseReport ReportOnAnswers(const std::string& path, const std::vector<RecordedA
     all.text += one.text;
     all.papers += one.papers;
     all.refused += one.refused;
+    all.others += one.others;
   }
   return all;
 }
 
-}  // namespace
-
-ParseReport ReportOnFile(const std::string& path) {
+ParseReport ReportOnContent(const std::string& path) {
   // Says why it cannot be read, and does not wait for a pipe.
   if (std::error_code error; !std::filesystem::is_regular_file(path, error)) {
     return ReportOnLines(path);
   }
   const Result<std::vector<RecordedAnswer>> answers = ReadRecorded(path);
   return answers ? ReportOnAnswers(path, *answers) : Refused(path, answers.error().message);
+}
+
+}  // namespace
+
+ParseReport ReportOnFile(const std::string& path) {
+  ParseReport report = ReportOnContent(path);
+  if (report.ok && report.papers + report.others == 0) {
+    report.text += path + ": refused: it holds no record that can be read\n";
+    report.ok = false;
+  }
+  return report;
 }
 
 std::string Sums(const std::vector<ParseReport>& reports) {

@@ -158,7 +158,8 @@ struct Tally {
                         "it; {} refused\n",
                         Counted(papers, "paper"), Counted(authors, "author"), h_indexes, unknown,
                         refused) +
-                refusals};
+                refusals,
+            papers + authors};
   }
 };
 

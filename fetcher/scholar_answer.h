@@ -41,6 +41,7 @@ std::string ScholarErrorText(const std::string& body);
 struct ScholarReport {
   bool ok = false;
   std::string text;
+  size_t records = 0;  // papers and authors
 };
 std::optional<ScholarReport> DescribeScholarAnswer(const std::string& text);
 

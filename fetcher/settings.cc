@@ -44,7 +44,8 @@ Examples:
         which dates the archive lacks, or has unfinished, and the commands that fill them;
         3 if there are any
   paperboy-fetcher parse feed.xml papers.jsonl
-        what would be understood of these files, without sending anything
+        what would be understood of these files, without sending anything; 0 if each holds
+        a record and none had to be refused, else 1
   paperboy-fetcher calendar --from 2026-12-21 --to 2027-01-05
         which of these dates have an announcement, what was submitted when for each, why
         there is none; columns between tabs; without dates, today and the two weeks after

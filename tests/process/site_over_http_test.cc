@@ -147,7 +147,7 @@ class SiteOverHttp : public testing::Test {
 Calendar CalendarOf(const std::string& html, const std::string& month) {
   Calendar days;
   const std::regex cell(
-      R"re(<td class="(\w+)">(?:<a href="([^"]*)">)?(\d+)(?:</a>)? <br />(\w+)(?: <br />([^<]*))?</td>)re");
+      R"re(<td class="(\w+)"(?: title="[^"]*")?><span class="weekday">\w{3}</span> (?:<a href="([^"]*)">)?(\d+)(?:</a>)? <br />(\w+)(?: <br />([^<]*))?</td>)re");
   for (std::sregex_iterator it(html.begin(), html.end(), cell), end; it != end; ++it) {
     const std::string date = fmt::format("{}-{:02}", month, std::stoi((*it)[3]));
     days[date] = (*it)[4].str() + ((*it)[5].matched ? " " + (*it)[5].str() : "");

@@ -27,6 +27,11 @@ constexpr size_t kMaxApiPage = 2000;
 constexpr size_t kMaxApiResults = 30'000;
 constexpr size_t kDefaultApiPage = 10;
 
+const std::vector<std::string> kFaults = {
+    "lag",        "stale",     "empty",         "empty_pages", "short_pages",
+    "error_feed", "bad_token", "error_element", "truncated",   "rate_exceeded",
+    "stall",      "drop",      "NUMBER"};
+
 std::chrono::sys_seconds Now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
@@ -75,7 +80,7 @@ bool InSet(const ArxivPaper& paper, const std::string& set) {
 struct ArxivServer::Impl {
   explicit Impl(Options given)
       : options(std::move(given)),
-        faults(options.faults, options.seed),
+        faults(options.faults, options.seed, kFaults),
         date(ParseDay(options.date)),
         host(kMaxConnections) {}
 

@@ -1,13 +1,21 @@
 #include "tests/support/faults.h"
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 
 namespace paperboy {
 
-Faults::Faults(const std::string& spec, uint64_t seed) : rules_(Parse(spec)), random_(seed) {}
+Faults::Faults(const std::string& spec, uint64_t seed, std::vector<std::string> known)
+    : known_(std::move(known)), rules_(Parse(spec)), random_(seed) {}
 
-std::vector<Faults::Rule> Faults::Parse(const std::string& spec) {
+bool Faults::IsKnown(const std::string& kind) const {
+  const bool number = kind.find_first_not_of("0123456789") == std::string::npos;
+  return known_.empty() ||
+         std::find(known_.begin(), known_.end(), number ? "NUMBER" : kind) != known_.end();
+}
+
+std::vector<Faults::Rule> Faults::Parse(const std::string& spec) const {
   std::vector<Rule> rules;
   std::istringstream items(spec);
   for (std::string item; std::getline(items, item, ',');) {
@@ -36,6 +44,12 @@ std::vector<Faults::Rule> Faults::Parse(const std::string& spec) {
     if (at != std::string::npos) rule.fault.text = name.substr(at + 1);
     rule.fault.kind = name.substr(0, at);
     if (rule.fault.kind.empty()) throw std::invalid_argument("fault \"" + item + "\" has no kind");
+    if (!IsKnown(rule.fault.kind)) {
+      std::string kinds;
+      for (const std::string& kind : known_) kinds += (kinds.empty() ? "" : ", ") + kind;
+      throw std::invalid_argument("fault \"" + item + "\": \"" + rule.fault.kind +
+                                  "\" is none of " + kinds);
+    }
     rules.push_back(std::move(rule));
   }
   return rules;

@@ -23,8 +23,11 @@ class Faults {
   //   KIND#N        the next N requests
   // each optionally only for requests that contain a text: KIND@TEXT=P. What a
   // kind does is the server's business. Throws std::invalid_argument for
-  // anything else. `seed` makes the draws repeatable, request by request.
-  explicit Faults(const std::string& spec = "", uint64_t seed = 1);
+  // anything else, also for a kind that is none of `known`, where NUMBER is any whole
+  // number (none: every kind will do). `seed` makes the draws repeatable, request by
+  // request.
+  explicit Faults(const std::string& spec = "", uint64_t seed = 1,
+                  std::vector<std::string> known = {});
 
   // Replaces the list; what was drawn so far stays counted.
   void Set(const std::string& spec);
@@ -41,8 +44,10 @@ class Faults {
     double probability = 1;
     int64_t remaining = -1;  // -1: no limit
   };
-  static std::vector<Rule> Parse(const std::string& spec);
+  std::vector<Rule> Parse(const std::string& spec) const;
+  bool IsKnown(const std::string& kind) const;
 
+  const std::vector<std::string> known_;
   mutable std::mutex mutex_;
   std::vector<Rule> rules_;
   std::mt19937_64 random_;

@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <optional>
 
 #include "aggregator/operator_link.h"
+#include "common/eastern.h"
 #include "common/redis_client.h"
 #include "common/socket.h"
 #include "common/wire.h"
@@ -365,6 +367,30 @@ TEST_F(MalformedTest, RowsForADigestThatDoesNotExistAreRefused) {
   EXPECT_THAT(told->refused().message(), testing::HasSubstr("no digest 777"));
   EXPECT_EQ(Count("SELECT count(*) FROM row"), 0);
   ExpectThatItGoesOn();
+}
+
+TEST_F(AggregatorTest, MetricsTellTheStatesOfTheLastDays) {
+  const auto days = [&](const std::string& state) {
+    for (const auto& family : metrics_.Collect()) {
+      if (family.name != "paperboy_days") continue;
+      for (const auto& metric : family.metric) {
+        if (metric.label.at(0).value == state) return metric.gauge.value;
+      }
+    }
+    return -1.0;
+  };
+  EXPECT_TRUE(Until([&] { return days("waiting") == 0; })) << "each state is named from the start";
+  const date::sys_days today = EasternDay(std::chrono::system_clock::now());
+  for (const auto& [ago, state] :
+       std::map<int, const char*>{{0, "waiting"}, {6, "failed"}, {7, "failed"}}) {
+    wire::FetcherMessage message;
+    message.mutable_day()->set_profile("test");
+    message.mutable_day()->set_date(FormatDate(today - date::days(ago)));
+    message.mutable_day()->set_state(state);
+    ASSERT_TRUE(Ask(message, 10s)->has_ack());
+  }
+  EXPECT_TRUE(Until([&] { return days("waiting") == 1 && days("failed") == 1; }))
+      << days("waiting") << " " << days("failed");
 }
 
 TEST_F(AggregatorTest, CommandsAreAnsweredAfterTheCommit) {

@@ -108,6 +108,32 @@ class ArxivServerTest : public testing::Test {
   pugi::xml_document xml_;
 };
 
+TEST_F(ArxivServerTest, RefusesAFaultThatItDoesNotKnow) {
+  const auto refusal = [&](const std::string& faults) -> std::string {
+    try {
+      server_->SetFaults(faults);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(refusal("lag@cs.LG=0.5,stale#2,503,drop"), "");
+  EXPECT_EQ(refusal("lag,emty@cs.AI#2"),
+            "fault \"emty@cs.AI#2\": \"emty\" is none of lag, stale, empty, empty_pages, "
+            "short_pages, error_feed, bad_token, error_element, truncated, rate_exceeded, stall, "
+            "drop, NUMBER");
+  EXPECT_NE(refusal("503s"), "");
+  ArxivServer::Options options;
+  options.date = "2026-09-15";
+  options.faults = "emty";
+  EXPECT_THROW(ArxivServer{std::move(options)}, std::invalid_argument);
+  httplib::Client client("127.0.0.1", server_->port());
+  const auto answer = client.Post("/account/faults", "emty", "text/plain");
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->status, 400);
+  EXPECT_THAT(answer->body, HasSubstr("is none of lag"));
+}
+
 TEST_F(ArxivServerTest, RssHasTheDaysAnnouncementOfACategory) {
   EXPECT_THAT(Ids("/rss/cs.LG"), ElementsAre("2609.00002", "2609.00003"));
   EXPECT_THAT(Ids("/rss/cs.LG+cs.AI"), ElementsAre("2609.00002", "2609.00003", "2508.00004"));

@@ -231,6 +231,28 @@ TEST_F(AuthorsTest, AFollowedAuthorIsSelectedWithoutACall) {
               HasSubstr("selected: author match: Bo Elm, Semantic Scholar 7"));
 }
 
+TEST_F(AuthorsTest, OfAMessageOnlyItsOwnRowsAreLookedAt) {
+  profile.set_authors("Bo Elm, 7\n");
+  Day("2025-01-02", {PaperBy("2501.00001", {"A"})}, {});
+  const Digest digest = Open("2025-01-03");
+  ASSERT_TRUE(SendRows(digest, "cs.LG",
+                       {{"2501.00001"},
+                        {"2501.00002"},
+                        {"2501.00003"},
+                        {"2501.00004", wire::ANNOUNCE_TYPE_REPLACE, 2},
+                        {"2501.00005"}})
+                  .ok());
+  ASSERT_TRUE(SendAuthors(digest, {Of("2501.00003", {{"C. Fir", "8"}})}).ok());
+  EXPECT_THAT(planner.MissingAuthors(digest, profile), ElementsAre("2501.00002", "2501.00005"));
+  // Seen before, not known, known, not wanted, in no row.
+  EXPECT_THAT(
+      planner.MissingAuthors(
+          digest, profile, {"2501.00001", "2501.00002", "2501.00003", "2501.00004", "2501.99999"}),
+      ElementsAre("2501.00002"));
+  profile.clear_authors();
+  EXPECT_THAT(planner.MissingAuthors(digest, profile, {"2501.00002"}), IsEmpty());
+}
+
 TEST_F(AuthorsTest, ADayOfFollowedAuthorsAloneIsCompleteWithoutAScorer) {
   profile.set_authors("Ada Author");
   const auto [digest, asked] = Day("2025-01-03", {{"2501.00001"}}, {});

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "fetcher/calendar_command.h"
+
 namespace paperboy {
 namespace {
 
@@ -129,9 +131,42 @@ TEST(WhyNoAnnouncement, NamesWeekendAndHoliday) {
 }
 
 TEST(WhyNoAnnouncement, SaysThatTheRuleOfAYearThatIsNotListedIsAGuess) {
-  EXPECT_EQ(WhyNoAnnouncement(Day("2030-11-29")),
-            "no mailing on the evening of 2030-11-28 (Thanksgiving, a guess: no day off of that "
-            "year is listed)");
+  EXPECT_EQ(
+      WhyNoAnnouncement(Day("2030-11-29")),
+      "no mailing on the evening of 2030-11-28 (Thanksgiving, by rule, not announced by arXiv "
+      "yet)");
+  EXPECT_EQ(
+      WhyNoAnnouncement(Day("2012-11-23")),
+      "no mailing on the evening of 2012-11-22 (Thanksgiving, by rule, arXiv's own list is not "
+      "known)");
+  EXPECT_TRUE(IsGuessedDayOff(Day("2030-11-29")));
+  EXPECT_FALSE(IsGuessedDayOff(Day("2030-11-28"))) << "has an announcement";
+  EXPECT_FALSE(IsGuessedDayOff(Day("2030-11-30"))) << "a Saturday by any rule";
+  EXPECT_FALSE(IsGuessedDayOff(Day("2025-11-28"))) << "is listed";
+}
+
+TEST(CalendarCommand, SaysThatWhatIsBeforeTheListIsNotKnown) {
+  EXPECT_EQ(FirstListedDay(), Day("2017-01-01"));
+  EXPECT_EQ(CalendarCaveat(Day("2017-01-01")), "");
+  EXPECT_THAT(CalendarCaveat(Day("2016-12-31")),
+              testing::AllOf(testing::StartsWith("arXiv's schedule and days off before 2017-01-01"),
+                             testing::EndsWith("\n")));
+  EXPECT_EQ(CalendarLine(Day("2030-11-29")),
+            "2030-11-29\tFri\t-\t-\t-\tno mailing on the evening of 2030-11-28 (Thanksgiving, by "
+            "rule, not announced by arXiv yet)\n");
+}
+
+TEST(IsMissing, IsADateWithAPageFromTheFirstRecordToTheLastThatIsDue) {
+  const auto missing = [](const std::string& day) {
+    return IsMissing(Day(day), Day("2025-11-26"), Day("2025-12-02"));
+  };
+  EXPECT_FALSE(missing("2025-11-25")) << "before the first";
+  EXPECT_TRUE(missing("2025-11-26"));
+  EXPECT_TRUE(missing("2025-11-27"));
+  EXPECT_FALSE(missing("2025-11-28")) << "no mailing on Thanksgiving";
+  EXPECT_FALSE(missing("2025-11-30")) << "a Sunday";
+  EXPECT_TRUE(missing("2025-12-02"));
+  EXPECT_FALSE(missing("2025-12-03")) << "not due yet";
 }
 
 std::vector<std::string> Missing(const std::string& first, const std::string& last) {

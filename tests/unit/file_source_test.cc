@@ -154,6 +154,19 @@ TEST_F(FileSourceTest, SaysWhatIsWrongWithALine) {
             "announce_type 'old' is none of new, cross, replace, replace-cross");
   EXPECT_THAT(Refusal(Minimal("2609.00001", R"(, "version": -1)")), HasSubstr("version"));
   EXPECT_THAT(Refusal(Minimal("2609.00001", R"(, "version": 1e999)")), HasSubstr("bad JSON"));
+  EXPECT_EQ(Refusal(Minimal("2609.00001v2", R"(, "version": 3)")),
+            "id says version 2, version says 3");
+}
+
+TEST_F(FileSourceTest, AVersionMayStandInBothPlaces) {
+  const Listing list = Read(Minimal("2609.00001v2", R"(, "version": 2)") + "\n" +
+                            Minimal("2609.00002v2", R"(, "version": 0)") + "\n" +
+                            Minimal("2609.00003", R"(, "version": 2)") + "\n");
+  ASSERT_THAT(list.rows, SizeIs(3));
+  for (const wire::Row& row : list.rows) {
+    EXPECT_EQ(row.refused(), "");
+    EXPECT_EQ(row.version(), 2u);
+  }
 }
 
 TEST_F(FileSourceTest, RefusesTooLongALineAndGoesOn) {

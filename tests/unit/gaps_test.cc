@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include "fetcher/settings.h"
+
 namespace paperboy {
 namespace {
 
@@ -55,12 +57,69 @@ TEST(Gaps, AreFilledByAsFewCommandsAsPossible) {
   }
   gaps.push_back({Day("2026-09-17"), "withheld", "", false});
 
-  const std::string text = GapsText("ml", "profiles/ml", gaps);
+  const FillCommands commands{"paperboy-fetcher --profile profiles/ml", "paperboy-aggregator redo"};
+  const std::string text = GapsText("ml", commands, gaps);
 
   EXPECT_THAT(text, HasSubstr("--profile profiles/ml --from 2026-09-11 --to 2026-09-14\n"));
   EXPECT_THAT(text, HasSubstr("--from 2026-09-16 --to 2026-09-16\n"));
-  EXPECT_THAT(text, HasSubstr("paperboy-aggregator redo 2026-09-17\n"));
-  EXPECT_EQ(GapsText("ml", "profiles/ml", {}), "ml: no gaps\n");
+  EXPECT_THAT(text, HasSubstr("paperboy-aggregator redo 2026-09-17\n"
+                              "paperboy-fetcher --profile profiles/ml --from 2026-09-17 --to "
+                              "2026-09-17\n"));
+  EXPECT_EQ(GapsText("ml", commands, {}), "ml: no gaps\n");
+}
+
+FillCommands Commands(std::vector<const char*> arguments, const char* program) {
+  Options options = FetcherOptions();
+  arguments.insert(arguments.begin(), program);
+  const auto parsed = options.Parse(static_cast<int>(arguments.size()), arguments.data(),
+                                    [](const char*) { return nullptr; });
+  EXPECT_TRUE(parsed.ok()) << parsed.error().message;
+  return CommandsFor(options, program, "my profiles/ml");
+}
+
+TEST(Gaps, AreFilledByCommandsWithWhatWasGivenToThisOne) {
+  const FillCommands commands =
+      Commands({"gaps", "--profile", "my profiles/ml", "--profile=other", "--aggregator",
+                "tcp://there:1", "--contact", "it's me", "--source=oai", "--no-wait", "--from",
+                "2026-09-01", "--to", "2026-09-30", "--deadline", "5s", "--dry-run"},
+               "bin/paperboy-fetcher");
+
+  EXPECT_EQ(commands.fetch,
+            "bin/paperboy-fetcher --source oai --aggregator tcp://there:1 --no-wait "
+            "--contact 'it'\\''s me' --profile 'my profiles/ml'");
+  EXPECT_EQ(commands.redo, "bin/paperboy-aggregator --bind-fetchers tcp://there:1 redo");
+  EXPECT_THAT(commands.left_out, IsEmpty());
+}
+
+TEST(Gaps, AreFilledByPlainCommandsWhereNothingWasGiven) {
+  const FillCommands commands = Commands({"gaps", "--source", "rss"}, "paperboy-fetcher");
+
+  EXPECT_EQ(commands.fetch, "paperboy-fetcher --profile 'my profiles/ml'") << "rss has no past";
+  EXPECT_EQ(commands.redo, "paperboy-aggregator redo");
+}
+
+TEST(Gaps, CommandsThatFillThemHoldNoPassword) {
+  const FillCommands commands =
+      Commands({"gaps", "--redis", "redis://:hunter2@there:6379"}, "paperboy-fetcher");
+
+  EXPECT_EQ(commands.fetch, "paperboy-fetcher --profile 'my profiles/ml'");
+  EXPECT_THAT(commands.left_out, ElementsAre("--redis"));
+  const std::string text = GapsText("ml", commands, {{Day("2026-09-11"), "missing", "", true}});
+  EXPECT_THAT(text, HasSubstr("with --redis as you gave it, which holds a password"));
+}
+
+TEST(Gaps, ADayOffByRuleIsNoGapAndIsNamed) {
+  wire::Days days;
+  days.set_first("2030-11-25");
+  const auto told = [&] { return GuessesText(days, Day("2030-11-25"), Day("2030-12-02")); };
+  EXPECT_EQ(told(),
+            "2030-11-29 is no gap: no mailing on the evening of 2030-11-28 (Thanksgiving, by rule, "
+            "not announced by arXiv yet)\n");
+  Know("2030-11-29", "holiday", false, &days);
+  EXPECT_THAT(told(), HasSubstr("2030-11-29"));
+  days.mutable_days(0)->set_state("published");
+  EXPECT_EQ(told(), "") << "it was announced";
+  EXPECT_EQ(GuessesText(days, Day("2026-11-01"), Day("2026-12-31")), "") << "are listed";
 }
 
 }  // namespace

@@ -217,8 +217,8 @@ class LedgerTest : public testing::Test {
   void Sleep(std::chrono::milliseconds time) { now.mono += time; }
   void Publish(const Digest& digest) {
     store->db().Exec(
-        "UPDATE digest SET state = CASE withhold WHEN 1 THEN 'withheld' "
-        "ELSE 'published' END WHERE id = ? AND state = 'complete'",
+        "UPDATE digest SET state = iif(withhold, 'withheld', 'published') "
+        "WHERE id = ? AND state = 'complete'",
         digest.id);
   }
   void PassAdoption() { Pass(kAdoptionTime); }

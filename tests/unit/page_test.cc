@@ -208,6 +208,87 @@ TEST_F(PageTest, ARemedialPageSaysWhatItStandsFor) {
           "for that long or newly listed in these categories, are not known.\n\n# Personalized"));
 }
 
+TEST_F(PageTest, ACategoryWithoutAPaperIsNamed) {
+  for (const char* category : {"cs.AI", "cs.CL", "cs.CV"}) profile.add_categories(category);
+  const Digest digest = Open("2025-01-03");
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2501.00001"}}).ok());
+  ASSERT_TRUE(SendRows(digest, "cs.CL", {{"2501.00001"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 1).ok());
+  ASSERT_TRUE(Seal(digest, "cs.CL", 1).ok());
+  for (const char* empty : {"cs.CV", "cs.AI"}) ASSERT_TRUE(Seal(digest, empty, 0).ok());
+  ScoreEverything();
+  publisher.Publish(digest.id);
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  EXPECT_THAT(Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
+              StartsWith("> No paper was listed in: cs.AI, cs.CV.\n\n# Personalized"));
+  const auto status =
+      nlohmann::json::parse(Read(out() + "/test/json/2025-01/2025-01-03-digest.json"));
+  EXPECT_EQ(status["no_paper_listed"], (std::vector<std::string>{"cs.AI", "cs.CV"}));
+  EXPECT_EQ(status["notes"][0], "No paper was listed in: cs.AI, cs.CV.");
+  EXPECT_THAT(Read(out() + "/site/test/2025-01-03.html"),
+              HasSubstr("No paper was listed in: cs.AI, cs.CV."));
+}
+
+TEST_F(PageTest, AFileIsNoListOfACategory) {
+  profile.add_categories("cs.AI");
+  const auto opened = intake.Open(OpenMessage("2025-01-03", "file"));
+  ASSERT_TRUE(opened.ok());
+  wire::Seal seal;
+  seal.set_digest(opened->digest.id);
+  seal.set_edition(opened->digest.edition);
+  seal.set_category("*");
+  seal.set_source("file");
+  ASSERT_TRUE(intake.Seal(seal).ok());
+  planner.Advance(opened->digest.id, now.unix_seconds);
+  EXPECT_THAT(Notes(LoadPage(store->db(), opened->digest.id)), testing::IsEmpty());
+}
+
+TEST_F(PageTest, AWithheldDigestNamesTheReasonsAndNothingElse) {
+  remedial = true;
+  profile.add_categories("cs.AI");
+  const auto status_of = [&](const Digest& digest) {
+    return nlohmann::json::parse(RenderStatusJson(LoadPage(store->db(), digest.id)));
+  };
+  const auto withheld = [&](const std::string& date, int papers, int unreadable, int unscored) {
+    const Digest digest = Open(date);
+    const std::string month = date.substr(2, 2) + date.substr(5, 2) + ".1" + date.substr(8, 2);
+    std::vector<TestPaper> list;
+    for (int i = 0; i < papers; ++i) list.push_back({month + std::to_string(10 + i)});
+    EXPECT_TRUE(SendRows(digest, "cs.LG", list).ok());
+    wire::Rows rows;
+    rows.set_digest(digest.id);
+    rows.set_edition(digest.edition);
+    rows.set_category("cs.LG");
+    for (int i = 0; i < unreadable; ++i) {
+      auto* row = rows.add_rows();
+      row->set_id("entry " + std::to_string(i));
+      row->set_refused("no title");
+    }
+    EXPECT_TRUE(intake.Rows(rows).ok());
+    EXPECT_TRUE(Seal(digest, "cs.AI", 0).ok());
+    EXPECT_TRUE(Seal(digest, "cs.LG", papers + unreadable).ok());
+    if (unscored > 0) {
+      planner.GiveUp(digest.id, "401 key refused", now.unix_seconds);
+    } else {
+      ScoreEverything();
+    }
+    return digest;
+  };
+  const std::string unscored =
+      "2 of 2 papers could not be scored: 2 (401 key refused). A later run can score them.";
+  const Digest both = withheld("2025-01-03", 2, 2, 2);
+  EXPECT_EQ(status_of(both)["why"], "2 of 4 entries could not be read. " + unscored);
+  const Digest only_unscored = withheld("2025-01-06", 2, 0, 2);
+  EXPECT_EQ(status_of(only_unscored)["why"], unscored);
+  const Digest only_unreadable = withheld("2025-01-07", 2, 2, 0);
+  EXPECT_EQ(status_of(only_unreadable)["why"], "2 of 4 entries could not be read.");
+  // Some that could not be read beside many unscored are none of the reasons.
+  const Digest one_of_many = withheld("2025-01-08", 9, 1, 9);
+  EXPECT_THAT(status_of(one_of_many)["why"], StartsWith("9 of 9 papers could not be scored"));
+  EXPECT_GE(status_of(one_of_many)["notes"].size(), 4u) << "the notes tell all";
+  EXPECT_FALSE(status_of(withheld("2025-01-09", 2, 0, 0)).contains("why"));
+}
+
 TEST_F(PageTest, LexicalScoresAreNamedOnThePage) {
   const Digest digest = Deliver("2025-01-03", {{"2501.00001"}});
   ScoreEverything("lexical");

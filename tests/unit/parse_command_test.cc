@@ -50,8 +50,9 @@ TEST_F(ParseCommandTest, ReadsOaiPmh) {
   EXPECT_TRUE(report.ok);
   EXPECT_EQ(report.papers, 1u);
   EXPECT_EQ(report.refused, 1u);
+  EXPECT_FALSE(report.whole()) << "one of its records was refused";
   EXPECT_THAT(report.text, StartsWith(dir_.File("file") + ": answer of arXiv's OAI-PMH: 1 paper"));
-  EXPECT_THAT(report.text, AllOf(HasSubstr("refused record 2: "), HasSubstr("one page of 7")));
+  EXPECT_THAT(report.text, AllOf(HasSubstr("  record 2: refused: "), HasSubstr("one page of 7")));
 }
 
 TEST_F(ParseCommandTest, AnOaiErrorIsARefusal) {
@@ -104,12 +105,24 @@ TEST_F(ParseCommandTest, SaysWhatElseAFileIs) {
 
 TEST_F(ParseCommandTest, LinesOfPapersStayWhatTheyWere) {
   const std::string line = R"({"id":"2609.00001","title":"T","abstract":"","authors":["A"]})";
-  EXPECT_TRUE(Report(line + "\n").ok);
+  EXPECT_TRUE(Report(line + "\n").whole());
   const ParseReport two = Report(line + "\nnonsense\n");
   EXPECT_TRUE(two.ok);
   EXPECT_EQ(two.papers, 1u);
   EXPECT_EQ(two.refused, 1u);
-  EXPECT_TRUE(Report("\n").ok);  // a quiet day
+  EXPECT_FALSE(two.whole());
+  EXPECT_THAT(two.text, HasSubstr("  line 2: refused: bad JSON"));
+}
+
+TEST_F(ParseCommandTest, AFileWithoutARecordIsRefused) {
+  for (const char* text :
+       {"\n", "<feed><totalResults>0</totalResults></feed>", "[null]", "{\"data\": []}"}) {
+    const ParseReport report = Report(text);
+    EXPECT_FALSE(report.ok) << text;
+    EXPECT_THAT(report.text, HasSubstr(dir_.File("file") + ": refused: it holds no record"))
+        << text;
+  }
+  EXPECT_TRUE(Report("[null, {\"authorId\": \"1\"}]").whole());
 }
 
 TEST_F(ParseCommandTest, EveryAnswerOfAFileIsReportedOn) {

@@ -9,8 +9,11 @@
 #include <regex>
 #include <set>
 
+#include "aggregator/archive.h"
+#include "aggregator/days.h"
 #include "aggregator/publish.h"
 #include "common/calendar.h"
+#include "fetcher/gaps.h"
 #include "spdlog/fmt/fmt.h"
 #include "tests/support/find.h"
 #include "tests/unit/ledger_fixture.h"
@@ -91,12 +94,13 @@ class SiteTest : public LedgerTest {
     return fresh.files;
   }
   const std::string& Page(const std::string& path) { return folder.files.at("site/" + path); }
-  // "19" → "published 2 papers", of the days that have a state.
+  // "19" → "published 2 papers", of the days that have a state; weekends have none.
   std::map<int, std::string> Calendar(const std::string& html) {
     std::map<int, std::string> days;
     const std::regex cell(
-        R"re(<td class="(\w+)">(?:<a href="([^"]*)">)?(\d+)(?:</a>)? <br />(\w+)(?: <br />([^<]*))?</td>)re");
+        R"re(<td class="(\w+)"(?: title="[^"]*")?><span class="weekday">\w{3}</span> (?:<a href="([^"]*)">)?(\d+)(?:</a>)?(?: <br />(\w+))?(?: <br />([^<]*))?</td>)re");
     for (std::sregex_iterator it(html.begin(), html.end(), cell), end; it != end; ++it) {
+      if ((*it)[1] == "weekend" && !(*it)[4].matched) continue;
       EXPECT_EQ((*it)[1], (*it)[4]);
       days[std::stoi((*it)[3])] = (*it)[4].str() + ((*it)[5].matched ? " " + (*it)[5].str() : "");
       EXPECT_EQ((*it)[2].matched, (*it)[5].matched) << "a page has a link and a number";
@@ -387,6 +391,89 @@ TEST_F(SiteTest, AnEarlierMonthMakesDaysOfALaterOneMissing) {
   EXPECT_EQ(folder.files, Anew());
 }
 
+TEST_F(SiteTest, WhatIsMissingOnTheMonthPageIsAGap) {
+  PublishTwoMonths(nullptr);
+  profile.set_name("third");
+  Published("2025-03-18");
+  Published("2025-04-02");
+  for (const std::string name : {"first", "second", "third"}) {
+    std::set<std::string> missing, gaps_told;
+    for (const std::string month : {"2025-03", "2025-04"}) {
+      for (const auto& [day, text] : Calendar(Page(name + "/" + month + ".html"))) {
+        if (text == "missing") missing.insert(fmt::format("{}-{:02}", month, day));
+      }
+    }
+    wire::ListDays question;
+    question.set_profile(name);
+    question.set_from("2025-01-01");
+    question.set_to("2025-04-16");
+    const auto days = ListDays(store->db(), question);
+    // To the newest date in the ledger, as if it were today's.
+    for (const Gap& gap : GapsIn(*days, *ParseDate("2025-01-01"), *ParseDate("2025-04-16"))) {
+      if (gap.state == "missing") gaps_told.insert(FormatDate(gap.day));
+    }
+    EXPECT_EQ(missing, gaps_told) << name;
+    EXPECT_EQ(missing.contains("2025-04-15"), name == "third") << "after its newest record";
+  }
+}
+
+TEST_F(SiteTest, ANewestDateMakesDaysOfOtherProfilesMissing) {
+  Published("2025-05-12");
+  profile.set_name("never");
+  Recorded("2025-05-12", "failed", "arXiv does not answer");
+  profile.set_name("other");
+  Published("2025-05-14");
+  for (const char* page : {"test/2025-05.html", "never/2025-05.html", "never/index.html"}) {
+    const auto days = Calendar(Page(page));
+    EXPECT_EQ(days.at(13), "missing") << page;
+    EXPECT_EQ(days.at(14), "missing") << page;
+    EXPECT_FALSE(days.contains(15)) << page << ": nobody has anything of it";
+  }
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, WeekendsAndDaysOffAreShownThoughNobodyAskedForThem) {
+  Published("2025-06-16");
+  Recorded("2025-06-21", "holiday", "a Saturday");
+  Published("2025-06-24");
+  const std::string& html = Page("test/2025-06.html");
+  EXPECT_THAT(html, HasSubstr("<td class=\"holiday\" title=\"no mailing on the evening of "
+                              "2025-06-19 (Juneteenth)\"><span class=\"weekday\">Fri</span> 20 "
+                              "<br />holiday</td>"));
+  for (const char* day : {"a Saturday\"><span class=\"weekday\">Sat</span> 21<",
+                          "a Sunday\"><span class=\"weekday\">Sun</span> 22<"}) {
+    EXPECT_THAT(html, HasSubstr(std::string("<td class=\"weekend\" title=\"") + day));
+  }
+  EXPECT_THAT(html, HasSubstr("<td>15</td>")) << "a Sunday before the first record";
+  EXPECT_THAT(html, HasSubstr("<td>28</td>")) << "a Saturday after the last";
+  EXPECT_THAT(html, HasSubstr("Days: 2 published, 1 holiday, 4 missing."));
+  EXPECT_THAT(html, Not(HasSubstr("<li>2025-06-21")));
+}
+
+TEST_F(SiteTest, NavigationSaysWhatItIsFor) {
+  Published("2025-05-12");
+  EXPECT_THAT(Page("test/2025-05-12.html"), HasSubstr("<nav aria-label=\"Days\">"));
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("<nav aria-label=\"Months\">"));
+}
+
+TEST_F(SiteTest, TotalsAreThoseOfPublishedDaysAndNameTheOthers) {
+  Published("2025-05-12", 3);
+  const Digest second = Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  ScoreEverything();
+  store->db().Exec("UPDATE digest SET withhold = 1 WHERE id = ?", second.id);
+  Publish(second);
+  Recorded("2025-05-14", "failed", "arXiv does not answer");
+  Recorded("2025-05-15", "waiting", "not announced yet");
+  const std::string& html = Page("test/2025-05.html");
+  EXPECT_THAT(html,
+              HasSubstr("<p>Total arXiv papers: 4</p>\n<p>Total scanned papers: 4</p>\n"
+                        "<p>Total relevant papers: 3</p>\n"
+                        "<p>Not in these totals: 1 withheld day with 2 arXiv papers, 1 failed "
+                        "day, 1 waiting day. Tokens and cost are with those of withheld "
+                        "days.</p>"));
+  EXPECT_THAT(html, HasSubstr("Token</th><td>2000</td><td>200</td><td>2200</td>"));
+}
+
 TEST_F(SiteTest, AMonthSaysWhatWasReadAndWhatItCost) {
   Published("2025-05-12", 3);
   Published("2025-05-13", 7);
@@ -428,6 +515,37 @@ TEST_F(SiteTest, AWithheldDayFailedAndKeepsItsOlderPage) {
   EXPECT_EQ(Page("test/2025-05-12.html"), page);
   EXPECT_EQ(Calendar(Page("test/2025-05.html"))[12], "failed 3 papers, 4 unscored");
   EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, AWithheldDayNamesNothingButTheReason) {
+  remedial = true;
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-05-13");
+  ASSERT_TRUE(Seal(digest, "cs.AI", 0).ok());
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2505.20001"}, {"2505.20002"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 2).ok());
+  planner.GiveUp(digest.id, "401 key refused", now.unix_seconds);
+  Publish(digest);
+  EXPECT_THAT(Page("test/2025-05.html"),
+              HasSubstr("<bdi>withheld: 2 of 2 papers could not be scored: 2 (401 key refused). A "
+                        "later run can score them.</bdi>"));
+}
+
+TEST_F(SiteTest, StatesAreCountedOverAllProfiles) {
+  Published("2025-05-08");
+  Published("2025-05-12");
+  Published("2025-05-13", 0);
+  Recorded("2025-05-14", "failed", "arXiv does not answer");
+  profile.set_name("other");
+  const Digest digest = Deliver("2025-05-12", {{"2505.20001"}, {"2505.20002"}});
+  planner.GiveUp(digest.id, "401 key refused", now.unix_seconds);
+  Publish(digest);
+  Recorded("2025-05-10", "holiday", "a Saturday");
+  Published("2025-05-09");
+  EXPECT_THAT(CountStatesAfter(store->db(), "2025-05-08"),
+              ElementsAre(testing::Pair("failed", 1), testing::Pair("holiday", 1),
+                          testing::Pair("published", 2), testing::Pair("quiet", 1),
+                          testing::Pair("waiting", 0), testing::Pair("withheld", 1)));
 }
 
 TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {

@@ -165,6 +165,13 @@ TEST(ContainsPhrase, FindsWholeWordsOnly) {
   EXPECT_FALSE(ContainsPhrase(words, " - "));
 }
 
+TEST(ShellWord, IsQuotedWhereItMustBe) {
+  EXPECT_EQ(ShellWord("tcp://127.0.0.1:5555"), "tcp://127.0.0.1:5555");
+  EXPECT_EQ(ShellWord("a b"), "'a b'");
+  EXPECT_EQ(ShellWord("it's $(x)"), "'it'\\''s $(x)'");
+  EXPECT_EQ(ShellWord(""), "''");
+}
+
 TEST(Trim, TakesWhiteSpaceOffTheEnds) {
   EXPECT_EQ(Trim(" \t a b\r\n"), "a b");
   EXPECT_EQ(Trim(" \n"), "");
