@@ -185,9 +185,8 @@ DigestPage LoadPage(Database& db, DigestId id) {
   page.late = LateLists(db, id);
   {
     auto cursor = db.Query(
-        "SELECT category, late, source IN ('rss', 'api', 'oai') AND NOT EXISTS (SELECT 1 FROM "
-        "listing l "
-        "WHERE l.digest = c.digest AND l.category = c.category) FROM category c "
+        "SELECT category, late, source IN ('rss', 'api', 'oai') AND NOT EXISTS (SELECT 1 "
+        "FROM listing l WHERE l.digest = c.digest AND l.category = c.category) FROM category c "
         "WHERE digest = ? AND late <> 1 ORDER BY category",
         id);
     while (cursor.Next()) {

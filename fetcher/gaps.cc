@@ -46,11 +46,12 @@ std::vector<Range> RangesOf(const std::vector<date::sys_days>& days) {
 FillCommands CommandsFor(const Options& options, const std::string& program,
                          const std::string& folder) {
   std::vector<std::string> without = {"profile", "date", "from", "to", "deadline", "dry-run"};
-  // The feed has no past dates.
-  if (options.String("source") == "rss") without.push_back("source");
+  // The feed has no past dates, wherever it was said that it is the source.
+  const bool feed = options.String("source") == "rss";
+  if (feed) without.push_back("source");
   FillCommands commands;
   commands.fetch = ShellWord(program) + options.FlagsGiven(without, &commands.left_out) +
-                   " --profile " + ShellWord(folder);
+                   (feed ? " --source auto" : "") + " --profile " + ShellWord(folder);
   const std::string beside = program.substr(0, program.rfind('/') + 1);
   commands.redo = ShellWord(beside + "paperboy-aggregator");
   if (options.Origin("aggregator") != "default") {

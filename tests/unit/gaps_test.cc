@@ -92,10 +92,13 @@ TEST(Gaps, AreFilledByCommandsWithWhatWasGivenToThisOne) {
 }
 
 TEST(Gaps, AreFilledByPlainCommandsWhereNothingWasGiven) {
-  const FillCommands commands = Commands({"gaps", "--source", "rss"}, "paperboy-fetcher");
+  const FillCommands commands = Commands({"gaps"}, "paperboy-fetcher");
 
-  EXPECT_EQ(commands.fetch, "paperboy-fetcher --profile 'my profiles/ml'") << "rss has no past";
+  EXPECT_EQ(commands.fetch, "paperboy-fetcher --profile 'my profiles/ml'");
   EXPECT_EQ(commands.redo, "paperboy-aggregator redo");
+  EXPECT_EQ(Commands({"gaps", "--source", "rss"}, "paperboy-fetcher").fetch,
+            "paperboy-fetcher --source auto --profile 'my profiles/ml'")
+      << "rss has no past";
 }
 
 TEST(Gaps, CommandsThatFillThemHoldNoPassword) {
