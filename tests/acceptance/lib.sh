@@ -49,6 +49,16 @@ clone_head() {
 # nothing_runs_in does not count it.
 in_clone() (cd "$clone" && "$@")
 
+# quietly LOG COMMAND...: its output goes to a file, of which the end is shown if it fails.
+quietly() { "${@:2}" > "$1" 2>&1 || { tail -n 30 "$1"; return 1; }; }
+
+# The first Debian archive in this machine's own sources.
+debian_mirror() {
+  cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2> /dev/null |
+    sed -nE 's/^URIs: *([^ ]+).*/\1/p; s/^deb (\[[^]]*\] )?([^ ]+) bookworm .*/\2/p' |
+    grep -m 1 -E '/debian/?$'
+}
+
 # processes_in DIR: ids and names of the processes that run from, or in, DIR.
 processes_in() {
   local link target
