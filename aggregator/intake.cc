@@ -215,8 +215,7 @@ Result<Intake::Wanted> Intake::Rows(const wire::Rows& message) {
              message.category());
   }
   if (changed || digest->state == "open") {
-    wanted.authors = planner_.MissingAuthors(*digest, profile);
-    std::erase_if(wanted.authors, [&](const auto& id) { return !ids.contains(id); });
+    wanted.authors = planner_.MissingAuthors(*digest, profile, ids);
   }
   return wanted;
 }
