@@ -309,10 +309,10 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       return;
     case wire::FetcherMessage::kAuthors:
       if (acknowledge(intake_.Authors(message.authors())))
-        OnPlanned(message.authors().digest(), now);
+        OnPlanned(peer, message.authors().digest(), now);
       return;
     case wire::FetcherMessage::kSeal:
-      if (acknowledge(intake_.Seal(message.seal()))) OnPlanned(message.seal().digest(), now);
+      if (acknowledge(intake_.Seal(message.seal()))) OnPlanned(peer, message.seal().digest(), now);
       return;
     case wire::FetcherMessage::kDay:
       if (acknowledge(intake_.Day(message.day()))) {
@@ -388,9 +388,11 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   if (IsDone(digest) && all_in) to_publish_.insert(digest.id);
 }
 
-// The last message that a digest waited for may have planned it.
-void Aggregator::OnPlanned(DigestId id, const Instant& now) {
+// The last message that a digest waited for may have planned it. Who sent it hears how it
+// ends, also after it was told how it had ended before.
+void Aggregator::OnPlanned(const std::string& peer, DigestId id, const Instant& now) {
   const Digest digest = *FindDigest(db_, id);
+  Follow(peer, digest);
   if (digest.state == "sealed") dispatch_.OnWork(id, now);
   if (IsDone(digest)) to_publish_.insert(id);
 }

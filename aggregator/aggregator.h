@@ -73,7 +73,7 @@ class Aggregator {
   void AnswerAmended(const Result<Amended>& amended, wire::FetcherReply* reply, const Instant& now);
   void HandleOpen(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply,
                   const Instant& now);
-  void OnPlanned(DigestId id, const Instant& now);
+  void OnPlanned(const std::string& peer, DigestId id, const Instant& now);
   void OnScorerFrame(const Frame& frame, const Instant& now);
   void CountBadFrame(const std::string& what);
   void Follow(const std::string& peer, const Digest& digest);
