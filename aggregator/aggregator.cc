@@ -314,10 +314,10 @@ void Aggregator::Handle(const std::string& peer, const wire::FetcherMessage& mes
       acknowledge(intake_.Papers(message.papers()));
       return;
     case wire::FetcherMessage::kAuthors:
-      return AnswerPlanned(intake_.Authors(message.authors()), message.authors().digest(), reply,
-                           now);
+      return AnswerPlanned(peer, intake_.Authors(message.authors()), message.authors().digest(),
+                           reply, now);
     case wire::FetcherMessage::kSeal:
-      return AnswerPlanned(intake_.Seal(message.seal()), message.seal().digest(), reply, now);
+      return AnswerPlanned(peer, intake_.Seal(message.seal()), message.seal().digest(), reply, now);
     case wire::FetcherMessage::kDay:
       if (acknowledge(intake_.Day(message.day()))) {
         publisher_.RecordDay(message.day().profile(), message.day().date());
@@ -393,14 +393,17 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   if (IsDone(digest) && all_in) to_publish_.insert(digest.id);
 }
 
-// The last message that a digest waited for plans it. One that changes nothing is no
-// reason to ask a provider again that is out.
-void Aggregator::AnswerPlanned(const Result<bool>& planned, DigestId id, wire::FetcherReply* reply,
-                               const Instant& now) {
+// The last message that a digest waited for plans it; one that changes nothing is no
+// reason to ask a provider again that is out. Who sent it hears how the digest ends, also
+// after it was told how it had ended before.
+void Aggregator::AnswerPlanned(const std::string& peer, const Result<bool>& planned, DigestId id,
+                               wire::FetcherReply* reply, const Instant& now) {
   if (!planned) return SetRefused(reply->mutable_refused(), planned.error());
   reply->mutable_ack();
+  const Digest digest = *FindDigest(db_, id);
+  Follow(peer, digest);
   if (*planned) dispatch_.OnWork(id, now);
-  if (IsDone(*FindDigest(db_, id))) to_publish_.insert(id);
+  if (IsDone(digest)) to_publish_.insert(id);
 }
 
 void Aggregator::Follow(const std::string& peer, const Digest& digest) {

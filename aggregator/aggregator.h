@@ -83,8 +83,8 @@ class Aggregator {
   void AnswerAmended(const Result<Amended>& amended, wire::FetcherReply* reply, const Instant& now);
   void HandleOpen(const std::string& peer, const wire::OpenDigest& open, wire::FetcherReply* reply,
                   const Instant& now);
-  void AnswerPlanned(const Result<bool>& planned, DigestId id, wire::FetcherReply* reply,
-                     const Instant& now);
+  void AnswerPlanned(const std::string& peer, const Result<bool>& planned, DigestId id,
+                     wire::FetcherReply* reply, const Instant& now);
   void OnScorerFrame(const Frame& frame, const Instant& now);
   void CountBadFrame(const std::string& what);
   void Follow(const std::string& peer, const Digest& digest);

@@ -92,13 +92,10 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
   } else if (!spends_the_same) {
     ForgetBudget(db_, digest.id);
   }
-  const Digest now = *FindDigest(db_, digest.id);
-  if (!planner_.ListsAreIn(now, profile)) {
-    planner_.OpenAgain(digest.id);
-  } else if (planner_.MissingAuthors(now, profile).empty()) {
-    planner_.Plan(digest.id);
-  } else {
+  if (planner_.ListsAreIn(*FindDigest(db_, digest.id), profile)) {
     db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest.id);
+  } else {
+    planner_.OpenAgain(digest.id);
   }
 }
 
@@ -117,6 +114,11 @@ Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
   Opened opened{*FindDigest(db_, digest->id), {}, {}};
   if (opened.digest.state == "open") {
     opened.authors = planner_.MissingAuthors(opened.digest, open.profile());
+    // A new edition, about whose authors nothing is asked (any more).
+    if (opened.authors.empty() && planner_.ListsAreIn(opened.digest, open.profile())) {
+      planner_.Plan(digest->id);
+      opened.digest = *FindDigest(db_, digest->id);
+    }
   }
   if (open.source() == "file") return opened;
   auto cursor =
@@ -297,9 +299,10 @@ Result<bool> Intake::Seal(const wire::Seal& seal) {
   const bool amended = RecordSeal(*digest, seal);
   if (digest->state != "open" && !amended) return false;
   const wire::Profile profile = LoadProfileRevision(db_, digest->revision);
-  // A list is sealed only with the text of every paper in it that is wanted.
+  // A list is sealed only with the text of every paper in it that is wanted; one that is
+  // late, as far as it has come.
   if (const auto missing = planner_.MissingTexts(*digest, profile, seal.category());
-      !missing.empty()) {
+      !seal.late() && !missing.empty()) {
     db_.Exec("DELETE FROM category WHERE digest = ? AND category = ?", digest->id, seal.category());
     return Invalid("list " + seal.category() + ": the text of " + Counted(missing.size(), "paper") +
                    " is missing, " + missing.front() + " first");

@@ -14,6 +14,7 @@ bool IsReplacement(wire::AnnounceType type) {
 }
 
 constexpr char kPruned[] = "its text was pruned: the next run for this date delivers it again";
+constexpr char kTextLate[] = "its text is to come with a list that is late";
 
 }  // namespace
 
@@ -58,9 +59,18 @@ std::vector<std::string> Planner::MissingTexts(const Digest& digest, const wire:
     const auto& lists = row.listed.lists;
     if (!list.empty() && std::find(lists.begin(), lists.end(), list) == lists.end()) continue;
     if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) continue;
-    if (!HasText(db_, row.paper, row.version)) missing.push_back(row.paper);
+    if (HasText(db_, row.paper, row.version)) continue;
+    if (!IsInLateListsOnly(digest.id, row.paper)) missing.push_back(row.paper);
   }
   return missing;
+}
+
+bool Planner::IsInLateListsOnly(DigestId digest, const std::string& paper) {
+  return !db_.Query(
+                 "SELECT 1 FROM listing LEFT JOIN category USING (digest, category) "
+                 "WHERE digest = ? AND paper = ? AND late IS NOT 1 LIMIT 1",
+                 digest, paper)
+              .Next();
 }
 
 bool Planner::LacksAuthors(const Digest& digest, const wire::Profile& profile,
@@ -180,10 +190,12 @@ bool Planner::IsForModel(const Digest& digest, const wire::Profile& profile,
 }
 
 // Lists are sealed with every text, so that it was pruned since: what the row is
-// stays, and what another digest gives back to it waits for its text.
+// stays, and what another digest gives back to it waits for its text. Or a list that was
+// given up had come in part: its row waits for the rest.
 void Planner::KeepWithoutText(const Digest& digest, const RowFacts& row) {
   if (!row.state.empty() && row.state != "seen_before") return;
-  SetState(digest.id, row.paper, "unscored", kPruned);
+  SetState(digest.id, row.paper, "unscored",
+           IsInLateListsOnly(digest.id, row.paper) ? kTextLate : kPruned);
   db_.Exec("UPDATE row SET mendable = 1 WHERE digest = ? AND paper = ?", digest.id, row.paper);
 }
 
@@ -273,13 +285,24 @@ void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const 
 // What the provider failed on keeps one failure alone: the evidence that it fails on
 // this paper, so that it ends again also where nothing else is left to answer.
 bool Planner::Reopen(DigestId id) {
-  if (!IsMendable(db_, id)) return false;
+  std::vector<std::string> papers;
+  {
+    auto cursor = db_.Query("SELECT paper, version FROM row WHERE digest = ? AND mendable = 1", id);
+    while (cursor.Next()) {
+      const std::string paper = cursor.Text(0);
+      const bool comes = !HasText(db_, paper, cursor.Int(1)) && IsInLateListsOnly(id, paper);
+      if (!comes) papers.push_back(paper);
+    }
+  }
+  if (papers.empty()) return false;
   db_.Exec(
       "UPDATE work SET state = 'open', alone_failures = 1, mendable = 0 WHERE state = 'failed' "
       "AND mendable = 1 AND key IN (SELECT work FROM row WHERE digest = ? AND mendable = 1)",
       id);
-  db_.Exec("UPDATE row SET state = NULL, why = '', mendable = 0 WHERE digest = ? AND mendable = 1",
-           id);
+  for (const std::string& paper : papers) {
+    db_.Exec("UPDATE row SET state = NULL, why = '', mendable = 0 WHERE digest = ? AND paper = ?",
+             id, paper);
+  }
   Unseal(id);
   return true;
 }

@@ -32,9 +32,11 @@ class Planner {
   Planner(Database& db, double max_unscored_share)
       : db_(db), max_unscored_share_(max_unscored_share) {}
 
-  // Whether all lists of the digest are in, with the text of every wanted paper.
+  // Whether all lists of the digest are in, or given up as late, with the text of every
+  // wanted paper.
   bool ListsAreIn(const Digest& digest, const wire::Profile& profile);
-  // Ids of rows that need a text and have none; of one list, or of all ("").
+  // Ids of rows that need a text and have none; of one list, or of all (""). Those that
+  // stand only in late lists count as having all: it comes with the list.
   std::vector<std::string> MissingTexts(const Digest& digest, const wire::Profile& profile,
                                         const std::string& list = "");
 
@@ -63,7 +65,8 @@ class Planner {
   size_t MakeWork(DigestId digest, size_t limit = std::numeric_limits<size_t>::max());
 
   // Mendable rows wait again; the digest is sealed, or open where a text that was
-  // pruned is wanted for one. True when there was one.
+  // pruned is wanted for one. True when there was one. Not those whose text is to come
+  // with a late list.
   bool Reopen(DigestId digest);
   // The same for every unscored row, also those given up for good: their failed
   // work begins anew. Returns how many.
@@ -91,6 +94,7 @@ class Planner {
                const RowFacts& row);
   void Select(const Digest& digest, const RowFacts& row, const std::string& match);
   void KeepWithoutText(const Digest& digest, const RowFacts& row);
+  bool IsInLateListsOnly(DigestId digest, const std::string& paper);
   void Unseal(DigestId digest);
   bool LacksText(DigestId digest);
   static std::vector<RowFacts> ReadRows(Cursor cursor);

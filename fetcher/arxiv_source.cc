@@ -87,6 +87,10 @@ class Harvest {
            (size_ == 0 || received_ < size_);
   }
 
+  // Whether the server has given as many records as it says it has: a token that comes
+  // with the last of them leads nowhere.
+  bool Full() const { return size_ > 0 && received_ >= size_ && Complete(); }
+
   // Tokens page by offset: a record that changes while the list is read moves to its
   // end, and the one that takes its place is not shown.
   bool Complete() const { return entries_.size() + deleted_ >= size_; }
@@ -276,8 +280,9 @@ Result<ArxivSource::Modified> ArxivSource::ReadModified(const std::string& categ
       if (page->bad_token) break;
       const std::string token = page->token;
       harvest.Add(std::move(*page));
-      if (token.empty()) ended = true;
-      if (token.empty() || !harvest.LeadsOn(token)) break;
+      const bool last = token.empty() || harvest.Full();
+      ended = ended || last;
+      if (last || !harvest.LeadsOn(token)) break;
       query = "resumptionToken=" + Escape(token);
     }
   }

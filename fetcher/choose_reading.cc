@@ -9,6 +9,7 @@ namespace {
 
 // After a stall and two refusals, which arXiv answers overload with, it is asked again.
 constexpr std::chrono::minutes kApiPatience{15};
+constexpr std::chrono::minutes kApiAway{30};
 
 }  // namespace
 
@@ -38,6 +39,7 @@ PastDays::Settings PastSettings(const FetcherSettings& settings, const ArxivClie
                 : settings.source == SourceKind::kOai ? PastSource::kOai
                                                       : PastSource::kEither;
   past.patience = arxiv.Scaled(kApiPatience);
+  past.away = arxiv.Scaled(kApiAway);
   if (settings.to) past.last = *settings.to;
   past.now = [&pump] { return pump.now(); };
   return past;

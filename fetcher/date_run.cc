@@ -149,16 +149,18 @@ bool DateRun::Follow(const Listings& lists) {
   return true;
 }
 
-void DateRun::GoOnWithout(const std::string& why, const Listings& lists) {
+void DateRun::GoOnWithout(const std::string& why, const DayLists& lists) {
   for (size_t i = 0; i < active_.size();) {
     const Delivery::Target& target = active_[i]->target();
-    if (active_[i]->Missing().size() == target.categories.size()) {
-      End(i, Unannounced(target, why));
-    } else {
+    if (active_[i]->Missing().size() < target.categories.size()) {
       active_[i++]->GoOnWithoutMissing();
+    } else if (lists.AllFailed({target.categories.begin(), target.categories.end()})) {
+      End(i, FailedOutcome(target.profile.name(), target.date, Unavailable(lists.Why())));
+    } else {
+      End(i, Unannounced(target, why));
     }
   }
-  Deliver(lists);
+  Deliver(lists.in());
 }
 
 void DateRun::FailIncomplete(const Error& error) {

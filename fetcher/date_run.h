@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "fetcher/day_lists.h"
 #include "fetcher/delivery.h"
 #include "fetcher/outcome.h"
 #include "fetcher/progress.h"
@@ -51,8 +52,8 @@ class DateRun {
 
   // Ends the wait for lists: a digest that has some is published without the others, and
   // says that they were not announced in time; a later run adds them. One that has none
-  // ends as not announced.
-  void GoOnWithout(const std::string& why, const Listings& lists);
+  // ends as not announced, or as failed if none of its lists could be read.
+  void GoOnWithout(const std::string& why, const DayLists& lists);
 
   // Both end the digests that still lack a list; the others can be followed.
   void FailIncomplete(const Error& error);

@@ -126,7 +126,6 @@ Result<size_t> Delivery::SendRows(const Listing& list, size_t begin, MonotonicTi
 }
 
 Status Delivery::Send(const Listing& list, MonotonicTime deadline) {
-  published_.reset();
   std::vector<std::string> authors;
   for (size_t begin = 0; begin < list.rows.size();) {
     const Result<size_t> end = SendRows(list, begin, deadline, &authors);
@@ -149,6 +148,8 @@ Status Delivery::Seal(const std::string& category, const std::string& source, ui
   seal->set_source(source.empty() ? target_.source : source);
   const Result<wire::FetcherReply> reply = client_.Call(std::move(message), deadline);
   if (!reply) return reply.error();
+  // Messages keep their order: what was told before this reply is of before this list.
+  published_.reset();
   sealed_.insert(category);
   return Ok();
 }

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,9 +16,6 @@
 #include "fetcher/semantic_scholar.h"
 
 namespace paperboy {
-
-// Lists read so far, by category.
-using Listings = std::map<std::string, Listing>;
 
 class Delivery {
  public:
@@ -57,7 +53,7 @@ class Delivery {
   // Takes what the aggregator told about this digest.
   void OnPush(const wire::FetcherReply& reply, MonotonicTime now);
   const wire::Progress& progress() const { return progress_; }
-  // The outcome, unless something was sent since.
+  // The outcome, as of the last list that was sealed.
   const std::optional<wire::Published>& published() const { return published_; }
   MonotonicTime heard_at() const { return heard_at_; }
   void SetHeardAt(MonotonicTime t) { heard_at_ = t; }

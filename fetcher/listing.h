@@ -2,6 +2,7 @@
 // ledger. Pure; any thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,6 +31,9 @@ struct Listing {
   std::vector<wire::Row> rows;
   std::vector<std::string> warnings;
 };
+
+// By category.
+using Listings = std::map<std::string, Listing>;
 
 // Collects rows; of an id that comes again, the first of new, cross, replace,
 // replace-cross wins and the first entry's text stays.

@@ -31,6 +31,7 @@ Status PastDays::AddFromApi(const std::string& category, WallTime to, MonotonicT
     if (read->empty() && !stock->IsSparse(to) && looks < kEmptyLooks) continue;
     std::move(read->begin(), read->end(), std::back_inserter(stock->papers));
     stock->to = to;
+    stock->source = kApiSource;
   }
   return Ok();
 }
@@ -44,6 +45,7 @@ Status PastDays::AddFromOai(const std::string& category, date::sys_days page,
   if (!read) return read.error();
   for (const std::string& warning : read->warnings) spdlog::warn("{}", warning);
   stock->papers.clear();
+  stock->source = kOaiSource;
   stock->to = LookAt(std::max(page, settings_.last)).to;
   for (Submission& paper : read->entries) {
     // Nothing tells when a record that could not be read was submitted.
@@ -62,15 +64,18 @@ Status PastDays::Cover(const std::string& category, date::sys_days page, Monoton
                 [&](const Submission& paper) { return paper.submitted < window.from; });
   stock.from = window.from;
   if (stock.to >= window.to) return Ok();
-  if (by_oai_) return AddFromOai(category, page, deadline, &stock);
+  const MonotonicTime now = settings_.now();
   const bool either = settings_.source == PastSource::kEither;
-  const MonotonicTime patience = settings_.now() + settings_.patience;
-  const Status added =
-      AddFromApi(category, window.to, either ? std::min(patience, deadline) : deadline, &stock);
+  if (settings_.source == PastSource::kOai || (either && now < away_until_)) {
+    return AddFromOai(category, page, deadline, &stock);
+  }
+  const MonotonicTime patience =
+      now + std::min<MonotonicTime::duration>(settings_.patience, (deadline - now) / 2);
+  const Status added = AddFromApi(category, window.to, either ? patience : deadline, &stock);
   const bool away = !added && added.error().kind == ErrorKind::kUnavailable;
   if (!either || !away || settings_.now() >= deadline) return added;
   spdlog::warn("{}; asking arXiv's OAI-PMH instead", added.error().message);
-  by_oai_ = true;
+  away_until_ = settings_.now() + settings_.away;
   return AddFromOai(category, page, deadline, &stock);
 }
 
@@ -82,7 +87,8 @@ Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
   const SubmissionWindow window = AnnouncementFor(page).value().submitted;
   std::vector<const Submission*> papers;
   ListingBuilder list(category, FormatDate(page));
-  for (const Submission& entry : stocks_[category].papers) {
+  const Stock& stock = stocks_[category];
+  for (const Submission& entry : stock.papers) {
     if (entry.row.refused().empty()) {
       papers.push_back(&entry);
     } else if (entry.submitted >= window.from && entry.submitted < window.to) {
@@ -91,7 +97,7 @@ Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
   }
   for (const Submission* paper : MailingOf(page, papers)) list.Add(paper->row);
   Listing taken = list.Take();
-  taken.source = by_oai_ ? kOaiSource : kApiSource;
+  taken.source = stock.source;
   return taken;
 }
 

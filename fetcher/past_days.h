@@ -18,22 +18,22 @@ namespace paperboy {
 enum class PastSource {
   kApi,
   kOai,
-  kEither,  // the API, and OAI-PMH from then on when it did not answer
+  kEither,  // the API, and OAI-PMH for some time when it did not answer
 };
 
 class PastDays {
  public:
   struct Settings {
     PastSource source = PastSource::kEither;
-    Milliseconds patience{};  // with the API, for kEither
-    date::sys_days last{};    // of the dates to be read, if there are several
+    // For kEither: with the API, at most half of the time that there is; and for how
+    // long it is not asked again.
+    Milliseconds patience{}, away{};
+    date::sys_days last{};  // of the dates to be read, if there are several
     std::function<MonotonicTime()> now;
   };
 
   PastDays(ArxivSource& source, Settings settings)
-      : source_(source),
-        settings_(std::move(settings)),
-        by_oai_(settings_.source == PastSource::kOai) {}
+      : source_(source), settings_(std::move(settings)) {}
 
   // The list of a category as the page of that date, which has an announcement, had
   // it. Its announce types are new in a paper's primary category and
@@ -50,6 +50,7 @@ class PastDays {
   struct Stock {
     WallTime from{}, to{};
     std::vector<Submission> papers;
+    const char* source = kApiSource;  // of what was read last
     // Whether [from, end) without any paper would be no surprise.
     bool IsSparse(WallTime end) const;
   };
@@ -63,7 +64,7 @@ class PastDays {
 
   ArxivSource& source_;
   const Settings settings_;
-  bool by_oai_;  // as it was asked for, or as the API did not answer
+  MonotonicTime away_until_{};  // the API did not answer
   std::map<std::string, Stock> stocks_;
 };
 

@@ -170,7 +170,8 @@ Status PoliteClient::Acquire(MonotonicTime deadline) {
     Milliseconds sleep = poll;
     if (!wait) {
       const std::string& why = redis_.ready() ? wait.error().message : redis_.trouble();
-      if (pump_.now() - begin >= kQuiet) progress_.Waiting("Redis (" + why + ")");
+      const bool last = pump_.now() + poll >= deadline;
+      if (last || pump_.now() - begin >= kQuiet) progress_.Waiting("Redis (" + why + ")");
     } else if (*wait == 0) {
       return Ok();
     } else if (*wait < 0) {

@@ -10,6 +10,7 @@
 #include "common/calendar.h"
 #include "common/text.h"
 #include "fetcher/choose_reading.h"
+#include "fetcher/day_lists.h"
 #include "fetcher/file_source.h"
 #include "fetcher/gaps.h"
 
@@ -21,8 +22,8 @@ constexpr std::chrono::minutes kPoll{5};
 // not late, it fails for a moment.
 constexpr std::chrono::minutes kRecheck{1};
 constexpr Milliseconds kMinPoll{50};
-// So many looks find nothing before it is believed that there is nothing.
-constexpr int kEmptyLooks = 3;
+// A request takes its time, however the waits are scaled.
+constexpr Milliseconds kMinRead{1'000};
 // What is told about a day on the way out is not worth a longer wait.
 constexpr Milliseconds kLastWord{5'000};
 // A run without a date mends what these days left unfinished, each of which may keep
@@ -31,6 +32,9 @@ constexpr date::days kMendingDays{7};
 constexpr std::chrono::minutes kMendingPatience{30};
 // So long after it was due a feed may be late before the API is asked as well.
 constexpr std::chrono::hours kFeedPatience{2};
+// So long before the deadline, or a quarter of the time to it, what is in is no longer
+// kept waiting for what is late: it is to be scored too.
+constexpr std::chrono::minutes kTimeToScore{30};
 
 size_t RowsIn(const Listings& lists) {
   size_t rows = 0;
@@ -38,25 +42,19 @@ size_t RowsIn(const Listings& lists) {
   return rows;
 }
 
-void Name(const std::string& category, std::string* names) {
-  *names += (names->empty() ? "" : ", ") + category;
-}
-
-std::string Names(const std::set<std::string>& categories) {
-  std::string names;
-  for (const std::string& category : categories) Name(category, &names);
-  return names;
-}
-
 Error NothingFound(date::sys_days day, const std::set<std::string>& categories, int looks) {
-  return Unavailable("arXiv's search found no paper of " + FormatDate(day) + " in " +
-                     Names(categories) + ", " + std::to_string(looks) +
-                     " times, which it does when it fails; run the same command again later");
+  return Unavailable(fmt::format(
+      "arXiv's search found no paper of {} in {}, {} times, which it does when it fails; run the "
+      "same command again later",
+      FormatDate(day), fmt::join(categories, ", "), looks));
 }
 
-std::string LatestDate(const Listings& lists) {
+// Of those that could be read; empty: none could.
+std::string LatestDate(const std::map<std::string, Result<Listing>>& feeds) {
   std::string latest;
-  for (const auto& [category, list] : lists) latest = std::max(latest, list.date);
+  for (const auto& [category, feed] : feeds) {
+    if (feed) latest = std::max(latest, feed->date);
+  }
   return latest;
 }
 
@@ -160,8 +158,6 @@ void FetchRun::Read(size_t task) {
     parts_.progress.Say(FormatDate(*day) + " was left unfinished; mending it first");
     reading_deadline_ = std::min(deadline_, begin + parts_.arxiv.Scaled(kMendingPatience));
   }
-  empty_looks_.clear();
-  found_.clear();
   const Reading reading =
       tasks_[task].mends ? Reading::kPast : ChooseReading(settings_, day, parts_.clock());
   switch (reading) {
@@ -205,10 +201,11 @@ void FetchRun::FromPast(Day day, bool asked_for) {
   };
   DateRun& run = *job.run;
   run.Open();
-  Listings lists;
-  for (int looks = 1; !run.Missing().empty() && !parts_.pump.stopped(); ++looks) {
-    std::set<std::string> unread = run.Missing();
-    for (const auto& [category, list] : lists) unread.erase(category);
+  DayLists lists;
+  for (int looks = 1; !parts_.pump.stopped(); ++looks) {
+    const std::vector<std::string> wanted = lists.Wanted(run.Missing());
+    if (wanted.empty()) return;
+    const std::set<std::string> unread(wanted.begin(), wanted.end());
     Result<Listings> read = ReadPast(unread, day, reading_deadline_);
     if (!read) return FailDay(day, read.error(), run);
     const bool nothing = unread == Categories() && RowsIn(*read) == 0;
@@ -219,40 +216,22 @@ void FetchRun::FromPast(Day day, bool asked_for) {
     }
     // No announcement is without papers: the search fails.
     if (nothing) {
-      if (looks < kEmptyLooks && LookAgain(kRecheck, Names(unread))) continue;
+      if (looks < kEmptyLooks && LookAgain(kRecheck, "no paper found")) continue;
       return FailDay(day, NothingFound(day, unread, looks), run);
     }
-    const std::string empty = SortFound(FormatDate(day), std::move(*read), &lists);
-    run.Deliver(lists);
-    if (!empty.empty() && !LookAgainOrEnd(kRecheck, empty, run)) return;
+    for (auto& [category, list] : *read) lists.Found(std::move(list), newest && settings_.wait);
+    run.Deliver(lists.in());
+    const std::string why = lists.Why();
+    if (!why.empty() && !LookAgain(kRecheck, why)) {
+      return run.EndUnannounced("no second look: " + why);
+    }
   }
 }
 
 void FetchRun::FailDay(Day day, const Error& error, DateRun& run) {
   if (parts_.pump.stopped()) return;
-  (void)ReportDay(day, "failed", error.message, parts_.pump.now() + kLastWord);
+  (void)ReportDay(profiles(), day, "failed", error.message, parts_.pump.now() + kLastWord);
   run.FailIncomplete(error);
-}
-
-std::string FetchRun::SortFound(const std::string& date, Listings read, Listings* ready) {
-  std::string empty;
-  for (auto& [category, list] : read) {
-    if (list.rows.empty() && !BelieveEmpty(date, category)) {
-      Name(category, &empty);
-    } else {
-      ready->emplace(category, std::move(list));
-    }
-  }
-  return empty;
-}
-
-bool FetchRun::BelieveEmpty(const std::string& date, const std::string& category) {
-  if (++empty_looks_[category] < kEmptyLooks) return false;
-  spdlog::warn(
-      "{}: arXiv lists no paper of {}, {} times, while other categories have some; taken "
-      "as nothing announced in it",
-      date, category, kEmptyLooks);
-  return true;
 }
 
 Result<std::string> FetchRun::WhyStale(Day day, const Listing& list) {
@@ -276,54 +255,47 @@ Result<std::string> FetchRun::WhyStale(Day day, const Listing& list) {
   return std::string();
 }
 
-Result<FetchRun::Look> FetchRun::Sort(Day day, Listings read, Listings* ready) {
+Status FetchRun::Sort(Day day, Feeds feeds, DayLists* lists) {
   const std::string date = FormatDate(day);
-  Look look;
-  if (LatestDate(read) > date) {
-    look.kind = Look::kPassed;
-    return look;
-  }
-  for (const auto& [category, list] : read) {
-    if (list.date != date) {
-      look.late.emplace(category, "its feed is at " + list.date);
-    } else if (!list.rows.empty()) {
-      const Result<std::string> stale = WhyStale(day, list);
-      if (!stale) return stale.error();
-      if (!stale->empty()) look.late.emplace(category, *stale);
-    }
-  }
-  const bool any = std::any_of(read.begin(), read.end(), [&](const auto& entry) {
-    return !entry.second.rows.empty() && !look.late.contains(entry.first);
-  });
-  // One category may have nothing; that none has anything is arXiv being late.
-  if (any || !ready->empty()) look.kind = Look::kOut;
-  for (auto& [category, list] : read) {
-    if (look.late.contains(category)) continue;
-    if (look.kind != Look::kOut) {
-      look.late.emplace(category, "its feed is empty");
-    } else if (list.rows.empty() && !BelieveEmpty(date, category)) {
-      Name(category, &look.empty);
+  const bool cut_off = parts_.pump.now() >= reading_deadline_;
+  std::vector<Listing> empty;
+  for (const std::string& category : lists->Wanted(Categories())) {
+    Result<Listing>& feed = feeds.at(category);
+    if (!feed) {
+      // That there was no time to read it says less than an earlier look.
+      if (!cut_off || !lists->lacking().contains(category)) lists->Failed(category, feed.error());
+    } else if (feed->date != date) {
+      lists->Late(category, "its feed is at " + feed->date);
+    } else if (feed->rows.empty()) {
+      empty.push_back(std::move(*feed));
     } else {
-      ready->emplace(category, std::move(list));
+      const Result<std::string> stale = WhyStale(day, *feed);
+      if (!stale) return stale.error();
+      if (stale->empty()) {
+        lists->In(std::move(*feed));
+      } else {
+        lists->Late(category, *stale);
+      }
     }
   }
-  return look;
+  for (Listing& list : empty) {
+    // One category may have nothing; that none has anything is arXiv being late.
+    if (lists->in().empty()) {
+      lists->Late(list.category, "its feed is empty");
+    } else {
+      lists->Empty(std::move(list));
+    }
+  }
+  return Ok();
 }
 
-void FetchRun::AddFound(Day day, Look* look, Listings* ready) {
-  std::set<std::string> late;
-  for (const auto& [category, why] : look->late) {
-    late.insert(category);
+void FetchRun::AskElsewhere(Day day, bool refused_only, DayLists* lists) {
+  for (const auto& [category, lack] : std::map(lists->lacking())) {
+    if (lack.kind == DayLists::Lack::kEmpty || (refused_only && !lack.refused)) continue;
     past_.Forget(category, day);  // two looks, not one twice
-  }
-  Result<Listings> read = ReadPast(late, day, parts_.pump.now() + parts_.arxiv.Scaled(kPoll));
-  if (!read) return;
-  for (auto& [category, list] : *read) {
-    const size_t before = std::exchange(found_[category], list.rows.size());
-    if (list.rows.empty() || list.rows.size() != before) continue;
-    look->kind = Look::kOut;
-    look->late.erase(category);
-    ready->emplace(category, std::move(list));
+    Result<Listings> read = ReadPast({category}, day, ReadBy());
+    if (!read || RowsIn(*read) == 0) continue;
+    lists->Found(std::move(read->at(category)), settings_.wait);
   }
 }
 
@@ -331,82 +303,84 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
   // The feed of a page date is built at its midnight (US Eastern), so the one
   // that is due is today's, also after 20:00, when tomorrow's is announced. If
   // today has none, the last one is.
-  const bool asked_for = day.has_value();
   const Day today = EasternDay(parts_.clock());
   const Day due = PreviousPage(today + date::days(1));
   if (!day && due == today) day = due;
   const bool falls_back = settings_.source == SourceKind::kAuto;
-  const MonotonicTime patience = parts_.pump.now() + parts_.arxiv.Scaled(kFeedPatience);
+  const MonotonicTime begin = parts_.pump.now();
+  const MonotonicTime patience = begin + parts_.arxiv.Scaled(kFeedPatience);
+  const MonotonicTime go_on_at =
+      deadline_ -
+      std::min<MonotonicTime::duration>(parts_.arxiv.Scaled(kTimeToScore), (deadline_ - begin) / 4);
+  DayLists lists;
   Job* job = nullptr;
-  Listings ready;
+  const auto run = [&]() -> DateRun& {
+    if (job == nullptr) job = &Begin(*day, kRssSource, false);
+    return *job->run;
+  };
   for (;;) {
-    const MonotonicTime poll = parts_.pump.now() + parts_.arxiv.Scaled(kPoll);
-    Result<Listings> read =
-        ReadFeeds(ready, falls_back ? std::min(deadline_, std::max(patience, poll)) : deadline_);
-    Look look;
-    std::optional<Error> failed;
-    if (read) {
-      const std::string latest = LatestDate(*read);
-      if (!day) day = std::max(*ParseDate(latest), due);
-      // It was mended just now.
-      if (std::any_of(tasks_.begin(), tasks_.end(),
-                      [&](const Task& task) { return task.day == day; }) &&
-          !asked_for) {
-        return;
-      }
-      auto sorted = Sort(*day, std::move(*read), &ready);
-      if (!sorted) return FeedsFailed(day, sorted.error(), job);
-      look = std::move(*sorted);
-      if (look.kind == Look::kPassed && falls_back && job == nullptr) return FromPast(*day, true);
-      if (look.kind == Look::kPassed) {
-        const std::string moved_on = "arXiv's feed is at " + latest + " already";
-        if (job != nullptr) return job->run->GoOnWithout(moved_on, ready);
-        return Fail(FormatDate(*day), Invalid(moved_on + "; use --source api"));
-      }
-      if (look.kind == Look::kNotOut && !AnnouncementFor(*day)) return NoAnnouncement(*day);
-    } else {
-      failed = read.error();
-      if (!falls_back || parts_.pump.stopped() || parts_.pump.now() >= deadline_ ||
-          failed->kind == ErrorKind::kInvalid) {
-        return FeedsFailed(day, *failed, job);
-      }
-      if (!day) day = due;
-      for (const std::string& category : Categories()) {
-        if (!ready.contains(category)) look.late.emplace(category, failed->message);
-      }
-    }
-    if (!look.late.empty() && falls_back && AnnouncementFor(*day) &&
-        parts_.pump.now() >= patience) {
-      AddFound(*day, &look, &ready);
-    }
-    if (look.kind == Look::kOut) {
-      if (job == nullptr) job = &Begin(*day, kRssSource, false);
-      job->run->Deliver(ready);
-      job->lists = ready;
-    }
-    if (look.late.empty()) {
-      if (look.empty.empty()) return;
-      if (LookAgain(kPoll, look.empty)) continue;
-      if (parts_.pump.stopped()) return;
-      return job->run->GoOnWithout("no second look at the empty list of " + look.empty, ready);
-    }
-    std::string why = "not out yet: ";
-    for (const auto& [category, reason] : look.late) {
-      why += (why.ends_with(": ") ? "" : "; ") + category + ", " + reason;
-    }
-    if (WaitForAnnouncement(*day, why)) continue;
+    Feeds feeds = ReadFeeds(lists.Wanted(Categories()));
     if (parts_.pump.stopped()) return;
-    if (failed) return FeedsFailed(day, *failed, job);
-    if (job == nullptr) return EndAll(FormatDate(*day), "not announced", why, kExitNotAnnounced);
-    return job->run->GoOnWithout(why, ready);
+    const std::string latest = LatestDate(feeds);
+    if (!day) {
+      day = latest.empty() ? due : std::max(*ParseDate(latest), due);
+      LeaveOutMended(*day);
+      if (profiles().empty() || parts_.pump.stopped()) return;
+    }
+    if (latest > FormatDate(*day)) {
+      if (falls_back && lists.in().empty()) return FromPast(*day, true);
+      const std::string moved_on = "arXiv's feed is at " + latest + " already";
+      if (!lists.in().empty()) return run().GoOnWithout(moved_on, lists);
+      return Fail(FormatDate(*day), Invalid(moved_on + "; use --source api"));
+    }
+    if (const Status sorted = Sort(*day, std::move(feeds), &lists); !sorted) {
+      return FailDay(*day, sorted.error(), run());
+    }
+    if (!AnnouncementFor(*day)) {
+      if (lists.in().empty() && !lists.AllFailed(Categories())) return NoAnnouncement(*day);
+    } else if (falls_back && lists.AnyLate()) {
+      AskElsewhere(*day, parts_.pump.now() < patience, &lists);
+    }
+    if (!lists.in().empty()) {
+      run().Deliver(lists.in());
+      job->lists = lists.in();
+      reading_deadline_ = go_on_at;
+    }
+    const std::string why = lists.Why();
+    if (why.empty()) return;
+    const std::string not_out = "not out yet: " + why;
+    if (lists.AnyLate() ? WaitForAnnouncement(*day, not_out) : LookAgain(kPoll, why)) continue;
+    if (!parts_.pump.stopped()) EndFeeds(*day, not_out, lists, run());
+    return;
   }
 }
 
-void FetchRun::FeedsFailed(std::optional<Day> day, const Error& error, Job* job) {
-  if (job != nullptr) return FailDay(*day, error, *job->run);
-  if (parts_.pump.stopped()) return;
-  if (day) (void)ReportDay(*day, "failed", error.message, parts_.pump.now() + kLastWord);
-  Fail(day ? FormatDate(*day) : "newest", error);
+void FetchRun::EndFeeds(Day day, const std::string& why, const DayLists& lists, DateRun& run) {
+  std::vector<wire::Profile> unread;
+  for (const wire::Profile& profile : profiles()) {
+    if (lists.AllFailed({profile.categories().begin(), profile.categories().end()})) {
+      unread.push_back(profile);
+    }
+  }
+  (void)ReportDay(unread, day, "failed", lists.Why(), parts_.pump.now() + kLastWord);
+  run.GoOnWithout(why, lists);
+}
+
+void FetchRun::LeaveOutMended(Day day) {
+  for (const auto& job : jobs_) {
+    if (tasks_[job->task].day == day) Finish(*job);
+  }
+  const bool over = parts_.pump.now() >= deadline_;
+  for (auto& [task, outcomes] : outcomes_) {
+    if (tasks_[task].day != day) continue;
+    std::erase_if(outcomes, [over](const Outcome& outcome) {
+      return !over && outcome.exit_code != kExitOk && outcome.exit_code != kExitReplaced;
+    });
+    for (const Outcome& outcome : outcomes) {
+      std::erase_if(profiles(),
+                    [&](const auto& profile) { return profile.name() == outcome.profile; });
+    }
+  }
 }
 
 Result<Listing> FetchRun::Note(Result<Listing> listing) {
@@ -422,15 +396,17 @@ Result<Listing> FetchRun::Note(Result<Listing> listing) {
   return listing;
 }
 
-Result<Listings> FetchRun::ReadFeeds(const Listings& ready, MonotonicTime deadline) {
-  Listings lists;
-  for (const std::string& category : Categories()) {
-    if (ready.contains(category)) continue;
-    Result<Listing> list = Note(parts_.source.ReadFeed(category, deadline));
-    if (!list) return list.error();
-    lists.emplace(category, std::move(*list));
+MonotonicTime FetchRun::ReadBy() const {
+  const Milliseconds time = std::max(kMinRead, parts_.arxiv.Scaled(kPoll));
+  return std::min(reading_deadline_, parts_.pump.now() + time);
+}
+
+FetchRun::Feeds FetchRun::ReadFeeds(const std::vector<std::string>& categories) {
+  Feeds feeds;
+  for (const std::string& category : categories) {
+    feeds.emplace(category, Note(parts_.source.ReadFeed(category, ReadBy())));
   }
-  return lists;
+  return feeds;
 }
 
 Result<Listings> FetchRun::ReadPast(const std::set<std::string>& categories, Day day,
@@ -471,8 +447,6 @@ FetchRun::Job& FetchRun::Begin(Day day, const char* source, bool remedial) {
 }
 
 void FetchRun::Finish(Job& job) {
-  task_ = job.task;
-  reading_deadline_ = deadline_;
   while (!job.run->Follow(job.lists)) {
     Result<Listings> lists = job.lists;
     if (job.read_again) lists = job.read_again(job.run->Missing());
@@ -510,7 +484,7 @@ bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
   if (reported_waiting_ != day) {
     reported_waiting_ = day;
     const MonotonicTime limit = std::min(deadline_, parts_.pump.now() + kLastWord);
-    if (const Status told = ReportDay(day, "waiting", why, limit); !told) {
+    if (const Status told = ReportDay(profiles(), day, "waiting", why, limit); !told) {
       spdlog::warn("the aggregator was not told that {} is waited for: {}", FormatDate(day),
                    told.error().message);
     }
@@ -523,32 +497,27 @@ bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
   return again;
 }
 
-bool FetchRun::LookAgain(Milliseconds pause, const std::string& categories) {
+bool FetchRun::LookAgain(Milliseconds pause, const std::string& why) {
   if (!settings_.wait) return !parts_.pump.stopped() && parts_.pump.now() < deadline_;
-  parts_.progress.Waiting("a second look at arXiv's empty list of " + categories);
+  parts_.progress.Waiting("a second look at arXiv: " + why);
   const bool again =
       parts_.pump.Sleep(std::max(kMinPoll, parts_.arxiv.Scaled(pause)), reading_deadline_);
   parts_.progress.Waiting("");
   return again;
 }
 
-bool FetchRun::LookAgainOrEnd(Milliseconds pause, const std::string& categories, DateRun& run) {
-  const bool again = LookAgain(pause, categories);
-  if (!again) run.EndUnannounced("no second look at the empty list of " + categories);
-  return again;
-}
-
 void FetchRun::NoAnnouncement(Day day) {
   const std::string why = WhyNoAnnouncement(day);
-  if (const Status told = ReportDay(day, "holiday", why, deadline_); !told) {
+  if (const Status told = ReportDay(profiles(), day, "holiday", why, deadline_); !told) {
     return Fail(FormatDate(day), told.error());
   }
   EndAll(FormatDate(day), "holiday", why + ": arXiv announces nothing", kExitOk);
 }
 
-Status FetchRun::ReportDay(Day day, const std::string& state, const std::string& why,
+Status FetchRun::ReportDay(const std::vector<wire::Profile>& profiles, Day day,
+                           const std::string& state, const std::string& why,
                            MonotonicTime deadline) {
-  for (const wire::Profile& profile : profiles()) {
+  for (const wire::Profile& profile : profiles) {
     wire::FetcherMessage message;
     message.mutable_day()->set_profile(profile.name());
     message.mutable_day()->set_date(FormatDate(day));

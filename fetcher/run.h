@@ -14,6 +14,7 @@
 #include "common/eastern.h"
 #include "fetcher/arxiv_source.h"
 #include "fetcher/date_run.h"
+#include "fetcher/day_lists.h"
 #include "fetcher/outcome.h"
 #include "fetcher/past_days.h"
 #include "fetcher/settings.h"
@@ -71,28 +72,28 @@ class FetchRun {
   void FromPast(Day day, bool asked_for);
   void FromFeeds(std::optional<Day> day);
 
-  // What one look at the feeds tells about a date; categories for people.
-  struct Look {
-    enum Kind { kOut, kNotOut, kPassed } kind = kNotOut;
-    std::map<std::string, std::string> late;  // their feeds are not at the date, and why
-    std::string empty;                        // theirs are, without a paper, while others have some
-  };
-  // Moves the lists of `read` that can be believed to `ready`. Fails when the
-  // aggregator cannot be asked.
-  Result<Look> Sort(Day day, Listings read, Listings* ready);
+  // Looks at the feeds of what is not in, and delivers what is, until everything is or
+  // the time is over. The feed of one category that is late or cannot be read holds up
+  // no other.
+  using Feeds = std::map<std::string, Result<Listing>>;
+  // A deadline for reading one category's list, so that one that fails slowly leaves the
+  // others theirs.
+  MonotonicTime ReadBy() const;
+  Feeds ReadFeeds(const std::vector<std::string>& categories);
+  // Notes what the feeds tell; `feeds` has all that are wanted. Fails when the aggregator
+  // cannot be asked.
+  Status Sort(Day day, Feeds feeds, DayLists* lists);
   // Why a list that says it is of that date was announced before; "" if it was not.
   Result<std::string> WhyStale(Day day, const Listing& list);
-  // Whether an empty list has been seen often enough to be believed; counts.
-  bool BelieveEmpty(const std::string& date, const std::string& category);
-  // As Sort, for lists of past days, which are of the date always.
-  std::string SortFound(const std::string& date, Listings read, Listings* ready);
-  // Lists of late feeds from the API, once two looks found the same.
-  void AddFound(Day day, Look* look, Listings* ready);
-  void FeedsFailed(std::optional<Day> day, const Error& error, Job* job);
+  // Looks for late lists where past days come from.
+  void AskElsewhere(Day day, bool refused_only, DayLists* lists);
+  // Goes on without what is late. What could not be read at all is a failed day.
+  void EndFeeds(Day day, const std::string& why, const DayLists& lists, DateRun& run);
+  // Follows the mending of that date to its end. Leaves the task those profiles for which
+  // it failed, whose outcome the feed decides, and those that had nothing to mend.
+  void LeaveOutMended(Day day);
   // Ends the digests that lack a list, and tells the aggregator.
   void FailDay(Day day, const Error& error, DateRun& run);
-  // Reads the feeds of the categories that `ready` lacks.
-  Result<Listings> ReadFeeds(const Listings& ready, MonotonicTime deadline);
   Result<Listings> ReadPast(const std::set<std::string>& categories, Day day,
                             MonotonicTime deadline);
   Result<Listing> Note(Result<Listing> listing);
@@ -106,17 +107,15 @@ class FetchRun {
   // Waits for the next look at arXiv. False when there is none: --no-wait, the
   // deadline or a stop.
   bool WaitForAnnouncement(Day day, const std::string& why);
-  // Waits `pause` (not with --no-wait) before the next look at lists that were
-  // empty. False when the deadline or a stop came first.
-  bool LookAgain(Milliseconds pause, const std::string& categories);
-  // As that, and ends the digests that lack a list when it is false.
-  bool LookAgainOrEnd(Milliseconds pause, const std::string& categories, DateRun& run);
+  // Waits `pause` (not with --no-wait) before the next look at lists that are not
+  // believed yet. False when the deadline or a stop came first.
+  bool LookAgain(Milliseconds pause, const std::string& why);
   void NoAnnouncement(Day day);
   void Fail(const std::string& date, const Error& error);
   void EndAll(const std::string& date, const std::string& state, const std::string& why,
               ExitCode code);
-  Status ReportDay(Day day, const std::string& state, const std::string& why,
-                   MonotonicTime deadline);
+  Status ReportDay(const std::vector<wire::Profile>& profiles, Day day, const std::string& state,
+                   const std::string& why, MonotonicTime deadline);
 
   std::vector<wire::Profile>& profiles() { return tasks_[task_].profiles; }
   std::set<std::string> Categories() const;  // of the task's profiles
@@ -132,8 +131,6 @@ class FetchRun {
   std::vector<std::unique_ptr<Job>> jobs_;
   std::map<size_t, std::vector<Outcome>> outcomes_;  // by task
   std::optional<Day> reported_waiting_;
-  std::map<std::string, int> empty_looks_;  // at the date under way, by category
-  std::map<std::string, size_t> found_;     // rows that the API had at the last look
 };
 
 }  // namespace paperboy

@@ -168,6 +168,28 @@ TEST_F(AggregatorTest, AFetcherOfADigestThatCouldNotBeStoredIsNotFollowedUp) {
   EXPECT_GT(heard_, before) << "progress comes";
 }
 
+// The word about the digest before a list that came late may have crossed with it.
+TEST_F(AggregatorTest, WhoSealsAListIsToldHowTheDigestEndsAlsoIfItWasToldBefore) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  wire::FetcherMessage seal;
+  seal.mutable_seal()->set_digest(opened->opened().digest());
+  seal.mutable_seal()->set_edition(opened->opened().edition());
+  seal.mutable_seal()->set_category("cs.LG");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Send(fetcher_, [&] {
+      seal.set_wire_major(kWireMajor);
+      seal.set_request(++request_);
+      return seal.SerializeAsString();
+    }()));
+    EXPECT_TRUE(Until([&] {
+      wire::FetcherReply reply;
+      std::string body;
+      return Receive(fetcher_, &body) && reply.ParseFromString(body) && reply.has_published();
+    })) << i;
+  }
+}
+
 TEST_F(AggregatorTest, AnotherVersionOfTheWireIsToldSo) {
   wire::FetcherMessage message = OpenOf("2025-01-03");
   message.set_wire_major(kWireMajor + 1);

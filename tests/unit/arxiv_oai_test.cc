@@ -181,6 +181,34 @@ TEST_F(ArxivOaiTest, PagesBeyondTheSizeOfTheListEnd) {
   EXPECT_THAT(host.asked(), SizeIs(6));
 }
 
+// Some servers send a token with the last record too.
+TEST_F(ArxivOaiTest, ATokenAfterTheLastRecordIsTheEnd) {
+  Scripted host([](const httplib::Request& request, httplib::Response& response) {
+    const bool first = !request.has_param("resumptionToken");
+    response.set_content(
+        Page(Record(first ? "2609.00001" : "2609.00002", "2026-09-15", "T"), first ? "a" : "b", 2),
+        "text/xml");
+  });
+  const auto modified = Read(host.url());
+  ASSERT_TRUE(modified.ok()) << modified.error().message;
+  EXPECT_THAT(Ids(*modified), ElementsAre("2609.00001", "2609.00002"));
+  EXPECT_THAT(modified->warnings, IsEmpty());
+  EXPECT_THAT(host.asked(), SizeIs(2));
+}
+
+TEST_F(ArxivOaiTest, ATokenBehindWhichNothingMatchesIsTheEnd) {
+  Scripted host([](const httplib::Request& request, httplib::Response& response) {
+    response.set_content(request.has_param("resumptionToken")
+                             ? "<OAI-PMH><error code=\"noRecordsMatch\">none</error></OAI-PMH>"
+                             : Page(Record("2609.00001", "2026-09-15", "T"), "t"),
+                         "text/xml");
+  });
+  const auto modified = Read(host.url());
+  ASSERT_TRUE(modified.ok()) << modified.error().message;
+  EXPECT_THAT(Ids(*modified), ElementsAre("2609.00001"));
+  EXPECT_THAT(host.asked(), SizeIs(2));
+}
+
 TEST_F(ArxivOaiTest, OfAPaperTheNewestRecordCounts) {
   Scripted host([](const httplib::Request& request, httplib::Response& response) {
     const bool first = !request.has_param("resumptionToken");

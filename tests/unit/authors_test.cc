@@ -380,6 +380,22 @@ TEST_F(AuthorsTest, AGateThatIsNewWaitsForTheLookUp) {
   EXPECT_EQ(StatusOf(digest)["authors_unknown"], 1);
 }
 
+TEST_F(AuthorsTest, WhatAnotherRunLookedUpMeanwhileIsNotWaitedFor) {
+  const Digest digest = Deliver("2025-01-03", {{"2501.00001"}});
+  ScoreEverything();
+  Publish(digest);
+  profile.set_h_index_cutoff(10);
+  EXPECT_EQ(Open("2025-01-03").state, "open");
+  // The fetcher dies; one with another profile asks about the same paper.
+  StoreAuthors(store->db(), Of("2501.00001", {{"A", "1", "", 4}}));
+
+  const auto opened = intake.Open(OpenMessage("2025-01-03"));
+
+  EXPECT_THAT(opened->authors, IsEmpty());
+  EXPECT_EQ(opened->digest.state, "sealed");
+  EXPECT_THAT(States(digest).at("2501.00001"), HasSubstr("author_gated"));
+}
+
 TEST_F(AuthorsTest, AuthorMatchesDoNotHideThatTheModelFailed) {
   profile.set_authors("Bo Elm");
   std::vector<TestPaper> papers = {{"2501.00001"}};

@@ -150,6 +150,43 @@ TEST_F(DaysTest, ALateListWithoutPapersAmendsTheDigestToo) {
   EXPECT_FALSE(LoadPage(store->db(), digest.id).mendable());
 }
 
+// Of a list whose fetcher died on the way the rows are there, and not every text.
+TEST_F(DaysTest, ALateListThatCameInPartKeepsNoDigestOpen) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-15");
+  std::vector<TestPaper> papers;
+  for (int i = 1; i <= 9; ++i) papers.push_back({"2504.0000" + std::to_string(i)});
+  ASSERT_TRUE(SendRows(digest, "cs.LG", papers).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 9).ok());
+  wire::Rows rows;
+  rows.set_digest(digest.id);
+  rows.set_edition(digest.edition);
+  rows.set_category("cs.AI");
+  rows.add_rows()->set_id("2504.00011");
+  ASSERT_THAT(intake.Rows(rows)->texts, ElementsAre("2504.00011"));
+  ASSERT_FALSE(Seal(digest, "cs.AI", 1).ok());
+
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+
+  EXPECT_EQ(StateOf(digest), "sealed");
+  dispatch.OnWork(digest.id, now);
+  PassAdoption();
+  ScoreEverything();
+  EXPECT_EQ(States(digest).at("2504.00011"),
+            "unscored(its text is to come with a list that is late)");
+  Publish(digest);
+  EXPECT_TRUE(LoadPage(store->db(), digest.id).mendable());
+  // A later run need not begin again, and brings it.
+  const auto again = intake.Open(OpenMessage("2025-04-15"));
+  EXPECT_EQ(again->digest.state, "published");
+  EXPECT_THAT(again->sealed, ElementsAre("cs.LG"));
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2504.00011"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
+  ScoreEverything();
+  EXPECT_EQ(States(digest).at("2504.00011"), "selected");
+  EXPECT_FALSE(LoadPage(store->db(), digest.id).mendable());
+}
+
 TEST_F(DaysTest, ToAListAsAnnouncedARebuiltOneAddsNothing) {
   const Digest digest = Deliver("2025-04-15", {{"2504.00001"}});
   wire::Rows rows;

@@ -51,7 +51,9 @@ class FakeAggregator {
     uint32_t wire_major = kWireMajor;
     std::string waiting_for;
     wire::Published published;  // what is said besides the digest's number
-    wire::Days days;            // what is answered to whoever lists days
+    // Crosses with every seal: told between it and its answer, if it has a state.
+    wire::Published crossing;
+    wire::Days days;  // what is answered to whoever lists days
     // What was announced before, by category; a list of nothing else repeats it.
     std::map<std::string, std::set<std::string>> announced;
   };
@@ -176,6 +178,12 @@ class FakeAggregator {
       }
     } else if (Digest* digest = Find(message.seal(), &reply); digest != nullptr) {
       const wire::Seal& seal = message.seal();
+      if (!knobs_.crossing.state().empty()) {
+        wire::FetcherReply told;
+        *told.mutable_published() = knobs_.crossing;
+        told.mutable_published()->set_digest(digest->id);
+        Send(peer, std::move(told));
+      }
       digest->log.push_back("seal");
       digest->sealed_since_opening = true;
       if (seal.late()) {

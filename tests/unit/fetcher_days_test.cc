@@ -19,6 +19,17 @@ class FetcherDaysTest : public FetcherTest {
       day->set_mendable(mendable);
     });
   }
+  // A Saturday whose newest feed is that of Friday, which no run has seen.
+  void OnASaturday(const std::string& friday) {
+    now_ = EasternTime(Day(friday) + date::days(1), std::chrono::hours(10));
+    ArxivServer::Options options;
+    options.date = friday;
+    const auto submitted = ParseDay(friday) - std::chrono::hours(10);
+    options.papers = {Paper("2609.00011", friday, "new", {"cs.LG"}, submitted),
+                      Paper("2609.00012", friday, "new", {"cs.AI"}, submitted)};
+    arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
+    arxiv_server_->Start();
+  }
   void WasAnnounced(const std::string& category, const std::set<std::string>& ids) {
     aggregator_.Set([&](auto* knobs) { knobs->announced[category] = ids; });
   }
@@ -167,6 +178,7 @@ TEST_F(FetcherDaysTest, RebuildsAPastDateFromOaiPmh) {
 }
 
 TEST_F(FetcherDaysTest, OaiPmhIsReadOnceForAllDates) {
+  now_ = EasternTime(Day("2026-09-16"), std::chrono::hours(10));
   settings_.source = SourceKind::kOai;
   settings_.from = Day("2026-09-14");
   settings_.to = Day("2026-09-15");
@@ -205,12 +217,175 @@ TEST_F(FetcherDaysTest, ARangeIsReadWhileItsFirstDaysAreScored) {
 }
 
 TEST_F(FetcherDaysTest, WhatWasReadForOneDateIsNotReadAgainForTheNext) {
+  now_ = EasternTime(Day("2026-09-16"), std::chrono::hours(10));
   settings_.from = Day("2026-09-14");
   settings_.to = Day("2026-09-15");
   settings_.range = true;
   EXPECT_THAT(Fetch(), SizeIs(2));
   // Two categories: the time before and around the first date, and what the second adds.
   EXPECT_EQ(RequestsToArxiv(), 4u);
+}
+
+// ---- each category for itself -------------------------------------------------
+
+// What can be read is delivered at once, and the rest when it comes.
+TEST_F(FetcherDaysTest, AFeedThatCannotBeReadHoldsUpNoOther) {
+  ServeArxiv("2026-09-15", "500@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  bool alone = false;
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
+    if (!digest.sealed.contains("cs.LG")) return;
+    alone |= digest.sealed.size() == 1;
+    arxiv_server_->SetFaults("");
+  });
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitOk)));
+  EXPECT_TRUE(alone);
+  EXPECT_THAT(waits_, Contains(HasSubstr("not out yet: cs.AI, its feed cannot be read: ")));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, ElementsAre("cs.AI", "cs.LG"));
+}
+
+TEST_F(FetcherDaysTest, ADigestGoesOnWithoutAFeedThatFailsToTheEnd) {
+  ServeArxiv("2026-09-15", "500@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  settings_.deadline = seconds(4);
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitNotAnnounced)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("cs.AI not announced in time"));
+  const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
+  EXPECT_THAT(digest.sealed, ElementsAre("cs.LG"));
+  EXPECT_THAT(digest.late, ElementsAre("cs.AI"));
+}
+
+TEST_F(FetcherDaysTest, ARefusedFeedHoldsUpNoOther) {
+  ServeArxiv("2026-09-15", "400@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  settings_.wait = false;
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, ElementsAre("cs.LG"));
+}
+
+TEST_F(FetcherDaysTest, WhenEveryFeedFailsTheDayHasFailed) {
+  ServeArxiv("2026-09-15", "400@/rss/cs.AI,500@/rss/cs.LG");
+  settings_.source = SourceKind::kRss;
+  settings_.wait = false;
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("failed", kExitUnreachable)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("cs.AI, its feed cannot be read: arXiv answers HTTP 400"));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("; cs.LG, its feed cannot be read: "));
+  EXPECT_EQ(aggregator_.digests(), 0u);
+  EXPECT_EQ(aggregator_.days().back().state(), "failed");
+}
+
+TEST_F(FetcherDaysTest, OneFeedThatIsNotOutAmongFailedOnesIsNotAnnounced) {
+  ServeArxiv("2026-09-15", "lag@/rss/cs.LG,500@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  settings_.wait = false;
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("not announced", kExitNotAnnounced)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("cs.AI, its feed cannot be read: "));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("cs.LG, its feed is at 2026-09-14"));
+  EXPECT_EQ(aggregator_.days().back().state(), "waiting");
+}
+
+// Each reader's day ends by the reader's own categories.
+TEST_F(FetcherDaysTest, AReaderNoneOfWhoseFeedsCouldBeReadHasAFailedDay) {
+  profiles_ = {Reader("lg", {"cs.LG"}), Reader("ai", {"cs.AI"})};
+  ServeArxiv("2026-09-15", "500@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  settings_.wait = false;
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, testing::UnorderedElementsAre(Ended("published", kExitOk),
+                                                      Ended("failed", kExitUnreachable)));
+  EXPECT_EQ(aggregator_.days().back().profile(), "ai");
+  EXPECT_EQ(aggregator_.days().back().state(), "failed");
+}
+
+// One that fails for as long as it may leaves the others time.
+TEST_F(FetcherDaysTest, AFeedThatFailsSlowlyDoesNotTakeTheOthersTime) {
+  ServeArxiv("2026-09-15", "500@/rss/cs.AI,lag@/rss/cs.LG#1");
+  settings_.source = SourceKind::kRss;
+  settings_.deadline = seconds(4);
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").late, ElementsAre("cs.AI"));
+}
+
+// With `auto`: no two hours of patience with a feed that asking again does not help.
+TEST_F(FetcherDaysTest, ARefusedFeedIsReplacedByTheSearchAtOnce) {
+  ServeArxiv("2026-09-15", "400@/rss/cs.AI");
+  settings_.deadline = seconds(6);  // patience is 7.2 s
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.AI"),
+              ElementsAre("2609.00004", "2609.00005"));
+}
+
+TEST_F(FetcherDaysTest, WithoutWaitingOneLookAtTheSearchIsBelieved) {
+  ServeArxiv("2026-09-15", "400@/rss/cs.AI");
+  settings_.wait = false;
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+}
+
+// ---- the newest date of the search ---------------------------------------------
+
+// Its index may be filling still.
+TEST_F(FetcherDaysTest, OfTheNewestDateTwoLooksAtTheSearchMustAgree) {
+  profiles_ = {Reader("ml", {"cs.AI"})};
+  AskFor("2026-09-15", SourceKind::kApi);
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_EQ(RequestsToArxiv(), 2u);
+  EXPECT_THAT(waits_, Contains(HasSubstr("cs.AI, in which arXiv has 2 papers so far")));
+
+  aggregator_.ForgetAll();
+  ServeArxiv("2026-09-15", "");
+  settings_.wait = false;
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_EQ(RequestsToArxiv(), 1u);
+}
+
+// ---- a date that was mended in the same run -------------------------------------
+
+TEST_F(FetcherDaysTest, WhatWasMendedIsNotTakenUpAgain) {
+  OnASaturday("2026-09-11");
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+}
+
+TEST_F(FetcherDaysTest, WhatCouldNotBeMendedIsTakenUpByTheFeed) {
+  OnASaturday("2026-09-11");
+  arxiv_server_->SetFaults("error_feed@/api,400@/oai");
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-11").lists.at("cs.LG"),
+              ElementsAre("2609.00011"));
+}
+
+TEST_F(FetcherDaysTest, EachReaderIsTakenUpByHowItsMendingEnded) {
+  profiles_ = {Reader("lg", {"cs.LG"}), Reader("ai", {"cs.AI"})};
+  OnASaturday("2026-09-11");
+  arxiv_server_->SetFaults("error_feed@cat:cs.AI,400@/oai");
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitOk), Ended("published", kExitOk)));
+  EXPECT_NE(outcomes[0].profile, outcomes[1].profile);
+  EXPECT_EQ(aggregator_.DigestOf("lg", "2026-09-11").open.source(), "api");
 }
 
 }  // namespace

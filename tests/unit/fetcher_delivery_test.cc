@@ -31,6 +31,25 @@ TEST_F(FetcherTest, SaysWhatTheAggregatorWaitsFor) {
   EXPECT_THAT(waits_, testing::Contains("no scorer is connected"));
 }
 
+// It may be on its way while a late list is sent.
+TEST_F(FetcherTest, WhatWasPublishedBeforeTheLastListIsNotTheOutcome) {
+  aggregator_.Set([](auto* knobs) {
+    knobs->crossing.set_state("published");
+    knobs->crossing.set_model("before");
+    knobs->published.set_model("after");
+    knobs->publish = false;
+  });
+  int looks = 0;
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    if (aggregator_.DigestOf("ml", "2026-09-15").sealed.size() < 2 || ++looks < 4) return;
+    aggregator_.Set([](auto* knobs) { knobs->publish = true; });
+  });
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitOk)));
+  EXPECT_EQ(outcomes[0].published->model(), "after");
+}
+
 TEST_F(FetcherTest, UnscoredPapersAndWithheldDigestsExitWith3) {
   aggregator_.Set([](auto* knobs) { knobs->published.set_mendable(true); });
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitWithheld)));
