@@ -91,7 +91,7 @@ Aggregator::Aggregator(World world, double max_unscored_share)
       db_(world_.store.db()),
       planner_(db_, max_unscored_share),
       intake_(db_, planner_, world_.prices),
-      dispatch_(db_, planner_, world_.prices),
+      dispatch_(db_, planner_, world_.prices, world_.made_at_once),
       publisher_(db_, world_.out),
       concurrency_gauge_(Gauges(world_.metrics, "paperboy_model_concurrency",
                                 "Calls that all scorers together may have in flight.")),
@@ -157,7 +157,8 @@ void Aggregator::Turn() {
   const bool quiet = fetcher_inbox_.empty() && scorer_inbox_.empty() && undelivered_.empty();
   if (!tick && !step && quiet) return;
   const Instant now = Now();
-  if ((!tick && quiet) || Transact(now)) {
+  // Nothing is done for people either while the ledger cannot be written.
+  if ((!tick && quiet && !reset_needed_) || Transact(now)) {
     SendAll();
     for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
     if (tick && reconcile_due_ && !publication_) Reconcile();
@@ -471,9 +472,11 @@ void Aggregator::Reconcile() {
 }
 
 // One step in a turn, so that peers are served between them. What fails is tried again
-// at the next tick, after the others.
+// at a tick, when the others are out.
 void Aggregator::GoOnPublishing(bool tick) {
-  if (tick) to_publish_.insert(failed_.begin(), failed_.end());
+  if (tick && !publication_ && to_publish_.empty()) {
+    to_publish_.insert(failed_.begin(), failed_.end());
+  }
   if (!publication_ && to_publish_.empty()) return;
   try {
     if (!publication_) {
@@ -481,6 +484,9 @@ void Aggregator::GoOnPublishing(bool tick) {
     } else if (!publisher_.done()) {
       if (const auto step = publisher_.Step(); !step) throw StorageError(step.error().message);
     } else {
+      if (const auto there = world_.store.StillThere(); !there) {
+        throw StorageError(there.error().message);
+      }
       Announce();
       failed_.erase(publication_->digest);
       publication_.reset();

@@ -42,6 +42,7 @@ class Aggregator {
     const Prices& prices;
     prometheus::Registry& metrics;
     std::function<WallTime()> wall_clock;
+    size_t made_at_once = kMadeAtOnce;
   };
 
   // What `world` names must outlive it.
@@ -58,7 +59,8 @@ class Aggregator {
     size_t scorers = 0;
     uint64_t papers_waiting = 0;
   };
-  const ScalingView& scaling() const { return scaling_; }
+  // nullopt: nothing was counted yet.
+  const std::optional<ScalingView>& scaling() const { return scaling_; }
 
  private:
   struct Follower {
@@ -129,7 +131,7 @@ class Aggregator {
   std::set<std::string> models_told_;  // that have metrics
   std::string days_counted_on_;        // as in Instant; "": something was recorded since
   std::string trouble_;
-  ScalingView scaling_;
+  std::optional<ScalingView> scaling_;
   Loop::TimerId tick_ = 0;
   Loop::TimerId step_ = 0;
 

@@ -33,7 +33,7 @@ void Aggregator::UpdateMetrics() {
   const Dispatch::Demand demand = dispatch_.Demanded(Now());
   waiting_gauge_.Set(static_cast<double>(demand.papers));
   desired_gauge_.Set(demand.scorers);
-  scaling_ = {demand.scorers, dispatch_.scorers(), demand.papers};
+  scaling_ = ScalingView{demand.scorers, dispatch_.scorers(), demand.papers};
   count_waiting_at_ = begin + 50 * (world_.loop.now() - begin);
 }
 

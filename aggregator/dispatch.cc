@@ -25,8 +25,13 @@ void LogBack(const std::string& what, size_t leases, size_t kept) {
 
 }  // namespace
 
-Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices)
-    : db_(db), planner_(planner), prices_(prices), forecaster_(db, prices), scaling_(db) {}
+Dispatch::Dispatch(Database& db, Planner& planner, const Prices& prices, size_t made_at_once)
+    : db_(db),
+      planner_(planner),
+      prices_(prices),
+      made_at_once_(made_at_once),
+      forecaster_(db, prices),
+      scaling_(db) {}
 
 void Dispatch::Reset(int64_t boot, const Instant& now) {
   boot_ = static_cast<uint64_t>(boot);
@@ -39,6 +44,7 @@ void Dispatch::Reset(int64_t boot, const Instant& now) {
   leases_.clear();
   orphans_.clear();
   unheld_.clear();
+  scaling_.Reset();
   active_.clear();
   dirty_.clear();
   failing_.clear();
@@ -397,31 +403,53 @@ std::map<std::string, Dispatch::Pace> Dispatch::Paces() const {
   return paces;
 }
 
+// Whether every scorer for the model that is here has a provider that refuses every call.
+bool Dispatch::IsOut(const std::string& model) const {
+  bool any = false;
+  for (const auto& [boot, scorer] : scorers_) {
+    if (scorer.paced_model != model) continue;
+    any = true;
+    const auto provider = providers_.find(ProviderKey(scorer, model, false));
+    if (provider == providers_.end() || provider->second.hard_failures < kMaxHardFailures) {
+      return false;
+    }
+  }
+  return any;
+}
+
+// Work that several digests wait for counts once.
 Dispatch::Demand Dispatch::Demanded(const Instant& now) {
   Demand demand;
-  std::map<std::string, Backlog> backlogs;
+  std::map<DigestId, uint64_t> waiting;  // all sealed ones; further readings are papers too
+  for (const DigestId id : DigestsInState(db_, "sealed")) waiting[id] = 0;
   auto cursor = db_.Query(
-      "SELECT digest.id, count(*) FILTER (WHERE row.state IS NULL AND (work.key IS NULL OR "
-      "work.state = 'open')) FROM digest CROSS JOIN row ON row.digest = digest.id "
-      "LEFT JOIN work ON work.key = row.work WHERE digest.state = 'sealed' GROUP BY digest.id");
-  while (cursor.Next()) {
-    const Digest digest = *FindDigest(db_, cursor.Int(0));
-    const auto papers = static_cast<uint64_t>(cursor.Int(1));
-    demand.papers += papers;
+      "SELECT first, count(*) FROM (SELECT min(digest) AS first FROM "
+      "(SELECT row.digest, coalesce(row.work, row.digest || row.paper) AS work FROM digest "
+      "CROSS JOIN row ON row.digest = digest.id LEFT JOIN work ON work.key = row.work "
+      "WHERE digest.state = 'sealed' AND row.state IS NULL "
+      "AND (work.key IS NULL OR work.state = 'open') "
+      "UNION ALL SELECT reading.digest, work.key FROM digest "
+      "CROSS JOIN reading ON reading.digest = digest.id JOIN work ON work.key = reading.work "
+      "WHERE digest.state = 'sealed' AND work.state = 'open') GROUP BY work) GROUP BY first");
+  while (cursor.Next()) waiting[cursor.Int(0)] = static_cast<uint64_t>(cursor.Int(1));
+  std::map<std::string, Backlog> backlogs;
+  std::map<std::pair<std::string, std::string>, Forecaster::TypicalCall> calls;
+  for (const auto& [id, papers] : waiting) {
+    const Digest digest = *FindDigest(db_, id);
     const auto profile = ProfileOf(digest);
     const Voice voice = LikelyVoice(digest, *profile);
     Backlog& backlog = backlogs[voice.model];
-    const auto call = forecaster_.CallOf(voice.model, *profile);
+    demand.papers += papers;
     if (papers == 0 || IsDeferred(digest, *profile)) {
-      backlog.waits = true;  // for a reading, or for a job
-    } else {
-      backlog.calls += std::ceil(static_cast<double>(papers) / call.papers);
-      backlog.tokens_per_call = std::max(backlog.tokens_per_call, call.tokens);
+      backlog.waits = true;
+      continue;
     }
+    const auto [call, fresh] = calls.try_emplace({voice.model, digest.revision});
+    if (fresh) call->second = forecaster_.CallOf(voice.model, *profile);
+    backlog.calls += std::ceil(static_cast<double>(papers) / call->second.papers);
+    backlog.tokens_per_call = std::max(backlog.tokens_per_call, call->second.tokens);
   }
-  for (const auto& [model, pace] : Paces()) {
-    if (const auto it = backlogs.find(model); it != backlogs.end()) it->second.out = pace.out;
-  }
+  for (auto& [model, backlog] : backlogs) backlog.out = IsOut(model);
   demand.scorers = scaling_.Desired(backlogs, now.mono);
   return demand;
 }

@@ -78,7 +78,8 @@ inline constexpr std::chrono::milliseconds kAdoptionTime{2'000};
 // takes up to 0.5 s, the next Ready comes within 1 s.
 inline constexpr std::chrono::milliseconds kReconnectTime{2'500};
 
-// Units of work that are made at once, 0.3 ms each: a few batches' worth.
+// Units of work of a digest that are made at once, 0.3 ms each, when its batches need them.
+// (What a budget is measured by looks at all of its papers at once still.)
 inline constexpr size_t kMadeAtOnce = 128;
 
 // Deferred batches that are handed out in one turn, and that are out in all.
@@ -103,7 +104,7 @@ struct Instant {
 
 class Dispatch {
  public:
-  Dispatch(Database& db, Planner& planner, const Prices& prices);
+  Dispatch(Database& db, Planner& planner, const Prices& prices, size_t made_at_once = kMadeAtOnce);
 
   // Begins again with `boot` (larger than any before): forgets scorers and
   // leases, waits for kAdoptionTime. At the start and after a failed commit.
@@ -259,6 +260,7 @@ class Dispatch {
                           const Scorer& scorer) const;
   bool ProviderReady(const std::string& provider, const Instant& now) const;
   bool HasLeases(const std::string& provider) const;
+  bool IsOut(const std::string& model) const;
   bool HandOutTo(uint64_t boot, const Instant& now);
   bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,
                    const Instant& now);
@@ -273,8 +275,8 @@ class Dispatch {
   bool IsLost(uint64_t id, const Lease& lease, const Instant& now);
   void Resume(const Instant& now);
   std::string DeferredState(DigestId digest);
-  void FindCandidates(DigestId digest, std::deque<Candidate>* next);
-  void FindNext(DigestId digest);
+  void FindCandidates(DigestId digest, bool all_made, std::deque<Candidate>* next);
+  void FindNext(DigestId digest, size_t wanted);
   bool StillFree(const Candidate& candidate);
   static bool Holds(const std::vector<Candidate>& batch, const std::string& paper);
   size_t LimitOf(const Digest& digest, const wire::Profile& profile, const Candidate& first);
@@ -309,6 +311,7 @@ class Dispatch {
   Database& db_;
   Planner& planner_;
   const Prices& prices_;
+  const size_t made_at_once_;
   const Forecaster forecaster_;
   Scaling scaling_;
   uint64_t boot_ = 0;
@@ -336,6 +339,7 @@ class Dispatch {
     bool idle = false;            // nothing to hand out until something changes
     std::deque<Candidate> next;   // looked at again before they are handed out
     bool more = false;            // there may be more than those
+    bool unmade = true;           // rows may have no unit of work yet
     bool short_of_money = false;  // until a call has said what it cost
   };
   std::map<DigestId, Active> active_;       // sealed digests

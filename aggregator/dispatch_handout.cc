@@ -138,22 +138,25 @@ bool Dispatch::OthersWait(const Digest& digest) {
 // Who is handed out in a batch of its own: what a worker died of, and what could talk
 // the model into scores for its company.
 #define ALONE "(w.deaths > 0 OR w.addresses_model <> '')"
+// Rows are 1.
+#define PLACE                                                                                \
+  "iif(u.anchor, iif((SELECT forecast_now > budget_left FROM digest WHERE id = ?1), 2, 0), " \
+  "iif(u.sample = 0, 1, 3))"
 
 // Anchors go first, so that they need not be waited for, unless rows need the money.
 // Further readings come last and in the order of a hash: a paper is in other company every
-// time.
-void Dispatch::FindCandidates(DigestId digest, std::deque<Candidate>* next) {
+// time. While rows have no unit of work yet, whatever comes after them waits.
+void Dispatch::FindCandidates(DigestId digest, bool all_made, std::deque<Candidate>* next) {
   auto cursor = db_.Query(
       "SELECT w.key, w.paper, w.version, w.misses + w.failures, " ALONE
       ", w.stage FROM "
       "(SELECT work, 0 AS sample, 0 AS anchor FROM row WHERE digest = ?1 AND state IS NULL "
       "UNION ALL SELECT work, sample, anchor FROM reading WHERE digest = ?1) u "
       "CROSS JOIN work w ON w.key = u.work WHERE w.state = 'open' AND w.lease IS NULL "
-      "ORDER BY " ALONE
-      ", w.misses + w.failures, iif(u.anchor, iif((SELECT forecast_now > budget_left FROM digest "
-      "WHERE id = ?1), 2, 0), iif(u.sample = 0, 1, 3)), u.sample, w.stage, "
-      "iif(u.sample = 0, w.paper, hex(w.key)) LIMIT ?2",
-      digest, static_cast<int64_t>(kCandidates));
+      "AND (?3 OR (" PLACE " < 2 AND w.misses + w.failures = 0 AND NOT " ALONE ")) ORDER BY " ALONE
+      ", w.misses + w.failures, " PLACE
+      ", u.sample, w.stage, iif(u.sample = 0, w.paper, hex(w.key)) LIMIT ?2",
+      digest, static_cast<int64_t>(kCandidates), all_made);
   while (cursor.Next()) {
     const std::string key = cursor.Text(0);
     next->push_back({key,
@@ -167,15 +170,17 @@ void Dispatch::FindCandidates(DigestId digest, std::deque<Candidate>* next) {
 }
 
 // What is made may be answered already: then the digest is looked at.
-void Dispatch::FindNext(DigestId digest) {
+void Dispatch::FindNext(DigestId digest, size_t wanted) {
   Active& active = active_[digest];
   size_t made = 0;
   do {
-    made = planner_.MakeWork(digest, kMadeAtOnce);
+    made = planner_.MakeWork(digest, made_at_once_);
     if (made > 0) dirty_.insert(digest);
-    FindCandidates(digest, &active.next);
-  } while (active.next.empty() && made == kMadeAtOnce);
-  active.more = made == kMadeAtOnce || active.next.size() >= kCandidates;
+    active.next.clear();
+    active.unmade = made == made_at_once_;
+    FindCandidates(digest, !active.unmade, &active.next);
+  } while (active.next.size() < wanted && active.unmade);
+  active.more = active.unmade || active.next.size() >= kCandidates;
 }
 
 // Another digest may have been handed the same work meanwhile, or had it answered.
@@ -207,14 +212,18 @@ size_t Dispatch::LimitOf(const Digest& digest, const wire::Profile& profile,
 
 std::vector<Dispatch::Candidate> Dispatch::NextBatch(const Digest& digest,
                                                      const wire::Profile& profile) {
-  auto& next = active_[digest.id].next;
+  Active& active = active_[digest.id];
+  auto& next = active.next;
   std::vector<Candidate> batch;
   size_t limit = 1;
   int64_t tokens = 0;
+  // No batch is smaller because the work of the next rows is not made yet.
+  if (active.unmade && next.size() < profile.batch_size())
+    FindNext(digest.id, profile.batch_size());
   for (bool asked = false; batch.size() < limit;) {
     if (next.empty()) {
       if (!batch.empty() || std::exchange(asked, true)) break;
-      FindNext(digest.id);
+      FindNext(digest.id, 1);
       continue;
     }
     Candidate& front = next.front();

@@ -87,20 +87,21 @@ int Serve(const Options& options) {
   if (!scorers) return Fail(scorers.error().message);
 
   auto metrics = std::make_shared<prometheus::Registry>();
+  std::mutex scaling_mutex;
+  std::optional<Aggregator::ScalingView> scaling;
   StatusServer status(metrics);
   std::error_code error;
   const std::string site = options.String("out") + "/site";
   std::filesystem::create_directories(site, error);
   if (error) return Fail("cannot make the folder " + site + ": " + error.message());
-  std::mutex scaling_mutex;
-  Aggregator::ScalingView scaling;
   status.Handle("/scaling", [&](const std::string&) {
     const std::lock_guard lock(scaling_mutex);
+    if (!scaling) return HttpAnswer{503, "text/plain; charset=utf-8", "nothing is counted yet\n"};
     return HttpAnswer{
         200, "application/json",
         fmt::format("{{\"desired_scorers\": {}, \"scorers\": {}, "
                     "\"papers_waiting\": {}}}\n",
-                    scaling.desired_scorers, scaling.scorers, scaling.papers_waiting)};
+                    scaling->desired_scorers, scaling->scorers, scaling->papers_waiting)};
   });
   status.ServeFiles("/", site);
   status.ServeFiles("/", options.String("out"));

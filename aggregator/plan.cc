@@ -265,12 +265,17 @@ size_t Planner::MakeWork(DigestId id, size_t limit) {
   }
   const Digest digest = *FindDigest(db_, id);
   const wire::Profile profile = ProfileAsScored(db_, digest);
+  const bool first = !db_.Query(
+                             "SELECT 1 FROM row WHERE digest = ? AND state IS NULL AND work IS NOT "
+                             "NULL LIMIT 1",
+                             id)
+                          .Next();
   const bool titles_first = profile.title_stage() && digest.voice->backend != "lexical";
   for (const auto& [paper, version] : rows) {
     SetWork(digest, profile, paper, version,
             titles_first ? wire::STAGE_TITLE : wire::STAGE_ABSTRACT);
   }
-  ReadAnchors(db_, digest, profile);
+  if (first) ReadAnchors(db_, digest, profile);
   return rows.size();
 }
 

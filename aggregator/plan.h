@@ -60,8 +60,9 @@ class Planner {
   // work are made by MakeWork.
   void Bind(DigestId digest, const Voice& voice, const std::optional<Economy>& economy = {});
   // Makes the next unit of work of up to `limit` rows of a bound digest that have none,
-  // in the order of their papers. Returns of how many. A large digest's are made as they
-  // are handed out: all at once would hold everybody up for a second.
+  // in the order of their papers; with the first of them the anchors'. Returns of how
+  // many. A large digest's are made as they are handed out: all at once would hold
+  // everybody up for a second.
   size_t MakeWork(DigestId digest, size_t limit = std::numeric_limits<size_t>::max());
 
   // Mendable rows wait again; the digest is sealed, or open where a text that was

@@ -86,8 +86,9 @@ Result<int> Publisher::Step() try {
     const bool due = look.compare || !out_.Has(look.path);
     auto written = due ? WriteIfStale(look) : 0;
     if (!written) return written;
+    const bool much = *written > 0 || look.page;
     if (++next_ == looks_.size()) in_hand_.clear();
-    if (due) return written;
+    if (due && much) return written;
   }
   return 0;
 } catch (const StorageError& e) {

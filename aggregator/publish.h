@@ -58,10 +58,10 @@ class Publisher {
   // around what was recorded since OUT last agreed: looking at all of it again would
   // make a backfill take the square of its days.
   //
-  // Begin, then Step until done: one file a step, because all of a large digest's take
-  // half a second in which nobody is served. What is recorded meanwhile waits for the
-  // next Begin. A step returns how many files it wrote; after kStorage, which names the
-  // file that could not be, begin again.
+  // Begin, then Step until done: one file that is written or page that is rendered a step,
+  // because all of a large digest's take half a second in which nobody is served. What is recorded
+  // meanwhile waits for the next Begin. A step returns how many files it wrote; after kStorage,
+  // which names the file that could not be, begin again.
   void Begin(std::optional<DigestId> changed);
   bool done() const { return next_ == looks_.size(); }
   Result<int> Step();

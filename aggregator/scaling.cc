@@ -7,7 +7,7 @@
 namespace paperboy {
 namespace {
 
-// Models that are remembered; of more, those that were heard of last.
+// Models that are remembered, in the ledger those that were heard of last.
 constexpr size_t kModelsKept = 100;
 // A change by less is noise.
 constexpr double kChanged = 0.1;
@@ -23,9 +23,9 @@ bool Changed(const ScorerPace& before, const ScorerPace& now) {
 
 }  // namespace
 
-uint32_t ScorersFor(const Backlog& backlog, const ScorerPace* pace) {
+uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace) {
   if (backlog.calls <= 0) return backlog.waits ? 1 : 0;
-  if (backlog.out || pace == nullptr || pace->calls == 0 || pace->latency_ms == 0) return 1;
+  if (backlog.out || !pace || pace->calls == 0 || pace->latency_ms == 0) return 1;
   constexpr double kUnlimited = std::numeric_limits<double>::infinity();
   double calls_per_second = kUnlimited;
   if (pace->rpm > 0) calls_per_second = static_cast<double>(pace->rpm) / 60;
@@ -41,25 +41,35 @@ uint32_t ScorersFor(const Backlog& backlog, const ScorerPace* pace) {
   return std::max(1u, static_cast<uint32_t>(std::ceil(of_use / static_cast<double>(pace->calls))));
 }
 
-const ScorerPace* Scaling::Find(const std::string& model) {
-  if (const auto heard = heard_.find(model); heard != heard_.end()) return &heard->second;
-  if (const auto kept = kept_.find(model); kept != kept_.end()) return &kept->second;
+void Scaling::Heard(const std::string& model, ScorerPace pace) {
+  if (heard_.size() > kModelsKept) heard_.clear();
+  if (pace.latency_ms == 0) {
+    if (const auto known = Find(model)) pace.latency_ms = known->latency_ms;
+  }
+  heard_[model] = pace;
+}
+
+std::optional<ScorerPace> Scaling::Find(const std::string& model) {
+  if (const auto heard = heard_.find(model); heard != heard_.end()) return heard->second;
   auto cursor = db_.Query(
       "SELECT rpm, tpm, calls, latency_ms FROM scorer_pace WHERE model = ?1 OR ?1 = '' "
       "ORDER BY rowid DESC LIMIT 1",
       model);
-  if (!cursor.Next()) return nullptr;
-  return &(kept_[model] = {cursor.Int(0), cursor.Int(1), cursor.Int(2), cursor.Int(3)});
+  if (!cursor.Next()) return std::nullopt;
+  return ScorerPace{cursor.Int(0), cursor.Int(1), cursor.Int(2), cursor.Int(3)};
 }
 
 void Scaling::Keep() {
-  if (heard_.size() > kModelsKept) heard_.clear();
-  if (kept_.size() > kModelsKept) kept_.clear();
   for (const auto& [model, pace] : heard_) {
     const auto kept = kept_.find(model);
     if (kept != kept_.end() && !Changed(kept->second, pace)) continue;
     db_.Exec("INSERT OR REPLACE INTO scorer_pace VALUES (?, ?, ?, ?, ?)", model, pace.rpm, pace.tpm,
              pace.calls, pace.latency_ms);
+    db_.Exec(
+        "DELETE FROM scorer_pace WHERE rowid <= (SELECT rowid FROM scorer_pace "
+        "ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+        static_cast<int64_t>(kModelsKept));
+    if (kept_.size() > kModelsKept) kept_.clear();
     kept_[model] = pace;
   }
 }

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -43,23 +44,25 @@ inline constexpr std::chrono::minutes kWithoutQuota{10};
 // Kubernetes' own autoscaler looks back when it scales down).
 inline constexpr std::chrono::minutes kScaleDownWindow{5};
 
-// At least 1 while there is work. `pace` null: nothing is known, 1.
-uint32_t ScorersFor(const Backlog& backlog, const ScorerPace* pace);
+// At least 1 while there is work. Without `pace` nothing is known: 1.
+uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace);
 
 class Scaling {
  public:
   explicit Scaling(Database& db) : db_(db) {}
 
-  // What a scorer says now of its model.
-  void Heard(const std::string& model, const ScorerPace& pace) { heard_[model] = pace; }
+  // What a scorer says now of its model; of the latency only when it knows one.
+  void Heard(const std::string& model, ScorerPace pace);
   // Writes down what has changed by a tenth. Inside the caller's transaction.
   void Keep();
+  // The transaction with the last Keep may never have been.
+  void Reset() { kept_.clear(); }
   // Of all models together, from their backlogs. Model "": it is the scorers' own, and
   // none has said yet which that is; those heard of last.
   uint32_t Desired(const std::map<std::string, Backlog>& backlogs, MonotonicTime now);
 
  private:
-  const ScorerPace* Find(const std::string& model);
+  std::optional<ScorerPace> Find(const std::string& model);
 
   Database& db_;
   std::map<std::string, ScorerPace> heard_, kept_;

@@ -70,21 +70,16 @@ std::string MonthPage(Database& db, const std::string& profile, const std::strin
                       NavigationHtml("Months", links), MonthHtml(db, profile, month));
 }
 
-// A date behind all others makes days missing, of other profiles too: on the pages of
-// the month that was the newest before, and where a profile's index is such a page.
-std::set<SitePage> MonthsBefore(Database& db, const std::string& date) {
+// A date behind all others makes days missing, of other profiles too: on the page of
+// their newest month, and where their index is such a page.
+std::set<SitePage> NewestMonths(Database& db, const std::string& date) {
   std::set<SitePage> pages;
-  const auto profiles = RecordedProfiles(db);
-  std::optional<std::string> before;
-  for (const auto& profile : profiles) {
-    if (DateAfter(db, profile, Recorded::kAnything, date)) return pages;
-    before = std::max(before, DateBefore(db, profile, Recorded::kAnything, date));
-  }
-  for (const auto& profile : profiles) {
-    const auto newest = Newest(db, profile, Recorded::kAnything).value_or("");
-    if (!before || newest < MonthOf(*before)) continue;
-    pages.insert({profile, MonthOf(*before)});
-    pages.insert({profile, "index"});
+  for (const auto& profile : RecordedProfiles(db)) {
+    if (DateAfter(db, profile, Recorded::kAnything, date)) return {};
+    if (const auto newest = Newest(db, profile, Recorded::kAnything)) {
+      pages.insert({profile, MonthOf(*newest)});
+      pages.insert({profile, "index"});
+    }
   }
   return pages;
 }
@@ -190,7 +185,7 @@ std::set<SitePage> SitePagesAround(Database& db, const std::string& profile,
       pages.insert({profile, MonthOf(*day)});
     }
   }
-  pages.merge(MonthsBefore(db, date));
+  pages.merge(NewestMonths(db, date));
   return pages;
 }
 

@@ -48,7 +48,9 @@ class AggregatorProgram : public Program {
                      .scorers = scorers_,
                      .prices = prices,
                      .metrics = metrics_,
-                     .wall_clock = [&world = around.world] { return world.wall(); }},
+                     .wall_clock = [&world = around.world] { return world.wall(); },
+                     // Days have up to 60 papers.
+                     .made_at_once = 5},
                     /*max_unscored_share=*/0.2) {}
   bool EndTurn() override {
     loop_.EndTurn();

@@ -184,7 +184,8 @@ bool Simulation::AllFetched() const {
                      [](const auto& fetch) { return fetch->done; });
 }
 
-// Nobody is stopped, no work is out, and nothing waits to be published.
+// Nobody is stopped, no work is out, and every complete digest is published, but for
+// files that are written in the turns that follow.
 bool Simulation::Idle() const {
   Database& db = disk_.store->db();
   for (const auto& scorer : scorers_) {

@@ -30,7 +30,11 @@ struct TestPaper {
 
 class LedgerTest : public testing::Test {
  protected:
-  LedgerTest() { dispatch.Reset(store->NextBoot(now.unix_seconds), now); }
+  // Units of work are made so many at once.
+  explicit LedgerTest(size_t made_at_once = kMadeAtOnce)
+      : dispatch(store->db(), planner, prices, made_at_once) {
+    dispatch.Reset(store->NextBoot(now.unix_seconds), now);
+  }
 
   // ---- what a fetcher does
   wire::OpenDigest OpenMessage(const std::string& date, const std::string& source = "rss") {
@@ -258,7 +262,7 @@ class LedgerTest : public testing::Test {
   Prices prices = Prices::Bundled();
   Planner planner{store->db(), 0.2};
   Intake intake{store->db(), planner, prices};
-  Dispatch dispatch{store->db(), planner, prices};
+  Dispatch dispatch;
   Instant now{MonotonicTime{} + std::chrono::hours(1), 1'750'000'000, "2025-06-15"};
   uint32_t concurrency = 0;               // as scorers say it; 0: they do not
   std::string trouble;                    // as they say it

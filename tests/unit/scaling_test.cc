@@ -12,33 +12,33 @@ using namespace std::chrono_literals;
 constexpr ScorerPace kPace{.rpm = 500, .tpm = 0, .calls = 8, .latency_ms = 12'000};
 
 TEST(ScorersFor, AsManyAsTheQuotaFeeds) {
-  EXPECT_EQ(ScorersFor({.calls = 1'000}, &kPace), 13u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, kPace), 13u);
   ScorerPace pace = kPace;
   pace.tpm = 200'000;  // of 2,000 tokens a call: 100 calls a minute, 20 in flight
-  EXPECT_EQ(ScorersFor({.calls = 1'000, .tokens_per_call = 2'000}, &pace), 3u);
-  EXPECT_EQ(ScorersFor({.calls = 1'000}, &pace), 13u) << "tokens are not known";
+  EXPECT_EQ(ScorersFor({.calls = 1'000, .tokens_per_call = 2'000}, pace), 3u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, pace), 13u) << "tokens are not known";
 }
 
 TEST(ScorersFor, NoMoreThanTheBacklogFeeds) {
-  EXPECT_EQ(ScorersFor({.calls = 16}, &kPace), 2u);
-  EXPECT_EQ(ScorersFor({.calls = 17}, &kPace), 3u);
-  EXPECT_EQ(ScorersFor({.calls = 1}, &kPace), 1u);
-  EXPECT_EQ(ScorersFor({}, &kPace), 0u);
+  EXPECT_EQ(ScorersFor({.calls = 16}, kPace), 2u);
+  EXPECT_EQ(ScorersFor({.calls = 17}, kPace), 3u);
+  EXPECT_EQ(ScorersFor({.calls = 1}, kPace), 1u);
+  EXPECT_EQ(ScorersFor({}, kPace), 0u);
 }
 
 TEST(ScorersFor, WithoutAQuotaAsManyAsEndItInTime) {
   const ScorerPace pace{.rpm = 0, .tpm = 0, .calls = 8, .latency_ms = 6'000};
   // 8,000 calls in ten minutes: 13.3 a second, 80 in flight.
-  EXPECT_EQ(ScorersFor({.calls = 8'000}, &pace), 10u);
+  EXPECT_EQ(ScorersFor({.calls = 8'000}, pace), 10u);
 }
 
 TEST(ScorersFor, OneWhereNothingIsKnownOrMoreWouldNotHelp) {
-  EXPECT_EQ(ScorersFor({.calls = 1'000}, nullptr), 1u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, std::nullopt), 1u);
   ScorerPace unanswered = kPace;
   unanswered.latency_ms = 0;
-  EXPECT_EQ(ScorersFor({.calls = 1'000}, &unanswered), 1u);
-  EXPECT_EQ(ScorersFor({.calls = 1'000, .out = true}, &kPace), 1u);
-  EXPECT_EQ(ScorersFor({.waits = true}, &kPace), 1u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000}, unanswered), 1u);
+  EXPECT_EQ(ScorersFor({.calls = 1'000, .out = true}, kPace), 1u);
+  EXPECT_EQ(ScorersFor({.waits = true}, kPace), 1u);
 }
 
 class ScalingTest : public LedgerTest {

@@ -287,6 +287,29 @@ TEST_F(SiteTest, WhatCouldNotBeWrittenIsMadeUpFor) {
   EXPECT_EQ(folder.files, Anew());
 }
 
+TEST_F(SiteTest, AStepWritesOneFileAndWhatIsRecordedMeanwhileComesAfter) {
+  Published("2025-05-13");
+  const Digest digest = Complete("2025-05-14", 1);
+  publisher.Publish(digest.id);
+  publisher.Begin(digest.id);
+  int steps = 0;
+  for (; !publisher.done(); ++steps) {
+    const auto written = publisher.Step();
+    ASSERT_TRUE(written.ok());
+    EXPECT_LE(*written, 1);
+    if (steps != 2) continue;
+    wire::Day day;
+    day.set_profile(profile.name());
+    day.set_date("2025-05-16");
+    day.set_state("failed");
+    ASSERT_TRUE(intake.Day(day).ok());
+    publisher.RecordDay(profile.name(), "2025-05-16");
+  }
+  EXPECT_GT(steps, 5);
+  EXPECT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(folder.files, Anew());
+}
+
 TEST_F(SiteTest, WhatAKilledProcessDidNotWriteIsWrittenAtTheStart) {
   Published("2025-05-13");
   Published("2025-05-15");
