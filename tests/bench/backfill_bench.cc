@@ -35,10 +35,11 @@ int Run(const Arguments& arguments) {
   system.StartScorers(arguments.scorers, "openai");
   const std::string profile = system.WriteProfile("bench");  // cs.LG and cs.AI
   const auto begin = std::chrono::steady_clock::now();
-  const System::Run run = system.RunFetcher(
-      {"--from", FormatDate(first), "--to", FormatDate(last), "--arxiv-interval",
-       std::to_string(arguments.interval), "--progress", "plain", "--deadline", "1h"},
-      std::chrono::hours(1));
+  const System::Run run =
+      system.RunFetcher({"--profile", profile, "--from", FormatDate(first), "--to",
+                         FormatDate(last), "--arxiv-interval", std::to_string(arguments.interval),
+                         "--progress", "plain", "--deadline", "1h"},
+                        std::chrono::hours(1));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   const size_t at = run.err.find("time: ");
   if (run.exit.code != 0 || at == run.err.npos) {
