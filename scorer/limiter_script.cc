@@ -145,7 +145,8 @@ return {granted and 1 or 0, math.ceil(at - now), epoch, math.max(0, math.ceil(pa
 // is what scorers need to hear of the end of a pause. Then less than 0.85 of the limit in
 // force went through only if the provider's is smaller: what was not sent for pauses of a
 // few seconds, or missed its time, is less than that. Of calls that were under way when a
-// limit was found refusals come for a second; whatever else made it a little too large
+// limit was found refusals come for a second, and one in a hundred is left for those that
+// are still to come then; whatever else made it a little too large
 // (calls granted to scorers that died) shows in the next two windows.
 constexpr char kLower[] = R"lua(
 local time = redis.call('TIME')
@@ -190,9 +191,9 @@ if tonumber(ARGV[6]) >= 0 then
     -- Where nothing goes through at all it is no quota: none, however small, does that.
     if requests > 0 and (fresh or (mends and sent >= low + window and full >= 0.85) or (proves and share < 0.85)) then
       if by_requests then
-        fr = lowered(rpm, fr, requests)
+        fr = lowered(rpm, fr, 0.99 * requests)
       else
-        ft = lowered(tpm, ft, tokens)
+        ft = lowered(tpm, ft, 0.99 * tokens)
       end
       if proves then low = sent end
     end

@@ -82,7 +82,8 @@ std::vector<std::string> ReserveArgs(const LimiterSettings& configured, const st
 // window before the later refused call was sent, and not refused. No enforcement by
 // windows or buckets admits less than its limit in a window at whose end it refuses;
 // refusals that are still under way, and grants lost with their scorers, make it a little
-// too large, which refusals in the next two windows mend. A server that now and then
+// too large, which is why a hundredth less is kept to, and what refusals in the next two
+// windows mend. A server that now and then
 // refuses without reason finds nothing: what counts as smaller is less than 0.85 of the
 // limit in force in every window between the two. A quota between that and all of it is
 // kept to by the pauses that its refusals ask for.
