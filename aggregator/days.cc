@@ -68,9 +68,15 @@ Result<wire::Compared> Compare(Database& db, const wire::Compare& question) {
         .Next();
   };
   const auto& rows = question.rows();
+  const auto is_new = [](const wire::Row& row) {
+    return row.announce_type() == wire::ANNOUNCE_TYPE_NEW;
+  };
+  // An earlier list that was rebuilt lacks replacements and what was newly listed.
+  const bool by_new_papers = std::any_of(rows.begin(), rows.end(), is_new);
   compared.set_repeats(!rows.empty() && std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
+    if (by_new_papers && !is_new(row)) return true;
     const bool above = row.id() < kBehindNumbers && row.id() > highest;
-    return !above && listed_before(row);
+    return !above && (by_new_papers || listed_before(row));
   }));
   return compared;
 }

@@ -92,11 +92,8 @@ void Intake::BeginEdition(const Digest& digest, const wire::OpenDigest& open) {
   } else if (!spends_the_same) {
     ForgetBudget(db_, digest.id);
   }
-  if (planner_.ListsAreIn(*FindDigest(db_, digest.id), profile)) {
-    db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", digest.id);
-  } else {
-    planner_.OpenAgain(digest.id);
-  }
+  planner_.OpenAgain(digest.id,
+                     planner_.MissingTexts(*FindDigest(db_, digest.id), profile, "", true));
 }
 
 Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
@@ -111,6 +108,12 @@ Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
   } else if (digest->state == "published" || digest->state == "withheld") {
     planner_.Reopen(digest->id);
   }
+  // An attempt that brought no list says nothing about where those come from that are to come.
+  db_.Exec(
+      "UPDATE digest SET source = ?, remedial_from = ?, remedial_to = ? WHERE id = ? AND state = "
+      "'open' AND completed_at IS NULL "
+      "AND NOT EXISTS (SELECT 1 FROM category WHERE digest = digest.id AND late <> 1)",
+      open.source(), open.remedial_from(), open.remedial_to(), digest->id);
   Opened opened{*FindDigest(db_, digest->id), {}, {}};
   if (opened.digest.state == "open") {
     opened.authors = planner_.MissingAuthors(opened.digest, open.profile());
@@ -164,8 +167,9 @@ bool Intake::StoreRow(const Digest& digest, const std::string& category, const w
   const int64_t version = std::max<int64_t>(known.Int(0), row.version());
   const std::string primary = known.Text(2).empty() ? row.primary_category() : known.Text(2);
   if (type == known.Int(1) && version == known.Int(0) && primary == known.Text(2)) return changed;
+  // Another version, or one that is wanted only now, may need a text that it does not have.
   db_.Exec(
-      "UPDATE row SET version = ?, announce_type = ?, primary_category = ? "
+      "UPDATE row SET version = ?, announce_type = ?, primary_category = ?, state = NULL "
       "WHERE digest = ? AND paper = ?",
       version, type, primary, digest.id, row.id());
   return true;

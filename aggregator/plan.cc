@@ -53,9 +53,10 @@ std::vector<Planner::RowFacts> Planner::ReadRows(Cursor cursor) {
 }
 
 std::vector<std::string> Planner::MissingTexts(const Digest& digest, const wire::Profile& profile,
-                                               const std::string& list) {
+                                               const std::string& list, bool anew) {
   std::vector<std::string> missing;
   for (const auto& row : LoadRows(digest.id)) {
+    if (!anew && !row.state.empty()) continue;
     const auto& lists = row.listed.lists;
     if (!list.empty() && std::find(lists.begin(), lists.end(), list) == lists.end()) continue;
     if (!row.unreadable.empty() || UnwantedByList(profile, row.listed)) continue;
@@ -290,26 +291,29 @@ void Planner::SetWork(const Digest& digest, const wire::Profile& profile, const 
 // What the provider failed on keeps one failure alone: the evidence that it fails on
 // this paper, so that it ends again also where nothing else is left to answer.
 bool Planner::Reopen(DigestId id) {
-  std::vector<std::string> papers;
-  {
-    auto cursor = db_.Query("SELECT paper, version FROM row WHERE digest = ? AND mendable = 1", id);
-    while (cursor.Next()) {
-      const std::string paper = cursor.Text(0);
-      const bool comes = !HasText(db_, paper, cursor.Int(1)) && IsInLateListsOnly(id, paper);
-      if (!comes) papers.push_back(paper);
-    }
-  }
-  if (papers.empty()) return false;
   db_.Exec(
       "UPDATE work SET state = 'open', alone_failures = 1, mendable = 0 WHERE state = 'failed' "
       "AND mendable = 1 AND key IN (SELECT work FROM row WHERE digest = ? AND mendable = 1)",
       id);
+  const auto papers =
+      TakeUp(id, db_.Query("SELECT paper, version FROM row WHERE digest = ? AND mendable = 1", id));
+  if (papers.empty()) return false;
+  Unseal(id);
+  return true;
+}
+
+std::vector<std::string> Planner::TakeUp(DigestId id, Cursor cursor) {
+  std::vector<std::string> papers;
+  while (cursor.Next()) {
+    std::string paper = cursor.Text(0);
+    const bool comes = !HasText(db_, paper, cursor.Int(1)) && IsInLateListsOnly(id, paper);
+    if (!comes) papers.push_back(std::move(paper));
+  }
   for (const std::string& paper : papers) {
     db_.Exec("UPDATE row SET state = NULL, why = '', mendable = 0 WHERE digest = ? AND paper = ?",
              id, paper);
   }
-  Unseal(id);
-  return true;
+  return papers;
 }
 
 int64_t Planner::Retry(DigestId id) {
@@ -322,11 +326,10 @@ int64_t Planner::Retry(DigestId id) {
       "state = 'unscored'))",
       id);
   const int64_t failed = db_.Changes();
-  db_.Exec(
-      "UPDATE row SET state = NULL, why = '', mendable = 0 "
-      "WHERE digest = ? AND state = 'unscored'",
-      id);
-  const int64_t unscored = db_.Changes();
+  const auto unscored = static_cast<int64_t>(
+      TakeUp(id, db_.Query("SELECT paper, version FROM row WHERE digest = ? AND state = 'unscored'",
+                           id))
+          .size());
   if (digest.state != "open" && unscored > 0) Unseal(id);
   return std::max(failed, unscored);
 }
@@ -344,7 +347,7 @@ void Planner::Empty(DigestId id) {
 void Planner::Unseal(DigestId id) {
   const Digest digest = *FindDigest(db_, id);
   db_.Exec("UPDATE digest SET state = 'sealed', withhold = 0 WHERE id = ?", id);
-  if (LacksText(id)) return OpenAgain(id);
+  if (const auto papers = WaitingWithoutText(id); !papers.empty()) return OpenAgain(id, papers);
   // Nothing answered yet: whoever comes next may score it, as after a mistyped model.
   const bool answered = db_.Query(
                                "SELECT 1 FROM row JOIN work ON work.key = row.work "
@@ -360,17 +363,25 @@ void Planner::Unseal(DigestId id) {
   }
 }
 
-bool Planner::LacksText(DigestId id) {
+std::vector<std::string> Planner::WaitingWithoutText(DigestId id) {
+  std::vector<std::string> papers;
   auto cursor = db_.Query("SELECT paper, version FROM row WHERE digest = ? AND state IS NULL", id);
   while (cursor.Next()) {
-    if (!HasText(db_, cursor.Text(0), cursor.Int(1))) return true;
+    if (!HasText(db_, cursor.Text(0), cursor.Int(1))) papers.push_back(cursor.Text(0));
   }
-  return false;
+  return papers;
 }
 
-void Planner::OpenAgain(DigestId id) {
+// Lists that lack nothing keep their seals: as announced they are not read again, and one
+// that was rebuilt does not mix with them.
+void Planner::OpenAgain(DigestId id, const std::vector<std::string>& papers) {
   db_.Exec("UPDATE digest SET state = 'open' WHERE id = ?", id);
-  db_.Exec("DELETE FROM category WHERE digest = ?", id);
+  for (const std::string& paper : papers) {
+    db_.Exec(
+        "DELETE FROM category WHERE digest = ?1 AND late <> 1 AND category IN "
+        "(SELECT category FROM listing WHERE digest = ?1 AND paper = ?2)",
+        id, paper);
+  }
   db_.Exec("UPDATE row SET work = NULL WHERE digest = ? AND state IS NULL", id);
 }
 

@@ -36,9 +36,11 @@ class Planner {
   // wanted paper.
   bool ListsAreIn(const Digest& digest, const wire::Profile& profile);
   // Ids of rows that need a text and have none; of one list, or of all (""). Those that
-  // stand only in late lists count as having all: it comes with the list.
+  // stand only in late lists count as having all: it comes with the list. So do those that
+  // have their end state, which they keep when their text was pruned; but not for a new
+  // edition, which plans them `anew`.
   std::vector<std::string> MissingTexts(const Digest& digest, const wire::Profile& profile,
-                                        const std::string& list = "");
+                                        const std::string& list = "", bool anew = false);
 
   // Ids of rows that the list rules want, about whose authors the profile's rules ask and
   // the ledger knows nothing; in their order.
@@ -69,13 +71,13 @@ class Planner {
   // pruned is wanted for one. True when there was one. Not those whose text is to come
   // with a late list.
   bool Reopen(DigestId digest);
-  // The same for every unscored row, also those given up for good: their failed
-  // work begins anew. Returns how many.
+  // The same for every such row that is unscored, also those given up for good: their
+  // failed work begins anew. Returns how many.
   int64_t Retry(DigestId digest);
   // Drops rows, lists and seals: the digest is open again. Scores and texts stay.
   void Empty(DigestId digest);
-  // Open again with its rows: the lists and the texts that lack are delivered anew.
-  void OpenAgain(DigestId digest);
+  // Open again with its rows: the lists that have papers without a text are delivered anew.
+  void OpenAgain(DigestId digest, const std::vector<std::string>& papers);
 
   // Takes rows on from answered units of work. Completes the digest when every
   // row has its end state: returns true then. Later digests of the profile that
@@ -97,7 +99,10 @@ class Planner {
   void KeepWithoutText(const Digest& digest, const RowFacts& row);
   bool IsInLateListsOnly(DigestId digest, const std::string& paper);
   void Unseal(DigestId digest);
-  bool LacksText(DigestId digest);
+  std::vector<std::string> WaitingWithoutText(DigestId digest);
+  // The cursor's papers (and versions) but those whose text is to come with a late list;
+  // they wait again.
+  std::vector<std::string> TakeUp(DigestId digest, Cursor papers);
   static std::vector<RowFacts> ReadRows(Cursor cursor);
   std::vector<RowFacts> LoadRows(DigestId digest);
   std::vector<RowFacts> LoadRow(DigestId digest, const std::string& paper);  // one, or none

@@ -166,13 +166,14 @@ Result<Listing> ArxivSource::ReadFeed(const std::string& category, MonotonicTime
 }
 
 Result<ApiPage> ArxivSource::AskForPage(const std::string& query, uint64_t start,
-                                        MonotonicTime deadline) {
+                                        MonotonicTime deadline, bool* complains) {
   const std::string url = fmt::format(
       "{}?search_query={}&start={}&max_results={}&sortBy=submittedDate&sortOrder=ascending",
       api_url_, query, start, kPageSize);
   std::optional<ApiPage> page;
   const Status got = client_.Get(url, deadline, [&](const HttpResponse& response) -> Status {
     Result<ApiPage> parsed = ParseApiPage(response.body);  // errors come as 400 with a feed
+    *complains = response.status == 200 && !parsed;
     if (response.status != 200) {
       const bool told = !parsed && parsed.error().kind == ErrorKind::kInvalid;
       return told ? parsed.error() : Refusal(response, url);
@@ -188,8 +189,12 @@ Result<ApiPage> ArxivSource::AskForPage(const std::string& query, uint64_t start
 Result<ApiPage> ArxivSource::ReadPage(const std::string& query, uint64_t start,
                                       MonotonicTime deadline) {
   for (int complaints = 1;; ++complaints) {
-    Result<ApiPage> page = AskForPage(query, start, deadline);
-    if (page || page.error().kind != ErrorKind::kInvalid || complaints == kComplaints) return page;
+    bool complains = false;
+    Result<ApiPage> page = AskForPage(query, start, deadline, &complains);
+    if (page || page.error().kind != ErrorKind::kInvalid) return page;
+    if (complaints < kComplaints) continue;
+    if (complains) return Unavailable(page.error().message);
+    return page;
   }
 }
 

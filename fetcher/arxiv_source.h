@@ -23,8 +23,9 @@ class ArxivSource {
   // The feed's newest list, whatever its date. Once read, it is asked for again only
   // if it has changed. Errors of all calls:
   // kUnavailable as of ArxivClient::Get, also when arXiv keeps answering with
-  // something else (403, 404, a page for people); kInvalid when it refuses the
-  // question, or its feed is of the format that it gave up.
+  // something else (403, 404, a page for people) or its search keeps complaining of the
+  // question with HTTP 200; kInvalid when it refuses the question, or its feed is of the format
+  // that it gave up.
   Result<Listing> ReadFeed(const std::string& category, MonotonicTime deadline);
 
   // The papers first submitted in the window and listed in the category, or in
@@ -55,8 +56,11 @@ class ArxivSource {
     ArxivClient::Headers conditions;
     Listing listing;
   };
-  Result<ApiPage> AskForPage(const std::string& query, uint64_t start, MonotonicTime deadline);
-  // As that; what the API says against the question is believed when it repeats it.
+  // `complains`: it was answered with an error that HTTP calls a success.
+  Result<ApiPage> AskForPage(const std::string& query, uint64_t start, MonotonicTime deadline,
+                             bool* complains);
+  // As that; what the API says against the question is believed when it repeats it, and
+  // with HTTP 200 it says only that the search fails.
   Result<ApiPage> ReadPage(const std::string& query, uint64_t start, MonotonicTime deadline);
   // A page with entries, or the news that there are no more. `total` is the
   // most that a page of the query has said, this one included; a page that says

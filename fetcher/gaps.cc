@@ -15,9 +15,11 @@ std::vector<Gap> GapsIn(const wire::Days& days, date::sys_days from, date::sys_d
   for (const wire::DayState& day : days.days()) known.emplace(day.date(), &day);
   const Result<date::sys_days> first = ParseDate(days.first());
   std::vector<Gap> gaps;
-  for (const date::sys_days day : PagesBetween(from, to)) {
-    const std::string date = FormatDate(day);
-    const auto found = known.find(date);
+  for (date::sys_days day = from; day <= to; day += date::days(1)) {
+    const auto found = known.find(FormatDate(day));
+    // What was announced against the calendar has a digest.
+    const bool has_digest = found != known.end() && !found->second->revision().empty();
+    if (!AnnouncementFor(day) && !has_digest) continue;
     if (found == known.end()) {
       if (first && IsMissing(day, *first, to)) gaps.push_back({day, "missing", "", true});
       continue;

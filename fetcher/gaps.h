@@ -1,5 +1,5 @@
-// What an archive lacks: dates with an announcement whose digest is missing or not
-// finished. Pure; any thread.
+// What an archive lacks: dates with an announcement whose digest is missing, and digests
+// that are not finished, whatever the calendar says of their dates. Pure; any thread.
 #pragma once
 
 #include <string>

@@ -10,30 +10,35 @@
 namespace paperboy {
 namespace {
 
-// A day without a paper is believed at once where no more than this are usual.
-constexpr double kFewPapersADay = 3;
-constexpr int kEmptyLooks = 3;
+// A stretch of time without a paper is no surprise where no more than this are usual in it.
+constexpr double kFewPapers = 3;
 
 }  // namespace
 
 bool PastDays::Stock::IsSparse(WallTime end) const {
-  const std::chrono::duration<double, std::ratio<86'400>> covered = to - from, asked = end - to;
-  if (covered.count() <= 0) return true;
-  return static_cast<double>(papers.size()) / covered.count() * asked.count() <= kFewPapersADay;
+  const std::chrono::duration<double> covered = to - from, asked = end - to;
+  return covered.count() > 0 &&
+         static_cast<double>(papers.size()) / covered.count() * asked.count() <= kFewPapers;
 }
 
-Status PastDays::AddFromApi(const std::string& category, WallTime to, MonotonicTime deadline,
-                            Stock* stock) {
-  for (int looks = 1; stock->to < to; ++looks) {
+// The search fails at times, and then it finds nothing. So nothing is never remembered,
+// and where there should be something it is believed only of an answer that has papers of
+// the days before.
+Result<bool> PastDays::AddFromApi(const std::string& category, WallTime to, MonotonicTime deadline,
+                                  Stock* stock) {
+  for (;;) {
     auto read = source_.ReadWindow(category, {stock->to, to}, deadline);
     if (!read) return read.error();
-    // The search fails at times, and then it finds nothing.
-    if (read->empty() && !stock->IsSparse(to) && looks < kEmptyLooks) continue;
-    std::move(read->begin(), read->end(), std::back_inserter(stock->papers));
-    stock->to = to;
-    stock->source = kApiSource;
+    if (!read->empty()) {
+      std::move(read->begin(), read->end(), std::back_inserter(stock->papers));
+      stock->to = to;
+      stock->source = kApiSource;
+      return true;
+    }
+    if (stock->from == stock->to) return false;
+    if (stock->IsSparse(to)) return true;
+    *stock = {stock->from, stock->from, {}};
   }
-  return Ok();
 }
 
 Status PastDays::AddFromOai(const std::string& category, date::sys_days page,
@@ -71,11 +76,20 @@ Status PastDays::Cover(const std::string& category, date::sys_days page, Monoton
   }
   const MonotonicTime patience =
       now + std::min<MonotonicTime::duration>(settings_.patience, (deadline - now) / 2);
-  const Status added = AddFromApi(category, window.to, either ? patience : deadline, &stock);
-  const bool away = !added && added.error().kind == ErrorKind::kUnavailable;
-  if (!either || !away || settings_.now() >= deadline) return added;
-  spdlog::warn("{}; asking arXiv's OAI-PMH instead", added.error().message);
-  away_until_ = settings_.now() + settings_.away;
+  const Result<bool> added = AddFromApi(category, window.to, either ? patience : deadline, &stock);
+  if (added && (*added || !either)) return Ok();
+  const bool in_time = settings_.now() < deadline;
+  if (added) {
+    spdlog::warn("arXiv's search finds no paper of {} in {} days; asking its OAI-PMH", category,
+                 std::chrono::round<date::days>(window.to - window.from).count());
+    // It answers, and may be asked about other categories.
+  } else if (either && in_time) {
+    spdlog::warn("{}; asking arXiv's OAI-PMH instead", added.error().message);
+    if (added.error().kind == ErrorKind::kUnavailable)
+      away_until_ = settings_.now() + settings_.away;
+  } else {
+    return added.error();
+  }
   return AddFromOai(category, page, deadline, &stock);
 }
 
@@ -99,13 +113,6 @@ Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
   Listing taken = list.Take();
   taken.source = stock.source;
   return taken;
-}
-
-void PastDays::Forget(const std::string& category, date::sys_days page) {
-  Stock& stock = stocks_[category];
-  const WallTime from = AnnouncementFor(PreviousPage(page)).value().submitted.from;
-  std::erase_if(stock.papers, [&](const Submission& paper) { return paper.submitted >= from; });
-  stock.to = std::min(stock.to, from);
 }
 
 }  // namespace paperboy

@@ -42,8 +42,9 @@ class PastDays {
   // Errors are those of ArxivSource.
   Result<Listing> Read(const std::string& category, date::sys_days page, MonotonicTime deadline);
 
-  // What was read for the date and the days around it is read again.
-  void Forget(const std::string& category, date::sys_days page);
+  // What the date is told from is read again, all of it: what moderation had held stands
+  // among the papers of days before.
+  void Forget(const std::string& category, date::sys_days /*page*/) { stocks_.erase(category); }
 
  private:
   // Everything of a category that was submitted in [from, to), by time.
@@ -51,13 +52,15 @@ class PastDays {
     WallTime from{}, to{};
     std::vector<Submission> papers;
     const char* source = kApiSource;  // of what was read last
-    // Whether [from, end) without any paper would be no surprise.
+    // Whether [to, end) without any paper would be no surprise.
     bool IsSparse(WallTime end) const;
   };
 
   // Makes the category's stock cover what the page is told from.
   Status Cover(const std::string& category, date::sys_days page, MonotonicTime deadline);
-  Status AddFromApi(const std::string& category, WallTime to, MonotonicTime deadline, Stock* stock);
+  // False: the search finds nothing in all of the time that the page is told from.
+  Result<bool> AddFromApi(const std::string& category, WallTime to, MonotonicTime deadline,
+                          Stock* stock);
   // OAI-PMH has what changed since a day: all of it is read at once, up to the last date.
   Status AddFromOai(const std::string& category, date::sys_days page, MonotonicTime deadline,
                     Stock* stock);

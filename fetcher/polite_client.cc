@@ -106,7 +106,8 @@ PoliteClient::PoliteClient(Pump& pump, Redis& redis, HttpClient& http, Progress&
       http_(http),
       progress_(progress),
       clock_(std::move(clock)),
-      manners_(std::move(manners)) {}
+      manners_(std::move(manners)),
+      back_off_(BackOff(manners_.first_back_off)) {}
 
 Milliseconds PoliteClient::Scaled(Milliseconds time) const {
   return Milliseconds(static_cast<int64_t>(static_cast<double>(time.count()) * manners_.scale));
@@ -116,6 +117,10 @@ Milliseconds PoliteClient::LockTtl() const {
   return std::max(kMinLockTtl, Scaled(manners_.request_timeout + kLockOutlives));
 }
 
+Milliseconds PoliteClient::BackOff(seconds unscaled) const {
+  return std::max(kMinBackOff, Scaled(unscaled));
+}
+
 Error PoliteClient::GaveUp() const {
   if (pump_.stopped()) return Unavailable("stopped");
   const std::string& what = progress_.waiting();
@@ -123,7 +128,6 @@ Error PoliteClient::GaveUp() const {
 }
 
 Status PoliteClient::Ask(const HttpRequest& request, MonotonicTime deadline, const Accept& accept) {
-  Milliseconds back_off = std::max(kMinBackOff, Scaled(manners_.first_back_off));
   for (;;) {
     const MonotonicTime begin = pump_.now();
     const Status acquired = Acquire(deadline);
@@ -138,19 +142,20 @@ Status PoliteClient::Ask(const HttpRequest& request, MonotonicTime deadline, con
     }
     Verdict verdict = Judge(response, accept);
     if (!verdict.again) {
+      back_off_ = BackOff(manners_.first_back_off);
       Release(Milliseconds{0});
       progress_.Waiting("");
       return verdict.status;
     }
-    const Milliseconds pause = std::max<Milliseconds>(back_off, verdict.retry_after);
+    const Milliseconds pause = std::max<Milliseconds>(back_off_, verdict.retry_after);
     Release(pause);
     progress_.Waiting(manners_.who + ": " + verdict.asked_to_wait + "; next try in " +
                       SpanText(std::chrono::ceil<seconds>(pause)));
+    back_off_ = std::min(back_off_ * 2, BackOff(manners_.max_back_off));
     const MonotonicTime pause_begin = pump_.now();
     const bool again = pump_.Sleep(pause, deadline);
     spent_.pace += pump_.now() - pause_begin;
     if (!again) return GaveUp();
-    back_off = std::min(back_off * 2, std::max(kMinBackOff, Scaled(manners_.max_back_off)));
   }
 }
 

@@ -49,7 +49,8 @@ class PoliteClient {
   // Sends `request` (its timeout is set here) until `accept` is content. Asked to wait,
   // or not answered well (5xx, no answer), it tries again after the first back-off,
   // doubling to the last (scaled, at least 20 ms), or after Retry-After if that is
-  // longer; nobody else asks the service meanwhile. Without Redis nothing is sent.
+  // longer; nobody else asks the service meanwhile. The next call goes on from there,
+  // until one is answered well. Without Redis nothing is sent.
   //
   // kUnavailable: the deadline passed, or the process stops; the message says
   // what was waited for. The lock is free in every case.
@@ -81,6 +82,7 @@ class PoliteClient {
                        std::vector<std::string> args);
   Error GaveUp() const;
   Milliseconds LockTtl() const;
+  Milliseconds BackOff(std::chrono::seconds unscaled) const;
 
   Pump& pump_;
   Redis& redis_;
@@ -90,6 +92,7 @@ class PoliteClient {
   const Manners manners_;
   OnRequest on_request_;
   Spent spent_;
+  Milliseconds back_off_;     // next
   MonotonicTime last_end_{};  // should Redis not have heard of it
 };
 

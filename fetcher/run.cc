@@ -244,6 +244,7 @@ Result<std::string> FetchRun::WhyStale(Day day, const Listing& list) {
     wire::Row* bare = compare->add_rows();
     bare->set_id(row.id());
     bare->set_version(row.version());
+    bare->set_announce_type(row.announce_type());
   }
   const Result<wire::FetcherReply> reply =
       parts_.aggregator.Call(std::move(message), reading_deadline_);

@@ -28,9 +28,9 @@ constexpr size_t kMaxApiResults = 30'000;
 constexpr size_t kDefaultApiPage = 10;
 
 const std::vector<std::string> kFaults = {
-    "lag",        "stale",     "empty",         "empty_pages", "short_pages",
-    "error_feed", "bad_token", "error_element", "truncated",   "rate_exceeded",
-    "stall",      "drop",      "NUMBER"};
+    "lag",           "stale",      "empty",     "no_matches",    "empty_pages",
+    "short_pages",   "error_feed", "bad_token", "error_element", "truncated",
+    "rate_exceeded", "stall",      "drop",      "NUMBER"};
 
 std::chrono::sys_seconds Now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
@@ -231,7 +231,7 @@ void ArxivServer::Impl::Api(const httplib::Request& request, const std::string& 
     }
     const auto matches = ParseArxivQuery(page.query);
     for (const ArxivPaper& paper : options.papers) {
-      if (matches(paper)) found.push_back(&paper);
+      if (fault != "no_matches" && matches(paper)) found.push_back(&paper);
     }
   } catch (const std::invalid_argument& error) {
     return Answer(response, 400, AtomError(error.what(), page.now), "application/atom+xml");

@@ -36,6 +36,7 @@ class ArxivServer {
     //   lag          RSS: the announcement before, with its own dates
     //   stale        RSS: the announcement before, built today
     //   empty        RSS: no items
+    //   no_matches   API: it finds nothing
     //   empty_pages  API: totals, but no entries    short_pages  only half of them
     //   error_feed   200 with an Error entry        rate_exceeded  200, "Rate exceeded."
     //   bad_token    OAI: a token is refused         error_element  OAI: badArgument

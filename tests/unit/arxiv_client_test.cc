@@ -152,6 +152,25 @@ TEST_F(ArxivClientTest, BacksOffLongerEachTime) {
   }
 }
 
+// A reader who has five minutes for each list asks a failing server no more often.
+TEST_F(ArxivClientTest, ABackOffOutlivesTheCall) {
+  Serve("500#3");
+  Client client(redis_, "a", std::chrono::duration<double>(0.006));  // from 120 ms
+  while (Account().requests.size() < 3) ASSERT_FALSE(client.Get(Url(), milliseconds(100)).ok());
+  ASSERT_TRUE(client.Get(Url()).ok());
+
+  auto requests = Account().requests;
+  ASSERT_THAT(requests, SizeIs(4));
+  for (size_t i = 1; i < requests.size(); ++i) {
+    EXPECT_GE(requests[i].start - requests[i - 1].end, milliseconds(120) * (1 << (i - 1)));
+  }
+  // Answered well, it begins anew.
+  server_->SetFaults("500#1");
+  ASSERT_TRUE(client.Get(Url()).ok());
+  requests = Account().requests;
+  EXPECT_LT(requests[5].start - requests[4].end, milliseconds(900));
+}
+
 TEST_F(ArxivClientTest, BacksOffALittleEvenWithoutAnInterval) {
   Serve("500#3");
   Client client(redis_, "a", seconds(0));
@@ -313,9 +332,10 @@ class ScriptedApi {
 
 class ArxivSourceTest : public testing::Test {
  protected:
-  Result<std::vector<Submission>> Read(ScriptedApi& api) {
+  Result<std::vector<Submission>> Read(ScriptedApi& api) { return Read(api.url()); }
+  Result<std::vector<Submission>> Read(const std::string& url) {
     Client client(redis_, "a", kQuick);
-    ArxivSource source(client.arxiv(), "", api.url(), "");
+    ArxivSource source(client.arxiv(), "", url, "");
     const auto day = *ParseDate("2026-09-15");
     return source.ReadWindow("cs.LG", AnnouncementFor(day)->submitted,
                              client.loop().now() + seconds(20));
@@ -332,6 +352,22 @@ TEST_F(ArxivSourceTest, APageThatSaysLessThanOneBeforeIsAskedForAgain) {
   ASSERT_TRUE(papers.ok()) << papers.error().message;
   EXPECT_THAT(*papers, SizeIs(4));
   EXPECT_THAT(api.starts(), testing::ElementsAre("0", "2", "2", "2"));
+}
+
+// Of the two kinds of complaint only one is about the question.
+TEST_F(ArxivSourceTest, WhatTheSearchSaysAgainstAQuestionIsBelievedByItsHttpStatus) {
+  ArxivServer server({.date = "2026-09-15", .faults = "error_feed"});
+  server.Start();
+  const auto failed = Read(server.api_url());
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().kind, ErrorKind::kUnavailable);
+  EXPECT_THAT(failed.error().message, HasSubstr("the search backend did not answer"));
+  EXPECT_THAT(server.account().requests, SizeIs(3));
+
+  server.SetFaults("400");
+  const auto refused = Read(server.api_url());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().kind, ErrorKind::kInvalid);
 }
 
 TEST_F(ArxivSourceTest, AnApiThatKeepsSayingLessIsAtFault) {

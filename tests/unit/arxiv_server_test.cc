@@ -119,8 +119,9 @@ TEST_F(ArxivServerTest, RefusesAFaultThatItDoesNotKnow) {
   };
   EXPECT_EQ(refusal("lag@cs.LG=0.5,stale#2,503,drop"), "");
   EXPECT_EQ(refusal("lag,emty@cs.AI#2"),
-            "fault \"emty@cs.AI#2\": \"emty\" is none of lag, stale, empty, empty_pages, "
-            "short_pages, error_feed, bad_token, error_element, truncated, rate_exceeded, stall, "
+            "fault \"emty@cs.AI#2\": \"emty\" is none of lag, stale, empty, no_matches, "
+            "empty_pages, short_pages, error_feed, bad_token, error_element, truncated, "
+            "rate_exceeded, stall, "
             "drop, NUMBER");
   EXPECT_NE(refusal("503s"), "");
   ArxivServer::Options options;

@@ -1,13 +1,14 @@
 // What the ledger tells fetchers about dates, and lists that come late.
 #include "aggregator/days.h"
 
+#include "aggregator/amend.h"
 #include "aggregator/publish.h"
 #include "tests/unit/ledger_fixture.h"
 
 namespace paperboy {
 namespace {
 
-using testing::Contains, testing::ElementsAre, testing::HasSubstr, testing::IsEmpty;
+using testing::Contains, testing::ElementsAre, testing::HasSubstr, testing::IsEmpty, testing::Pair;
 
 class DaysTest : public LedgerTest {
  protected:
@@ -42,6 +43,7 @@ class DaysTest : public LedgerTest {
       auto* row = question.add_rows();
       row->set_id(paper.id);
       row->set_version(paper.version);
+      row->set_announce_type(paper.type);
     }
     const auto compared = Compare(store->db(), question);
     EXPECT_TRUE(compared.ok());
@@ -97,11 +99,24 @@ TEST_F(DaysTest, AListOfKnownPapersRepeatsAnEarlierOne) {
   EXPECT_TRUE(Repeats("2025-04-15", {{"2504.00003"}}));
   // Something above the highest id, an older one newly listed, a new version.
   EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00001"}, {"2504.00004"}}));
-  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00002"}}));
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00002", wire::ANNOUNCE_TYPE_CROSS}}));
   EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00003", wire::ANNOUNCE_TYPE_REPLACE, 2}}));
   // The date's own list is no earlier one.
   EXPECT_FALSE(Repeats("2025-04-14", {{"2504.00001"}}));
   EXPECT_FALSE(Repeats("2025-04-15", {}));
+}
+
+// It lacks what was replaced, newly listed or held for long on its day.
+TEST_F(DaysTest, AListRepeatsOneThatWasRebuiltWhenNoNewPaperIsAboveIt) {
+  Deliver("2025-04-14", {{"2504.00001"}, {"2504.00003"}});
+  const TestPaper replaced{"2503.00007", wire::ANNOUNCE_TYPE_REPLACE, 2};
+  const TestPaper crossed{"2504.00004", wire::ANNOUNCE_TYPE_CROSS};
+
+  EXPECT_TRUE(Repeats("2025-04-15", {{"2504.00002"}, {"2504.00003"}, replaced, crossed}));
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00003"}, {"2504.00005"}, replaced}));
+  // Of one without new papers each row counts, whatever its type.
+  EXPECT_FALSE(Repeats("2025-04-15", {replaced}));
+  EXPECT_FALSE(Repeats("2025-04-15", {crossed}));
 }
 
 TEST_F(DaysTest, ADigestGoesOnWithoutAListThatIsLate) {
@@ -185,6 +200,77 @@ TEST_F(DaysTest, ALateListThatCameInPartKeepsNoDigestOpen) {
   ScoreEverything();
   EXPECT_EQ(States(digest).at("2504.00011"), "selected");
   EXPECT_FALSE(LoadPage(store->db(), digest.id).mendable());
+}
+
+// What is on no page has no text any more, and its list is not sent again.
+TEST_F(DaysTest, ALateListCompletesADigestWhoseTextsWerePruned) {
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-15");
+  scores["2504.00002"] = {1, 1};
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}, {"2504.00002"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.LG", 2).ok());
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  dispatch.OnWork(digest.id, now);
+  PassAdoption();
+  ScoreEverything();
+  Publish(digest);
+  wire::Prune prune;
+  prune.set_before("2025-05-01");
+  ASSERT_TRUE(PruneTexts(store->db(), prune).ok());
+  ASSERT_EQ(Count("SELECT count(*) FROM paper WHERE pruned"), 1);
+
+  EXPECT_THAT(intake.Open(OpenMessage("2025-04-15"))->sealed, ElementsAre("cs.LG"));
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2504.00003"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
+  ScoreEverything();
+
+  EXPECT_EQ(StateOf(digest), "complete");
+  EXPECT_THAT(States(digest),
+              ElementsAre(Pair("2504.00001", "selected"), Pair("2504.00002", "below_cutoff"),
+                          Pair("2504.00003", "selected")));
+  // Another edition plans it anew.
+  profile.set_novelty_cutoff(6);
+  EXPECT_THAT(intake.Open(OpenMessage("2025-04-15"))->sealed, ElementsAre("cs.AI"));
+}
+
+TEST_F(DaysTest, RetryLeavesWhatIsToComeWithALateListAndTheListsThatAreWhole) {
+  profile.add_categories("cs.AI");
+  profile.add_categories("cs.CL");
+  const Digest digest = Open("2025-04-15");
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2504.00001"}}).ok());
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2504.00002"}}).ok());
+  wire::Rows rows;
+  rows.set_digest(digest.id);
+  rows.set_edition(digest.edition);
+  rows.set_category("cs.CL");
+  rows.add_rows()->set_id("2504.00003");
+  ASSERT_TRUE(intake.Rows(rows).ok());
+  for (const char* list : {"cs.LG", "cs.AI"}) ASSERT_TRUE(Seal(digest, list, 1).ok());
+  ASSERT_TRUE(SealLate(digest, "cs.CL").ok());
+  Complete(digest);
+  store->db().Exec("UPDATE row SET state = 'selected' WHERE paper <> '2504.00003'");
+  EXPECT_EQ(planner.Retry(digest.id), 0);
+  EXPECT_EQ(StateOf(digest), "complete");
+
+  store->db().Exec("UPDATE row SET state = 'unscored' WHERE paper = '2504.00002'");
+  store->db().Exec("UPDATE paper SET pruned = 1 WHERE id = '2504.00002'");
+  EXPECT_EQ(planner.Retry(digest.id), 1);
+  EXPECT_EQ(StateOf(digest), "open");
+  EXPECT_THAT(intake.Open(OpenMessage("2025-04-15"))->sealed, ElementsAre("cs.LG"));
+}
+
+TEST_F(DaysTest, AnAttemptThatBroughtNoListLeavesNoMark) {
+  remedial = true;
+  Open("2025-04-15");
+  remedial = false;
+  EXPECT_EQ(Open("2025-04-15").remedial_from, "");
+  const Digest digest = Deliver("2025-04-15", {{"2504.00001"}});
+  remedial = true;
+  EXPECT_EQ(Open("2025-04-15").remedial_from, "") << "its list is in";
+  EXPECT_EQ(FindDigest(store->db(), digest.id)->source, "rss");
+
+  EXPECT_NE(Open("2025-04-16").remedial_from, "");
+  EXPECT_EQ(intake.Open(OpenMessage("2025-04-16", "api"))->digest.source, "api");
 }
 
 TEST_F(DaysTest, ToAListAsAnnouncedARebuiltOneAddsNothing) {

@@ -107,7 +107,7 @@ TEST_F(FetcherTest, AListThatTheLedgerLostAndThisRunNeverReadIsAFailure) {
   });
 
   ASSERT_THAT(outcomes,
-              ElementsAre(Ended("failed", kExitUsage), Ended("failed", kExitUnreachable)));
+              ElementsAre(Ended("failed", kExitUnreachable), Ended("failed", kExitUnreachable)));
   EXPECT_EQ(outcomes[1].profile, "ml");
   EXPECT_THAT(outcomes[1].why, HasSubstr("the aggregator lost a list"));
 }

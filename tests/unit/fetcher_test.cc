@@ -238,7 +238,7 @@ TEST_F(FetcherTest, APastDayOfWhichTheApiFindsNothingIsAFailedDay) {
 
   ASSERT_THAT(outcomes, ElementsAre(Ended("failed", kExitUnreachable)));
   EXPECT_THAT(outcomes[0].why, HasSubstr("cs.OS, cs.PL, 3 times"));
-  EXPECT_EQ(RequestsToArxiv(), 6u);
+  EXPECT_EQ(RequestsToArxiv(), 12u) << "each time the search and OAI-PMH";
   ASSERT_THAT(aggregator_.days(), SizeIs(1));
   EXPECT_EQ(aggregator_.days()[0].state(), "failed");
 }
@@ -343,10 +343,10 @@ TEST_F(FetcherTest, AnApiThatStaysEmptyIsAFailedDay) {
   EXPECT_EQ(aggregator_.days()[0].state(), "failed");
 }
 
-TEST_F(FetcherTest, AnErrorFeedIsFinalTheThirdTime) {
+TEST_F(FetcherTest, AnErrorFeedIsAFailureTheThirdTime) {
   ServeArxiv("2026-09-15", "error_feed");
   AskFor("2026-09-14", SourceKind::kApi);
-  EXPECT_THAT(Fetch(), ElementsAre(Ended("failed", kExitUsage)));
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("failed", kExitUnreachable)));
   EXPECT_EQ(RequestsToArxiv(), 3u);
   ServeArxiv("2026-09-15", "error_feed#2");
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));

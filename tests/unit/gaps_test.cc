@@ -42,6 +42,17 @@ TEST(Gaps, AreDatesWithAnAnnouncementThatAreNotComplete) {
                                       "2026-09-18 sealed"));
 }
 
+TEST(Gaps, ADigestOfADayWithoutAnnouncementIsMendedToo) {
+  wire::Days days;
+  days.set_first("2026-09-19");
+  Know("2026-09-12", "published", true, &days);  // a Saturday
+  EXPECT_THAT(Told(days), IsEmpty()) << "without a digest";
+  days.mutable_days(0)->set_revision("r1");
+  EXPECT_THAT(Told(days), ElementsAre("2026-09-12 published"));
+  days.mutable_days(0)->set_mendable(false);
+  EXPECT_THAT(Told(days), IsEmpty());
+}
+
 TEST(Gaps, WhatLiesBeforeTheFirstDateIsNoGap) {
   wire::Days days;
   EXPECT_THAT(Told(days), IsEmpty());
