@@ -13,9 +13,9 @@ namespace {
 constexpr Milliseconds kSilent{5'000};
 constexpr Milliseconds kLook{250};
 
-Outcome Unannounced(const Delivery::Target& target, const std::string& why) {
-  return {target.profile.name(), target.date, "not announced", why,
-          kExitNotAnnounced,     std::nullopt};
+bool IsPartial(const Delivery& delivery) {
+  const size_t missing = delivery.Missing().size();
+  return missing > 0 && missing < delivery.target().categories.size();
 }
 
 }  // namespace
@@ -55,16 +55,21 @@ void DateRun::Each(const std::function<Status(Delivery&)>& step) {
   }
 }
 
-void DateRun::Open() {
-  Each([this](Delivery& delivery) { return delivery.Open(deadline_); });
+void DateRun::Open(const std::set<std::string>& profiles) {
+  Each([&](Delivery& delivery) -> Status {
+    if (!profiles.contains(delivery.target().profile.name())) return Ok();
+    return delivery.Open(deadline_);
+  });
+}
+
+Status DateRun::DeliverTo(Delivery& delivery, const Listings& lists) {
+  const Status delivered = delivery.Deliver(lists, deadline_);
+  delivery.SetHeardAt(parts_.pump.now());
+  return delivered;
 }
 
 void DateRun::Deliver(const Listings& lists) {
-  Each([&](Delivery& delivery) {
-    const Status delivered = delivery.Deliver(lists, deadline_);
-    delivery.SetHeardAt(parts_.pump.now());
-    return delivered;
-  });
+  Each([&](Delivery& delivery) { return delivery.Lacks() ? DeliverTo(delivery, lists) : Ok(); });
 }
 
 std::set<std::string> DateRun::Missing() const {
@@ -73,6 +78,23 @@ std::set<std::string> DateRun::Missing() const {
     for (std::string& category : delivery->Missing()) missing.insert(std::move(category));
   }
   return missing;
+}
+
+std::vector<std::string> DateRun::Lacking(const std::set<std::string>& categories) const {
+  std::vector<std::string> profiles;
+  for (const auto& delivery : active_) {
+    const std::vector<std::string> missing = delivery->Missing();
+    const bool lacks = std::any_of(missing.begin(), missing.end(), [&](const auto& category) {
+      return categories.contains(category);
+    });
+    if (lacks) profiles.push_back(delivery->target().profile.name());
+  }
+  return profiles;
+}
+
+bool DateRun::AnyPartial() const {
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& delivery) { return IsPartial(*delivery); });
 }
 
 void DateRun::Collect() {
@@ -109,7 +131,7 @@ void DateRun::DeliverSilentOnes(const Listings& lists) {
   });
   if (!silent) return;
   spdlog::info("the aggregator has said nothing for a while; delivering again what it lacks");
-  Deliver(lists);
+  Each([&](Delivery& delivery) { return DeliverTo(delivery, lists); });
 }
 
 // Delivered, but not published in time.
@@ -149,37 +171,45 @@ bool DateRun::Follow(const Listings& lists) {
   return true;
 }
 
+void DateRun::PublishPartial(const Listings& lists) {
+  Each([&](Delivery& delivery) -> Status {
+    if (!IsPartial(delivery)) return Ok();
+    delivery.GoOnWithoutMissing();
+    return DeliverTo(delivery, lists);
+  });
+}
+
 void DateRun::GoOnWithout(const std::string& why, const DayLists& lists) {
-  for (size_t i = 0; i < active_.size();) {
-    const Delivery::Target& target = active_[i]->target();
-    if (active_[i]->Missing().size() < target.categories.size()) {
-      active_[i++]->GoOnWithoutMissing();
-    } else if (lists.AllFailed({target.categories.begin(), target.categories.end()})) {
-      End(i, FailedOutcome(target.profile.name(), target.date, Unavailable(lists.Why())));
-    } else {
-      End(i, Unannounced(target, why));
+  PublishPartial(lists.in());
+  EndIncomplete(Missing(), [&](const Delivery::Target& target) {
+    if (lists.AllFailed({target.categories.begin(), target.categories.end()})) {
+      return FailedOutcome(target.profile.name(), target.date, Unavailable(lists.Why()));
     }
-  }
-  Deliver(lists.in());
+    return Outcome{target.profile.name(), target.date, "not announced", why,
+                   kExitNotAnnounced,     std::nullopt};
+  });
 }
 
 void DateRun::FailIncomplete(const Error& error) {
-  EndIncomplete([&](const Delivery::Target& target) {
+  for (const std::string& category : Missing()) FailWithout(category, error);
+}
+
+void DateRun::FailWithout(const std::string& category, const Error& error) {
+  EndIncomplete({category}, [&](const Delivery::Target& target) {
     return FailedOutcome(target.profile.name(), target.date, error);
   });
 }
 
-void DateRun::EndUnannounced(const std::string& why) {
-  EndIncomplete([&](const Delivery::Target& target) { return Unannounced(target, why); });
-}
-
-void DateRun::EndIncomplete(const std::function<Outcome(const Delivery::Target&)>& outcome) {
+void DateRun::EndIncomplete(const std::set<std::string>& without,
+                            const std::function<Outcome(const Delivery::Target&)>& outcome) {
   if (parts_.pump.stopped()) return;
+  const std::vector<std::string> lacking = Lacking(without);
   for (size_t i = 0; i < active_.size();) {
-    if (active_[i]->Missing().empty()) {
+    const Delivery::Target& target = active_[i]->target();
+    if (std::find(lacking.begin(), lacking.end(), target.profile.name()) == lacking.end()) {
       ++i;
     } else {
-      End(i, outcome(active_[i]->target()));
+      End(i, outcome(target));
     }
   }
 }

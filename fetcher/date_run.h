@@ -39,10 +39,16 @@ class DateRun {
   // outcome of that digest alone.
   bool done() const { return active_.empty(); }
 
-  void Open();
+  // Opens those of these profiles, which looks into the ledger.
+  void Open(const std::set<std::string>& profiles);
+  // A digest that lacks nothing is left alone: to open it is to begin its mending.
   void Deliver(const Listings& lists);
   // Lists that a digest without outcome lacks.
   std::set<std::string> Missing() const;
+  // Profiles of the digests without outcome that lack one of these lists.
+  std::vector<std::string> Lacking(const std::set<std::string>& categories) const;
+  // Whether a digest has some of its lists and lacks others.
+  bool AnyPartial() const;
 
   // Waits until every digest is published or withheld, or the deadline passes.
   // A digest of which nothing is heard for 5 s (the aggregator was restarted) is
@@ -50,14 +56,16 @@ class DateRun {
   // it and call again.
   bool Follow(const Listings& lists);
 
-  // Ends the wait for lists: a digest that has some is published without the others, and
-  // says that they were not announced in time; a later run adds them. One that has none
-  // ends as not announced, or as failed if none of its lists could be read.
+  // A digest that has some of its lists is published without the others, and says that
+  // they were not announced in time; a later run adds them.
+  void PublishPartial(const Listings& lists);
+  // The same, and ends the wait for lists: a digest that has none ends as not announced,
+  // or as failed if none of its lists could be read.
   void GoOnWithout(const std::string& why, const DayLists& lists);
 
-  // Both end the digests that still lack a list; the others can be followed.
+  // These end digests that still lack a list; the others can be followed.
   void FailIncomplete(const Error& error);
-  void EndUnannounced(const std::string& why);
+  void FailWithout(const std::string& category, const Error& error);
 
   std::vector<Outcome> TakeOutcomes() { return std::move(outcomes_); }
 
@@ -68,8 +76,10 @@ class DateRun {
   // Takes the step with every digest that has no outcome yet.
   void Each(const std::function<Status(Delivery&)>& step);
   void End(size_t index, Outcome outcome);
-  void EndIncomplete(const std::function<Outcome(const Delivery::Target&)>& outcome);
   void Collect();
+  void EndIncomplete(const std::set<std::string>& without,
+                     const std::function<Outcome(const Delivery::Target&)>& outcome);
+  Status DeliverTo(Delivery& delivery, const Listings& lists);
   void DeliverSilentOnes(const Listings& lists);
   Outcome Late(const Delivery& delivery) const;
 

@@ -13,6 +13,7 @@ DayLists::Lack& DayLists::Set(const std::string& category, Lack::Kind kind, std:
   Lack& lack = lacking_[category];
   lack.kind = kind;
   lack.why = std::move(why);
+  lack.refused = false;
   return lack;
 }
 
@@ -41,9 +42,20 @@ void DayLists::Failed(const std::string& category, const Error& error) {
       error.kind == ErrorKind::kInvalid;
 }
 
+void DayLists::EmptyFeed(const std::string& category) {
+  ++Set(category, Lack::kEmpty, "the empty list of " + category).empty_looks;
+}
+
+bool DayLists::MayBeEmpty(const std::string& category) const {
+  const auto lack = lacking_.find(category);
+  return lack != lacking_.end() && lack->second.kind == Lack::kEmpty &&
+         lack->second.empty_looks >= kEmptyLooks;
+}
+
 void DayLists::Empty(Listing list) {
-  Lack& lack = Set(list.category, Lack::kEmpty, "the empty list of " + list.category);
-  if (++lack.empty_looks < kEmptyLooks) return;
+  EmptyFeed(list.category);
+  lacking_[list.category].found.reset();
+  if (!MayBeEmpty(list.category)) return;
   spdlog::warn(
       "{}: arXiv lists no paper of {}, {} times, while other categories have some; taken "
       "as nothing announced in it",

@@ -23,8 +23,9 @@ class DayLists {
     enum Kind { kLate, kEmpty, kFailed } kind = kLate;
     std::string why;
     bool refused = false;  // kFailed: asking again does not help
+    // What several looks tell together.
     int empty_looks = 0;
-    std::optional<size_t> found;  // rows of a rebuilt list at the last look
+    std::optional<size_t> found;  // rows of a rebuilt list when it was last looked for
   };
 
   const Listings& in() const { return in_; }
@@ -34,12 +35,18 @@ class DayLists {
   // take all the time that there is.
   std::vector<std::string> Wanted(const std::set<std::string>& categories) const;
 
-  // What one look told of a category that is not in. Late and Failed are for now only.
+  // What one look told of a category that is not in. Late, EmptyFeed and Failed are for
+  // now only.
   void In(Listing list);
   void Late(const std::string& category, std::string why);
   void Failed(const std::string& category, const Error& error);
-  // No paper, while other categories have some: in at the last of several looks.
+  // A feed that says today and has no paper, while other categories have some: it may be
+  // filled later, so it is never taken as in for that alone.
+  void EmptyFeed(const std::string& category);
+  // The same of a rebuilt list: in at the last of several looks.
   void Empty(Listing list);
+  // Whether the category's list looked empty, and so often that it may be.
+  bool MayBeEmpty(const std::string& category) const;
   // Rebuilt. A list that `may_grow` is in when two looks in a row found as many rows.
   void Found(Listing list, bool may_grow);
 

@@ -60,6 +60,7 @@ Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
     if (const Status opened = Open(deadline); !opened) return opened;
     status = SendAuthors({opened_.authors().begin(), opened_.authors().end()}, deadline);
     if (!status && status.error().kind != ErrorKind::kInvalid) return status;
+    opened_.clear_authors();
     for (const std::string& category : target_.categories) {
       if (!status || sealed_.contains(category)) continue;
       if (const auto list = lists.find(category); list != lists.end()) {
@@ -84,6 +85,12 @@ std::vector<std::string> Delivery::Missing() const {
     if (!sealed_.contains(category) && !late_.contains(category)) missing.push_back(category);
   }
   return missing;
+}
+
+bool Delivery::Lacks() const {
+  return opened_.authors_size() > 0 ||
+         std::any_of(target_.categories.begin(), target_.categories.end(),
+                     [this](const auto& category) { return !sealed_.contains(category); });
 }
 
 // Rows as they go into one message; those that Redis has seen go without text.

@@ -50,6 +50,10 @@ class Delivery {
   // Categories whose lists the ledger lacks, as of the last call, and that are waited for.
   std::vector<std::string> Missing() const;
 
+  // Whether Deliver would have something to do: a list or authors that the ledger lacks,
+  // or a list to go on without. Until it was opened: yes.
+  bool Lacks() const;
+
   // Takes what the aggregator told about this digest.
   void OnPush(const wire::FetcherReply& reply, MonotonicTime now);
   const wire::Progress& progress() const { return progress_; }

@@ -17,45 +17,22 @@
 namespace paperboy {
 namespace {
 
-constexpr std::chrono::minutes kPoll{5};
 // Between looks at an answer of the API that may lack something: its index is
 // not late, it fails for a moment.
 constexpr std::chrono::minutes kRecheck{1};
 constexpr Milliseconds kMinPoll{50};
 // A request takes its time, however the waits are scaled.
 constexpr Milliseconds kMinRead{1'000};
-// What is told about a day on the way out is not worth a longer wait.
-constexpr Milliseconds kLastWord{5'000};
-// A run without a date mends what these days left unfinished, each of which may keep
-// it from today's announcement for so long.
+// A run without a date mends what these days left unfinished, which may keep it from
+// today's announcement for so long, and for a quarter of its time at most.
 constexpr date::days kMendingDays{7};
 constexpr std::chrono::minutes kMendingPatience{30};
-// So long after it was due a feed may be late before the API is asked as well.
-constexpr std::chrono::hours kFeedPatience{2};
-// So long before the deadline, or a quarter of the time to it, what is in is no longer
-// kept waiting for what is late: it is to be scored too.
-constexpr std::chrono::minutes kTimeToScore{30};
 
-size_t RowsIn(const Listings& lists) {
-  size_t rows = 0;
-  for (const auto& [category, list] : lists) rows += list.rows.size();
-  return rows;
-}
-
-Error NothingFound(date::sys_days day, const std::set<std::string>& categories, int looks) {
+Error NothingFound(date::sys_days day, const std::vector<std::string>& categories, int looks) {
   return Unavailable(fmt::format(
       "arXiv's search found no paper of {} in {}, {} times, which it does when it fails; run the "
       "same command again later",
       FormatDate(day), fmt::join(categories, ", "), looks));
-}
-
-// Of those that could be read; empty: none could.
-std::string LatestDate(const std::map<std::string, Result<Listing>>& feeds) {
-  std::string latest;
-  for (const auto& [category, feed] : feeds) {
-    if (feed) latest = std::max(latest, feed->date);
-  }
-  return latest;
 }
 
 }  // namespace
@@ -79,6 +56,12 @@ std::set<std::string> FetchRun::Categories() const {
   return categories;
 }
 
+std::vector<std::string> FetchRun::Names() const {
+  std::vector<std::string> names;
+  for (const wire::Profile& profile : tasks_[task_].profiles) names.push_back(profile.name());
+  return names;
+}
+
 std::vector<Outcome> FetchRun::Go() {
   deadline_ = parts_.pump.now() + settings_.deadline;
   if (const Status made = MakeTasks(); !made) {
@@ -88,6 +71,7 @@ std::vector<Outcome> FetchRun::Go() {
     const MonotonicTime begin = parts_.pump.now();
     for (size_t task = 0; task < tasks_.size() && !parts_.pump.stopped(); ++task) Read(task);
     const MonotonicTime read = parts_.pump.now();
+    reading_deadline_ = deadline_;
     for (const auto& job : jobs_) Finish(*job);
     if (settings_.range) SayWhereTheTimeWent(read - begin, parts_.pump.now() - read);
   }
@@ -154,9 +138,19 @@ void FetchRun::Read(size_t task) {
                 Unavailable("not begun: the deadline passed; run the same command again"));
   }
   reading_deadline_ = deadline_;
+  reported_waiting_.reset();
   if (tasks_[task].mends) {
+    if (!mending_deadline_) {
+      mending_deadline_ =
+          begin + std::min<MonotonicTime::duration>(parts_.arxiv.Scaled(kMendingPatience),
+                                                    (deadline_ - begin) / 4);
+    }
+    if (begin >= *mending_deadline_) {
+      return Fail(FormatDate(*day), Unavailable("not mended: the time for it went to other dates; "
+                                                "run the same command again"));
+    }
     parts_.progress.Say(FormatDate(*day) + " was left unfinished; mending it first");
-    reading_deadline_ = std::min(deadline_, begin + parts_.arxiv.Scaled(kMendingPatience));
+    reading_deadline_ = *mending_deadline_;
   }
   const Reading reading =
       tasks_[task].mends ? Reading::kPast : ChooseReading(settings_, day, parts_.clock());
@@ -196,175 +190,91 @@ void FetchRun::FromPast(Day day, bool asked_for) {
   const bool remedial = settings_.range || (asked_for && day < EasternDay(now));
   const bool newest = day >= NewestAnnounced(now);
   Job& job = Begin(day, settings_.source == SourceKind::kOai ? kOaiSource : kApiSource, remedial);
-  job.read_again = [this, day](const std::set<std::string>& categories) {
-    return ReadPast(categories, day, deadline_);
+  job.read_again = [this, day, newest](const std::set<std::string>& categories) {
+    return LookAtPastAgain(categories, day, newest);
   };
-  DateRun& run = *job.run;
-  run.Open();
+  const std::vector<std::string> names = Names();
+  job.run->Open({names.begin(), names.end()});
+  job.run->Deliver({});
+  LookAtPast(day, *job.run, newest);
+}
+
+void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
   DayLists lists;
+  const bool none_known = run.Missing() == Categories();
   for (int looks = 1; !parts_.pump.stopped(); ++looks) {
     const std::vector<std::string> wanted = lists.Wanted(run.Missing());
     if (wanted.empty()) return;
-    const std::set<std::string> unread(wanted.begin(), wanted.end());
-    Result<Listings> read = ReadPast(unread, day, reading_deadline_);
-    if (!read) return FailDay(day, read.error(), run);
-    const bool nothing = unread == Categories() && RowsIn(*read) == 0;
-    // The search may lag behind the announcement.
-    if (nothing && newest) {
-      if (WaitForAnnouncement(day, "arXiv's search finds no paper of it")) continue;
-      return run.EndUnannounced("arXiv's search finds no paper of it yet");
+    Looks read = ReadPast(wanted, day, reading_deadline_);
+    if (parts_.pump.stopped()) return;
+    const size_t in_before = lists.in().size();
+    bool nothing = none_known && in_before == 0;
+    std::map<std::string, Error> failed;
+    for (auto look = read.begin(); look != read.end();) {
+      const auto& [category, list] = *look;
+      if (list) {
+        nothing &= list->rows.empty();
+        ++look;
+        continue;
+      }
+      // That nothing answered in time says less than an earlier look.
+      if (list.error().kind == ErrorKind::kInvalid || !lists.lacking().contains(category)) {
+        failed.emplace(category, list.error());
+      }
+      look = read.erase(look);
     }
+    nothing &= !read.empty();
+    for (auto& [category, list] : read) {
+      if (!nothing) {
+        lists.Found(std::move(*list), newest && settings_.wait);
+      } else if (newest) {
+        lists.Late(category, "of which arXiv's search finds no paper yet");
+      }
+    }
+    if (lists.in().size() > in_before) run.Deliver(lists.in());
+    for (const auto& [category, error] : failed) FailWithout(category, day, error, run);
     // No announcement is without papers: the search fails.
-    if (nothing) {
+    if (nothing && !newest) {
       if (looks < kEmptyLooks && LookAgain(kRecheck, "no paper found")) continue;
-      return FailDay(day, NothingFound(day, unread, looks), run);
+      return FailDay(day, NothingFound(day, wanted, looks), run);
     }
-    for (auto& [category, list] : *read) lists.Found(std::move(list), newest && settings_.wait);
-    run.Deliver(lists.in());
+    if (lists.Wanted(run.Missing()).empty()) return;
     const std::string why = lists.Why();
-    if (!why.empty() && !LookAgain(kRecheck, why)) {
-      return run.EndUnannounced("no second look: " + why);
-    }
+    // The search may lag behind the announcement.
+    if (nothing ? WaitForAnnouncement(day, why) : LookAgain(kRecheck, why)) continue;
+    if (parts_.pump.stopped()) return;
+    (void)ReportDay(run.Lacking(run.Missing()), day, "waiting", why, parts_.pump.now() + kLastWord);
+    return run.GoOnWithout((nothing ? "" : "no second look: ") + why, lists);
   }
+}
+
+Result<Listings> FetchRun::LookAtPastAgain(const std::set<std::string>& categories, Day day,
+                                           bool newest) {
+  DayLists lists;
+  bool nothing = true;
+  for (;;) {
+    const std::vector<std::string> wanted = lists.Wanted(categories);
+    for (auto& [category, list] : ReadPast(wanted, day, deadline_)) {
+      if (!list) return list.error();
+      nothing &= list->rows.empty();
+      lists.Found(std::move(*list), newest && settings_.wait);
+    }
+    const std::string why = lists.Why();
+    if (why.empty() && nothing) return NothingFound(day, wanted, kEmptyLooks);
+    if (why.empty()) return lists.in();
+    if (!LookAgain(kRecheck, why)) return Unavailable("no second look: " + why);
+  }
+}
+
+void FetchRun::FailWithout(const std::string& category, Day day, const Error& error, DateRun& run) {
+  if (parts_.pump.stopped()) return;
+  (void)ReportDay(run.Lacking({category}), day, "failed", error.message,
+                  parts_.pump.now() + kLastWord);
+  run.FailWithout(category, error);
 }
 
 void FetchRun::FailDay(Day day, const Error& error, DateRun& run) {
-  if (parts_.pump.stopped()) return;
-  (void)ReportDay(profiles(), day, "failed", error.message, parts_.pump.now() + kLastWord);
-  run.FailIncomplete(error);
-}
-
-Result<std::string> FetchRun::WhyStale(Day day, const Listing& list) {
-  wire::FetcherMessage message;
-  wire::Compare* compare = message.mutable_compare();
-  compare->set_category(list.category);
-  compare->set_date(FormatDate(day));
-  for (const wire::Row& row : list.rows) {
-    if (!row.refused().empty()) continue;
-    wire::Row* bare = compare->add_rows();
-    bare->set_id(row.id());
-    bare->set_version(row.version());
-    bare->set_announce_type(row.announce_type());
-  }
-  const Result<wire::FetcherReply> reply =
-      parts_.aggregator.Call(std::move(message), reading_deadline_);
-  if (!reply) return reply.error();
-  const wire::Compared& compared = reply->compared();
-  if (compared.repeats()) return "it repeats what was announced on " + compared.newest_date();
-  // Against the calendar only what is certainly new counts as an announcement.
-  if (!AnnouncementFor(day) && compared.newest_date().empty()) return WhyNoAnnouncement(day);
-  return std::string();
-}
-
-Status FetchRun::Sort(Day day, Feeds feeds, DayLists* lists) {
-  const std::string date = FormatDate(day);
-  const bool cut_off = parts_.pump.now() >= reading_deadline_;
-  std::vector<Listing> empty;
-  for (const std::string& category : lists->Wanted(Categories())) {
-    Result<Listing>& feed = feeds.at(category);
-    if (!feed) {
-      // That there was no time to read it says less than an earlier look.
-      if (!cut_off || !lists->lacking().contains(category)) lists->Failed(category, feed.error());
-    } else if (feed->date != date) {
-      lists->Late(category, "its feed is at " + feed->date);
-    } else if (feed->rows.empty()) {
-      empty.push_back(std::move(*feed));
-    } else {
-      const Result<std::string> stale = WhyStale(day, *feed);
-      if (!stale) return stale.error();
-      if (stale->empty()) {
-        lists->In(std::move(*feed));
-      } else {
-        lists->Late(category, *stale);
-      }
-    }
-  }
-  for (Listing& list : empty) {
-    // One category may have nothing; that none has anything is arXiv being late.
-    if (lists->in().empty()) {
-      lists->Late(list.category, "its feed is empty");
-    } else {
-      lists->Empty(std::move(list));
-    }
-  }
-  return Ok();
-}
-
-void FetchRun::AskElsewhere(Day day, bool refused_only, DayLists* lists) {
-  for (const auto& [category, lack] : std::map(lists->lacking())) {
-    if (lack.kind == DayLists::Lack::kEmpty || (refused_only && !lack.refused)) continue;
-    past_.Forget(category, day);  // two looks, not one twice
-    Result<Listings> read = ReadPast({category}, day, ReadBy());
-    if (!read || RowsIn(*read) == 0) continue;
-    lists->Found(std::move(read->at(category)), settings_.wait);
-  }
-}
-
-void FetchRun::FromFeeds(std::optional<Day> day) {
-  // The feed of a page date is built at its midnight (US Eastern), so the one
-  // that is due is today's, also after 20:00, when tomorrow's is announced. If
-  // today has none, the last one is.
-  const Day today = EasternDay(parts_.clock());
-  const Day due = PreviousPage(today + date::days(1));
-  if (!day && due == today) day = due;
-  const bool falls_back = settings_.source == SourceKind::kAuto;
-  const MonotonicTime begin = parts_.pump.now();
-  const MonotonicTime patience = begin + parts_.arxiv.Scaled(kFeedPatience);
-  const MonotonicTime go_on_at =
-      deadline_ -
-      std::min<MonotonicTime::duration>(parts_.arxiv.Scaled(kTimeToScore), (deadline_ - begin) / 4);
-  DayLists lists;
-  Job* job = nullptr;
-  const auto run = [&]() -> DateRun& {
-    if (job == nullptr) job = &Begin(*day, kRssSource, false);
-    return *job->run;
-  };
-  for (;;) {
-    Feeds feeds = ReadFeeds(lists.Wanted(Categories()));
-    if (parts_.pump.stopped()) return;
-    const std::string latest = LatestDate(feeds);
-    if (!day) {
-      day = latest.empty() ? due : std::max(*ParseDate(latest), due);
-      LeaveOutMended(*day);
-      if (profiles().empty() || parts_.pump.stopped()) return;
-    }
-    if (latest > FormatDate(*day)) {
-      if (falls_back && lists.in().empty()) return FromPast(*day, true);
-      const std::string moved_on = "arXiv's feed is at " + latest + " already";
-      if (!lists.in().empty()) return run().GoOnWithout(moved_on, lists);
-      return Fail(FormatDate(*day), Invalid(moved_on + "; use --source api"));
-    }
-    if (const Status sorted = Sort(*day, std::move(feeds), &lists); !sorted) {
-      return FailDay(*day, sorted.error(), run());
-    }
-    if (!AnnouncementFor(*day)) {
-      if (lists.in().empty() && !lists.AllFailed(Categories())) return NoAnnouncement(*day);
-    } else if (falls_back && lists.AnyLate()) {
-      AskElsewhere(*day, parts_.pump.now() < patience, &lists);
-    }
-    if (!lists.in().empty()) {
-      run().Deliver(lists.in());
-      job->lists = lists.in();
-      reading_deadline_ = go_on_at;
-    }
-    const std::string why = lists.Why();
-    if (why.empty()) return;
-    const std::string not_out = "not out yet: " + why;
-    if (lists.AnyLate() ? WaitForAnnouncement(*day, not_out) : LookAgain(kPoll, why)) continue;
-    if (!parts_.pump.stopped()) EndFeeds(*day, not_out, lists, run());
-    return;
-  }
-}
-
-void FetchRun::EndFeeds(Day day, const std::string& why, const DayLists& lists, DateRun& run) {
-  std::vector<wire::Profile> unread;
-  for (const wire::Profile& profile : profiles()) {
-    if (lists.AllFailed({profile.categories().begin(), profile.categories().end()})) {
-      unread.push_back(profile);
-    }
-  }
-  (void)ReportDay(unread, day, "failed", lists.Why(), parts_.pump.now() + kLastWord);
-  run.GoOnWithout(why, lists);
+  for (const std::string& category : run.Missing()) FailWithout(category, day, error, run);
 }
 
 void FetchRun::LeaveOutMended(Day day) {
@@ -402,23 +312,18 @@ MonotonicTime FetchRun::ReadBy() const {
   return std::min(reading_deadline_, parts_.pump.now() + time);
 }
 
-FetchRun::Feeds FetchRun::ReadFeeds(const std::vector<std::string>& categories) {
-  Feeds feeds;
+FetchRun::Looks FetchRun::ReadPast(const std::vector<std::string>& categories, Day day,
+                                   MonotonicTime deadline) {
+  Looks lists;
   for (const std::string& category : categories) {
-    feeds.emplace(category, Note(parts_.source.ReadFeed(category, ReadBy())));
-  }
-  return feeds;
-}
-
-Result<Listings> FetchRun::ReadPast(const std::set<std::string>& categories, Day day,
-                                    MonotonicTime deadline) {
-  Listings lists;
-  for (const std::string& category : categories) {
-    Result<Listing> list = Note(past_.Read(category, day, std::min(deadline, deadline_)));
-    if (!list) return list.error();
+    const MonotonicTime now = parts_.pump.now();
+    const auto left = static_cast<int64_t>(categories.size() - lists.size());
+    Result<Listing> list = Note(past_.Read(category, day, now + (deadline - now) / left));
     // Should it be looked at again, it is asked for again.
-    if (list->rows.empty() || day >= NewestAnnounced(parts_.clock())) past_.Forget(category, day);
-    lists.emplace(category, std::move(*list));
+    if (list && (list->rows.empty() || day >= NewestAnnounced(parts_.clock()))) {
+      past_.Forget(category, day);
+    }
+    lists.emplace(category, std::move(list));
   }
   return lists;
 }
@@ -483,9 +388,10 @@ void FetchRun::Show() {
 
 bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
   if (reported_waiting_ != day) {
-    reported_waiting_ = day;
     const MonotonicTime limit = std::min(deadline_, parts_.pump.now() + kLastWord);
-    if (const Status told = ReportDay(profiles(), day, "waiting", why, limit); !told) {
+    if (const Status told = ReportDay(Names(), day, "waiting", why, limit); told) {
+      reported_waiting_ = day;
+    } else {
       spdlog::warn("the aggregator was not told that {} is waited for: {}", FormatDate(day),
                    told.error().message);
     }
@@ -509,18 +415,18 @@ bool FetchRun::LookAgain(Milliseconds pause, const std::string& why) {
 
 void FetchRun::NoAnnouncement(Day day) {
   const std::string why = WhyNoAnnouncement(day);
-  if (const Status told = ReportDay(profiles(), day, "holiday", why, deadline_); !told) {
+  if (const Status told = ReportDay(Names(), day, "holiday", why, deadline_); !told) {
     return Fail(FormatDate(day), told.error());
   }
   EndAll(FormatDate(day), "holiday", why + ": arXiv announces nothing", kExitOk);
 }
 
-Status FetchRun::ReportDay(const std::vector<wire::Profile>& profiles, Day day,
+Status FetchRun::ReportDay(const std::vector<std::string>& profiles, Day day,
                            const std::string& state, const std::string& why,
                            MonotonicTime deadline) {
-  for (const wire::Profile& profile : profiles) {
+  for (const std::string& profile : profiles) {
     wire::FetcherMessage message;
-    message.mutable_day()->set_profile(profile.name());
+    message.mutable_day()->set_profile(profile);
     message.mutable_day()->set_date(FormatDate(day));
     message.mutable_day()->set_state(state);
     message.mutable_day()->set_why(why);

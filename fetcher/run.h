@@ -47,6 +47,10 @@ class FetchRun {
  private:
   using Day = date::sys_days;
 
+  static constexpr std::chrono::minutes kPoll{5};
+  // What is told about a day on the way out is not worth a longer wait.
+  static constexpr Milliseconds kLastWord{5'000};
+
   // A date to take up. Without `day`: the announcement that is due.
   struct Task {
     std::optional<Day> day;
@@ -70,32 +74,42 @@ class FetchRun {
   void Read(size_t task);
   void FromFile(Day day);
   void FromPast(Day day, bool asked_for);
+  // Looks for what the digests lack where past days come from, and delivers it. A digest
+  // of which a list cannot be read fails, and no other.
+  void LookAtPast(Day day, DateRun& run, bool newest);
+  // The same without delivering, for what the aggregator lost.
+  Result<Listings> LookAtPastAgain(const std::set<std::string>& categories, Day day, bool newest);
+  // Ends the digests that lack the list, and tells the aggregator.
+  void FailWithout(const std::string& category, Day day, const Error& error, DateRun& run);
   void FromFeeds(std::optional<Day> day);
 
   // Looks at the feeds of what is not in, and delivers what is, until everything is or
   // the time is over. The feed of one category that is late or cannot be read holds up
   // no other.
-  using Feeds = std::map<std::string, Result<Listing>>;
+  using Looks = std::map<std::string, Result<Listing>>;
   // A deadline for reading one category's list, so that one that fails slowly leaves the
   // others theirs.
   MonotonicTime ReadBy() const;
-  Feeds ReadFeeds(const std::vector<std::string>& categories);
-  // Notes what the feeds tell; `feeds` has all that are wanted. Fails when the aggregator
-  // cannot be asked.
-  Status Sort(Day day, Feeds feeds, DayLists* lists);
+  Looks ReadFeeds(const std::vector<std::string>& categories);
+  // Notes what the feeds tell. Fails when the aggregator cannot be asked.
+  Status Sort(Day day, Looks feeds, DayLists* lists);
   // Why a list that says it is of that date was announced before; "" if it was not.
   Result<std::string> WhyStale(Day day, const Listing& list);
-  // Looks for late lists where past days come from.
-  void AskElsewhere(Day day, bool refused_only, DayLists* lists);
+  // Looks for late lists where past days come from, before `patience` is over only for
+  // those whose feed is refused or may be empty. Where that has nothing either, the empty
+  // feed is the list.
+  void AskElsewhere(Day day, MonotonicTime patience, DayLists* lists);
   // Goes on without what is late. What could not be read at all is a failed day.
   void EndFeeds(Day day, const std::string& why, const DayLists& lists, DateRun& run);
+  // Those of the task's profiles that have a digest of that date.
+  Result<std::set<std::string>> HaveDigest(Day day);
   // Follows the mending of that date to its end. Leaves the task those profiles for which
   // it failed, whose outcome the feed decides, and those that had nothing to mend.
   void LeaveOutMended(Day day);
   // Ends the digests that lack a list, and tells the aggregator.
   void FailDay(Day day, const Error& error, DateRun& run);
-  Result<Listings> ReadPast(const std::set<std::string>& categories, Day day,
-                            MonotonicTime deadline);
+  // Each category has an equal share of the time.
+  Looks ReadPast(const std::vector<std::string>& categories, Day day, MonotonicTime deadline);
   Result<Listing> Note(Result<Listing> listing);
   Job& Begin(Day day, const char* source, bool remedial);
   // Follows the job's digests to their ends.
@@ -114,11 +128,12 @@ class FetchRun {
   void Fail(const std::string& date, const Error& error);
   void EndAll(const std::string& date, const std::string& state, const std::string& why,
               ExitCode code);
-  Status ReportDay(const std::vector<wire::Profile>& profiles, Day day, const std::string& state,
+  Status ReportDay(const std::vector<std::string>& profiles, Day day, const std::string& state,
                    const std::string& why, MonotonicTime deadline);
 
   std::vector<wire::Profile>& profiles() { return tasks_[task_].profiles; }
-  std::set<std::string> Categories() const;  // of the task's profiles
+  std::vector<std::string> Names() const;    // of the task's profiles
+  std::set<std::string> Categories() const;  // the same
 
   const Parts parts_;
   const FetcherSettings& settings_;
@@ -126,8 +141,9 @@ class FetchRun {
   PastDays past_;
   MonotonicTime deadline_{};
   std::vector<Task> tasks_;
-  size_t task_ = 0;                   // under way
-  MonotonicTime reading_deadline_{};  // of the task
+  size_t task_ = 0;                                // under way
+  MonotonicTime reading_deadline_{};               // of the task
+  std::optional<MonotonicTime> mending_deadline_;  // of all mending together
   std::vector<std::unique_ptr<Job>> jobs_;
   std::map<size_t, std::vector<Outcome>> outcomes_;  // by task
   std::optional<Day> reported_waiting_;

@@ -33,7 +33,8 @@ class FakeAggregator {
     std::map<std::string, wire::PaperAuthors> authors;
     std::vector<std::string> log;  // "authors" and "seal", as they came
     std::set<std::string> sealed;
-    std::set<std::string> late;  // gone on without
+    std::set<std::string> late;                  // gone on without
+    std::map<std::string, std::string> sources;  // of the sealed lists
     bool sealed_since_opening = false;
     size_t texts_with_rows = 0;  // rows that came with their text
     size_t openings = 0;
@@ -161,6 +162,7 @@ class FakeAggregator {
       reply.mutable_ack();
     } else if (message.has_list_days()) {
       *reply.mutable_days() = knobs_.days;
+      ListDigests(message.list_days(), reply.mutable_days());
     } else if (message.has_compare()) {
       Compare(message.compare(), reply.mutable_compared());
     } else if (message.has_rows()) {
@@ -191,6 +193,7 @@ class FakeAggregator {
         reply.mutable_ack();
       } else if (digest->lists[seal.category()].size() == seal.rows()) {
         digest->sealed.insert(seal.category());
+        digest->sources[seal.category()] = seal.source();
         digest->late.erase(seal.category());
         reply.mutable_ack();
       } else {
@@ -198,6 +201,18 @@ class FakeAggregator {
       }
     }
     Send(peer, reply);
+  }
+
+  void ListDigests(const wire::ListDays& question, wire::Days* days) const {
+    for (const Digest& digest : digests_) {
+      const auto& [date, profile] = std::pair(digest.open.date(), digest.open.profile());
+      if (profile.name() != question.profile()) continue;
+      if (date < question.from() || date > question.to()) continue;
+      wire::DayState* day = days->add_days();
+      day->set_date(date);
+      day->set_state("open");
+      day->set_revision(profile.revision());
+    }
   }
 
   void Compare(const wire::Compare& compare, wire::Compared* compared) {

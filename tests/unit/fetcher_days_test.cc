@@ -35,6 +35,26 @@ class FetcherDaysTest : public FetcherTest {
   }
 };
 
+TEST(DayLists, WhatALookToldIsForThatLookOnly) {
+  const auto list = [](int rows) {
+    Listing listing{.category = "cs.LG"};
+    listing.rows.resize(rows);
+    return listing;
+  };
+  DayLists lists;
+  lists.Failed("cs.LG", Invalid("refused"));
+  EXPECT_TRUE(lists.lacking().at("cs.LG").refused);
+  lists.Late("cs.LG", "its feed is at 2026-09-14");
+  EXPECT_FALSE(lists.lacking().at("cs.LG").refused);
+
+  lists.Found(list(2), true);
+  lists.Found(list(0), true);
+  lists.Found(list(2), true);
+  EXPECT_THAT(lists.in(), IsEmpty()) << "not twice in a row";
+  lists.Found(list(2), true);
+  EXPECT_THAT(lists.in(), SizeIs(1));
+}
+
 TEST_F(FetcherDaysTest, ARunWithoutADateMendsTheLastWeekFirst) {
   for (const char* day : {"2026-09-08", "2026-09-09", "2026-09-10", "2026-09-11"}) {
     Know(day, "published");
@@ -50,6 +70,22 @@ TEST_F(FetcherDaysTest, ARunWithoutADateMendsTheLastWeekFirst) {
   EXPECT_EQ(mended.open.source(), "api");
   EXPECT_EQ(mended.open.remedial_from(), "09/10/2026");
   EXPECT_THAT(mended.lists.at("cs.LG"), ElementsAre("2609.00001"));
+}
+
+// Half an hour, here 1.8 s, for all of them.
+TEST_F(FetcherDaysTest, MendingLeavesTodaysAnnouncementItsTime) {
+  for (const char* day : {"2026-09-09", "2026-09-10", "2026-09-11", "2026-09-14"}) {
+    Know(day, "failed");
+  }
+  ServeArxiv("2026-09-15", "503@/api,503@/oai");
+  const auto begin = std::chrono::steady_clock::now();
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, SizeIs(5));
+  EXPECT_THAT(outcomes[3].why, HasSubstr("not mended: the time for it went to other dates"));
+  EXPECT_THAT(outcomes[4], Ended("published", kExitOk));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(5));
 }
 
 TEST_F(FetcherDaysTest, ADayThatNoRunSawIsMendedToo) {
@@ -341,6 +377,116 @@ TEST_F(FetcherDaysTest, WithoutWaitingOneLookAtTheSearchIsBelieved) {
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
 }
 
+// Not even while the search is asked for it.
+TEST_F(FetcherDaysTest, WhatIsInIsDeliveredBeforeTheSearchIsAskedForTheRest) {
+  ServeArxiv("2026-09-15", "400@/rss/cs.AI,503@/api,503@/oai");
+  settings_.wait = false;
+  bool held_up = false;
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    held_up |=
+        RequestsToArxiv() > 2 && !aggregator_.DigestOf("ml", "2026-09-15").sealed.contains("cs.LG");
+  });
+
+  EXPECT_THAT(outcomes, ElementsAre(Ended("published", kExitNotAnnounced)));
+  EXPECT_GT(RequestsToArxiv(), 2u);
+  EXPECT_FALSE(held_up);
+}
+
+// To open it is to begin its mending.
+TEST_F(FetcherDaysTest, ADigestThatLacksNothingIsLeftAloneWhileAnotherWaits) {
+  profiles_ = {Reader("lg", {"cs.LG"}), Reader("ai", {"cs.AI"})};
+  ServeArxiv("2026-09-15", "lag@/rss/cs.AI#3");
+  settings_.source = SourceKind::kRss;
+
+  EXPECT_THAT(Fetch(), testing::Each(Ended("published", kExitOk)));
+
+  EXPECT_EQ(aggregator_.DigestOf("lg", "2026-09-15").openings, 1u);
+  EXPECT_EQ(RequestsToArxiv(), 5u);
+}
+
+TEST_F(FetcherDaysTest, OnlyAReaderWhoHasSomeListsGoesOnWithoutTheOthers) {
+  profiles_ = {Reader("both", {"cs.LG", "cs.AI"}), Reader("ai", {"cs.AI"})};
+  ServeArxiv("2026-09-15", "lag@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  settings_.deadline = seconds(12);  // who has some goes on 1.8 s before
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    if (aggregator_.DigestOf("both", "2026-09-15").late.contains("cs.AI")) {
+      arxiv_server_->SetFaults("");
+    }
+  });
+
+  ASSERT_THAT(outcomes, testing::UnorderedElementsAre(Ended("published", kExitNotAnnounced),
+                                                      Ended("published", kExitOk)));
+  EXPECT_THAT(aggregator_.DigestOf("ai", "2026-09-15").sealed, ElementsAre("cs.AI"));
+}
+
+TEST_F(FetcherDaysTest, HowLateAFeedIsCountsFromTheMidnightThatItWasDue) {
+  now_ = EasternTime(Day("2026-09-15"), std::chrono::hours(3));
+  ServeArxiv("2026-09-15", "lag@/rss");
+  settings_.deadline = seconds(5);  // two hours are 7.2 s
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  EXPECT_EQ(aggregator_.DigestOf("ml", "2026-09-15").sources.at("cs.AI"), "api");
+}
+
+// ---- what the ledger has ---------------------------------------------------------
+
+TEST_F(FetcherDaysTest, NoFeedOfACompleteDayIsRead) {
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  ServeArxiv("2026-09-15", "503");
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+
+  EXPECT_EQ(RequestsToArxiv(), 0u);
+}
+
+TEST_F(FetcherDaysTest, ADigestWithoutALateListStaysPublishedWhenArxivIsAway) {
+  WasAnnounced("cs.AI", {"2609.00002"});
+  ServeArxiv("2026-09-15", "stale@/rss/cs.AI");
+  settings_.wait = false;
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+  ServeArxiv("2026-09-15", "503");
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, ElementsAre("cs.LG"));
+}
+
+// ---- a category of a past day that cannot be read ---------------------------------
+
+TEST_F(FetcherDaysTest, AListThatCannotBeRebuiltFailsItsReadersAlone) {
+  profiles_ = {Reader("ai", {"cs.AI"}), Reader("both", {"cs.AI", "cs.LG"}),
+               Reader("lg", {"cs.LG"})};
+  AskFor("2026-09-14", SourceKind::kApi);
+  ServeArxiv("2026-09-15", "400@cat:cs.AI");
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  ASSERT_THAT(outcomes, SizeIs(3));
+  for (const Outcome& outcome : outcomes) {
+    EXPECT_EQ(outcome.state, outcome.profile == "lg" ? "published" : "failed") << outcome.why;
+  }
+  EXPECT_THAT(aggregator_.DigestOf("both", "2026-09-14").sealed, ElementsAre("cs.LG"));
+  ASSERT_THAT(aggregator_.days(), SizeIs(2));
+  for (const wire::Day& day : aggregator_.days()) EXPECT_NE(day.profile(), "lg");
+}
+
+// One that takes all the time it has leaves the others theirs.
+TEST_F(FetcherDaysTest, AListThatFailsSlowlyFailsItsReadersAlone) {
+  profiles_ = {Reader("ai", {"cs.AI"}), Reader("lg", {"cs.LG"})};
+  AskFor("2026-09-14", SourceKind::kApi);
+  settings_.deadline = seconds(4);
+  ServeArxiv("2026-09-15", "503@cat:cs.AI");
+
+  const std::vector<Outcome> outcomes = Fetch();
+
+  EXPECT_THAT(outcomes, testing::UnorderedElementsAre(Ended("failed", kExitUnreachable),
+                                                      Ended("published", kExitOk)));
+}
+
 // ---- the newest date of the search ---------------------------------------------
 
 // Its index may be filling still.
@@ -356,6 +502,24 @@ TEST_F(FetcherDaysTest, OfTheNewestDateTwoLooksAtTheSearchMustAgree) {
   settings_.wait = false;
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
   EXPECT_EQ(RequestsToArxiv(), 1u);
+}
+
+TEST_F(FetcherDaysTest, ALookThatTheDeadlineCutsOffIsNoFailedDay) {
+  ArxivServer::Options options;
+  options.date = "2026-09-15";
+  options.papers = {Papers()[0], Papers()[1]};  // of the day before
+  arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
+  arxiv_server_->Start();
+  AskFor("2026-09-15", SourceKind::kApi);
+  settings_.deadline = seconds(2);
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    if (!waits_.empty()) arxiv_server_->SetFaults("503");
+  });
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("not announced", kExitNotAnnounced)));
+  ASSERT_FALSE(aggregator_.days().empty());
+  for (const wire::Day& day : aggregator_.days()) EXPECT_EQ(day.state(), "waiting");
 }
 
 // ---- a date that was mended in the same run -------------------------------------
@@ -385,7 +549,8 @@ TEST_F(FetcherDaysTest, EachReaderIsTakenUpByHowItsMendingEnded) {
 
   ASSERT_THAT(outcomes, ElementsAre(Ended("published", kExitOk), Ended("published", kExitOk)));
   EXPECT_NE(outcomes[0].profile, outcomes[1].profile);
-  EXPECT_EQ(aggregator_.DigestOf("lg", "2026-09-11").open.source(), "api");
+  EXPECT_EQ(aggregator_.DigestOf("lg", "2026-09-11").sources.at("cs.LG"), "api");
+  EXPECT_EQ(aggregator_.DigestOf("ai", "2026-09-11").sources.at("cs.AI"), "rss");
 }
 
 }  // namespace

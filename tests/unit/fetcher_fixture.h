@@ -85,6 +85,17 @@ class FetcherTest : public testing::Test {
     arxiv_server_->Start();
   }
 
+  // Its search works, and has nothing new in that category.
+  void ServeAPaperOfAnEarlierDayIn(const std::string& category) {
+    ArxivServer::Options options;
+    options.date = "2026-09-15";
+    options.papers = Papers();
+    options.papers.push_back(Paper("2609.00000", "2026-09-09", "new", {category},
+                                   ParseDay("2026-09-08") + std::chrono::hours(12)));
+    arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
+    arxiv_server_->Start();
+  }
+
   void AskFor(const std::string& date, SourceKind source) {
     settings_.from = settings_.to = Day(date);
     settings_.source = source;
@@ -141,7 +152,8 @@ class FetcherTest : public testing::Test {
   TempDir dir_;
   FetcherSettings settings_;
   std::vector<wire::Profile> profiles_ = {Reader("ml", {"cs.LG", "cs.AI"})};
-  WallTime now_ = EasternTime(Day("2026-09-15"), std::chrono::hours(10));
+  // No feed is late before 7.2 s.
+  WallTime now_ = EasternTime(Day("2026-09-15"), {});
   std::vector<std::string> waits_;  // everything that was waited for
 };
 

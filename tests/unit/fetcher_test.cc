@@ -208,11 +208,14 @@ TEST_F(FetcherTest, AnEmptyFeedOnAnOrdinaryDayIsWaitedFor) {
   EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.LG"), SizeIs(2));
 }
 
-TEST_F(FetcherTest, OneCategoryMayHaveNothingIfThreeLooksSaySo) {
+TEST_F(FetcherTest, OneCategoryMayHaveNothingIfThreeLooksAndTheSearchSaySo) {
+  ServeAPaperOfAnEarlierDayIn("cs.OS");
   profiles_ = {Reader("ml", {"cs.LG", "cs.OS"})};
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
-  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, ElementsAre("cs.LG", "cs.OS"));
-  EXPECT_EQ(RequestsToArxiv(), 4u);
+  const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
+  EXPECT_THAT(digest.sealed, ElementsAre("cs.LG", "cs.OS"));
+  EXPECT_EQ(digest.sources.at("cs.OS"), "rss");
+  EXPECT_EQ(RequestsToArxiv(), 5u) << "four feeds, and the search finds nothing either";
   EXPECT_THAT(waits_, testing::Contains(HasSubstr("empty list of cs.OS")));
 }
 
@@ -220,6 +223,31 @@ TEST_F(FetcherTest, AnEmptyListOfOneCategoryIsLookedAtAgain) {
   ServeArxiv("2026-09-15", "empty@/rss/cs.AI#2");
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
   EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.AI"), SizeIs(2));
+}
+
+TEST_F(FetcherTest, AnEmptyFeedIsNotBelievedWhileTheSearchFindsPapers) {
+  ServeArxiv("2026-09-15", "empty@/rss/cs.AI");
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  const auto digest = aggregator_.DigestOf("ml", "2026-09-15");
+  EXPECT_THAT(digest.lists.at("cs.AI"), ElementsAre("2609.00004", "2609.00005"));
+  EXPECT_EQ(digest.sources.at("cs.AI"), "api");
+}
+
+// A later run adds what it should have had.
+TEST_F(FetcherTest, AFeedThatStaysEmptyIsLateWhereNothingElseIsAsked) {
+  ServeArxiv("2026-09-15", "empty@/rss/cs.AI");
+  settings_.source = SourceKind::kRss;
+  settings_.deadline = seconds(4);
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").late, ElementsAre("cs.AI"));
+}
+
+TEST_F(FetcherTest, WithoutWaitingAnEmptyFeedIsLate) {
+  ServeAPaperOfAnEarlierDayIn("cs.OS");
+  profiles_ = {Reader("ml", {"cs.LG", "cs.OS"})};
+  settings_.wait = false;
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").late, ElementsAre("cs.OS"));
 }
 
 TEST_F(FetcherTest, TheApiIsAskedThreeTimesForACategoryWithNothing) {
@@ -291,6 +319,7 @@ TEST_F(FetcherTest, AForbiddenOrMissingFeedIsAskedForAgain) {
   ServeArxiv("2026-09-15", "404#1,403#1");
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
   ServeArxiv("2026-09-15", "404");
+  aggregator_.ForgetAll();
   settings_.deadline = milliseconds(1'500);
   AskFor("2026-09-15", SourceKind::kRss);
   const std::vector<Outcome> outcomes = Fetch();
@@ -320,6 +349,21 @@ TEST_F(FetcherTest, AFeedThatHasMovedOnIsAnErrorWithRss) {
   EXPECT_THAT(outcomes[0].why, HasSubstr("--source api"));
 }
 
+// Midnight passes while it waits.
+TEST_F(FetcherTest, AFeedThatMovesOnMeanwhileWasNotAnnouncedInTime) {
+  ServeArxiv("2026-09-15", "lag");
+  settings_.source = SourceKind::kRss;
+
+  const std::vector<Outcome> outcomes = Fetch([&](Pump&) {
+    if (waits_.empty()) return;
+    arxiv_server_->SetDate("2026-09-16");
+    arxiv_server_->SetFaults("");
+  });
+
+  ASSERT_THAT(outcomes, ElementsAre(Ended("not announced", kExitNotAnnounced)));
+  EXPECT_THAT(outcomes[0].why, HasSubstr("arXiv's feed is at 2026-09-16 already"));
+}
+
 TEST_F(FetcherTest, EmptyPagesOfTheApiAreAskedForAgain) {
   ServeArxiv("2026-09-15", "empty_pages#3");
   AskFor("2026-09-14", SourceKind::kApi);
@@ -345,6 +389,7 @@ TEST_F(FetcherTest, AnApiThatStaysEmptyIsAFailedDay) {
 
 TEST_F(FetcherTest, AnErrorFeedIsAFailureTheThirdTime) {
   ServeArxiv("2026-09-15", "error_feed");
+  profiles_ = {Reader("ml", {"cs.LG"})};
   AskFor("2026-09-14", SourceKind::kApi);
   EXPECT_THAT(Fetch(), ElementsAre(Ended("failed", kExitUnreachable)));
   EXPECT_EQ(RequestsToArxiv(), 3u);
