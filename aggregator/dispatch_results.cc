@@ -19,6 +19,27 @@ uint64_t LeaseOf(const wire::Call& call, const wire::Result& result) {
   return call.lease() == 0 ? result.lease() : call.lease();
 }
 
+// No model has read or written so much in one call. What says so does not know what it
+// counts, and would be more than sums of money can hold.
+constexpr uint64_t kMostTokens = 10'000'000;
+
+// As reported, but for tokens that cannot be.
+wire::Result Checked(wire::Result result) {
+  for (auto& call : *result.mutable_calls()) {
+    if (std::max({call.prompt_tokens(), call.cached_tokens(), call.completion_tokens()}) <=
+        kMostTokens) {
+      continue;
+    }
+    spdlog::warn("a call of {} reports {} and {} tokens, which cannot be: taken as not reported",
+                 call.model(), call.prompt_tokens(), call.completion_tokens());
+    call.set_tokens_reported(false);
+    call.set_prompt_tokens(0);
+    call.set_cached_tokens(0);
+    call.set_completion_tokens(0);
+  }
+  return result;
+}
+
 // A call without an answer may have been charged, unless it never left.
 bool CostIsKnown(const wire::Call& call) {
   if (call.http_status() == 0) return call.outcome() == "not_sent";
@@ -51,7 +72,8 @@ void Dispatch::Refuse(const std::string& message) {
   }
 }
 
-void Dispatch::OnResult(const std::string& peer, const wire::Result& result, const Instant& now) {
+void Dispatch::OnResult(const std::string& peer, const wire::Result& reported, const Instant& now) {
+  const wire::Result result = Checked(reported);
   auto& ack = frames_.emplace_back(ScorerFrame{peer, {}});
   ack.reply.mutable_ack()->set_lease(result.lease());
   const auto digest = DigestOf(result);

@@ -85,12 +85,15 @@ Status PastDays::Cover(const std::string& category, date::sys_days page, Monoton
     // It answers, and may be asked about other categories.
   } else if (either && in_time) {
     spdlog::warn("{}; asking arXiv's OAI-PMH instead", added.error().message);
-    if (added.error().kind == ErrorKind::kUnavailable)
-      away_until_ = settings_.now() + settings_.away;
   } else {
     return added.error();
   }
-  return AddFromOai(category, page, deadline, &stock);
+  const Status instead = AddFromOai(category, page, deadline, &stock);
+  // Where that fails too, the search is what is asked about the next category.
+  if (instead && !added && added.error().kind == ErrorKind::kUnavailable) {
+    away_until_ = settings_.now() + settings_.away;
+  }
+  return instead;
 }
 
 Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,

@@ -592,6 +592,18 @@ TEST_F(DispatchTest, LiveDigestsGoBeforeRebuiltOnesAndProfilesInTurn) {
   EXPECT_THAT(order, ElementsAre(a.id, b.id, a.id, b.id, old->digest.id));
 }
 
+TEST_F(DispatchTest, TokensThatCannotBeAreNotReported) {
+  const auto batch = FourHandedOut();
+  auto result = Scores(batch);
+  result.mutable_calls(0)->set_prompt_tokens(999'999'999'999'999);
+  result.mutable_calls(0)->set_completion_tokens(UINT64_MAX);
+  Answer(result);
+  dispatch.HandOut(now);
+  EXPECT_EQ(Count("SELECT count(*) FROM digest WHERE state = 'complete'"), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM call WHERE tokens_reported = 0 AND prompt_tokens = 0"), 1);
+  EXPECT_EQ(Count("SELECT count(*) FROM lease WHERE lost = 1"), 1) << "its estimate stays spent";
+}
+
 // Work that is made three rows at a time.
 class Portions : public LedgerTest {
  protected:
