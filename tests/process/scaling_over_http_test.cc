@@ -15,7 +15,9 @@ TEST(ScalingOverHttp, FollowsTheBacklogFromNothingToAllThatTheQuotaFeeds) {
   httplib::Client client(system.aggregator_url());
   const auto scaling = [&] {
     const auto answer = client.Get("/scaling");
-    return answer && answer->status == 200 ? nlohmann::json::parse(answer->body) : nlohmann::json();
+    // Until it has counted it says so, and no number.
+    return answer && answer->status == 200 ? nlohmann::json::parse(answer->body)
+                                           : nlohmann::json::object();
   };
   const auto desired = [&] { return scaling().value("desired_scorers", -1); };
   EXPECT_TRUE(WaitUntil([&] { return desired() == 0; }, 10s));
