@@ -78,6 +78,10 @@ Status FetchRun::Sort(Day day, Looks feeds, DayLists* lists) {
     // One category may have nothing; that none has anything is arXiv being late.
     if (lists->in().empty() && !some_known) {
       lists->Late(category, "its feed is empty");
+    } else if (settings_.source == SourceKind::kRss && settings_.wait) {
+      // Nobody else may be asked: three looks are believed, as of many small categories they
+      // must be every day.
+      lists->Empty(*std::move(feeds.at(category)));
     } else {
       lists->EmptyFeed(category);
     }

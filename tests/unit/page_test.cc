@@ -186,6 +186,11 @@ TEST_F(PageTest, APageWithUnscoredPapersSaysSoAtItsTop) {
   EXPECT_THAT(Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
               StartsWith("> 2 of 10 papers could not be scored and are missing from this page: 2 "
                          "(the provider is away). A later run can score them.\n\n# Personalized"));
+  store->db().Exec("UPDATE row SET mendable = 0");
+  EXPECT_THAT(Notes(LoadPage(store->db(), digest.id)),
+              testing::Contains(testing::EndsWith(
+                  "(the provider is away). No later run asks about them again, but "
+                  "paperboy-aggregator retry 2025-01-03 does.")));
 }
 
 TEST_F(PageTest, ARemedialPageSaysWhatItStandsFor) {
