@@ -44,7 +44,7 @@ class PastDays {
 
   // What the date is told from is read again, all of it: what moderation had held stands
   // among the papers of days before.
-  void Forget(const std::string& category, date::sys_days /*page*/) { stocks_.erase(category); }
+  void Forget(const std::string& category) { stocks_.erase(category); }
 
  private:
   // Everything of a category that was submitted in [from, to), by time.

@@ -321,7 +321,7 @@ FetchRun::Looks FetchRun::ReadPast(const std::vector<std::string>& categories, D
     Result<Listing> list = Note(past_.Read(category, day, now + (deadline - now) / left));
     // Should it be looked at again, it is asked for again.
     if (list && (list->rows.empty() || day >= NewestAnnounced(parts_.clock()))) {
-      past_.Forget(category, day);
+      past_.Forget(category);
     }
     lists.emplace(category, std::move(list));
   }

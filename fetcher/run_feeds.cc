@@ -94,7 +94,7 @@ void FetchRun::AskElsewhere(Day day, MonotonicTime patience, DayLists* lists) {
     const bool empty = lack.kind == DayLists::Lack::kEmpty;
     const bool doubtful = empty ? lists->MayBeEmpty(category) || !settings_.wait : lack.refused;
     if (!doubtful && (empty || parts_.pump.now() < patience)) continue;
-    past_.Forget(category, day);  // two looks, not one twice
+    past_.Forget(category);  // two looks, not one twice
     Looks read = ReadPast({category}, day, ReadBy());
     Result<Listing>& list = read.at(category);
     if (!list) continue;

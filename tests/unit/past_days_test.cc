@@ -69,7 +69,7 @@ TEST_F(PastDaysTest, ASearchThatDidNotAnswerIsAskedAgainAfterAWhile) {
   server_->SetFaults("");
   later_ = minutes(29);
   EXPECT_EQ(Read(&days, "2026-09-15"), "oai");
-  days.Forget("cs.LG", *ParseDate("2026-09-15"));
+  days.Forget("cs.LG");
   later_ = minutes(31);
   EXPECT_EQ(Read(&days, "2026-09-15"), "api");
 }
@@ -79,7 +79,7 @@ TEST_F(PastDaysTest, ASearchThatDidNotAnswerIsAskedAgainAfterAWhile) {
 TEST_F(PastDaysTest, WhatIsForgottenIsReadAgainFromItsBeginning) {
   PastDays days(source_, Settings(PastSource::kApi));
   EXPECT_EQ(Papers(&days, "2026-09-15"), 4u);
-  days.Forget("cs.LG", *ParseDate("2026-09-15"));
+  days.Forget("cs.LG");
   EXPECT_EQ(Papers(&days, "2026-09-15"), 4u);
   const auto requests = server_->account().requests;
   ASSERT_EQ(requests.size(), 2u);
@@ -97,7 +97,7 @@ TEST_F(PastDaysTest, OfACategoryInWhichTheSearchFindsNothingOaiIsAsked) {
   PastDays days(source_, Settings(PastSource::kEither));
   server_->SetFaults("no_matches#1");
   EXPECT_EQ(Read(&days, "2026-09-14"), "oai");
-  days.Forget("cs.LG", *ParseDate("2026-09-14"));
+  days.Forget("cs.LG");
   EXPECT_EQ(Read(&days, "2026-09-14"), "api") << "it answers";
 }
 
