@@ -523,6 +523,12 @@ void Aggregator::Announce() {
     const auto funnel = CountFunnel(db_, id);
     spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
                  digest->state, funnel.selected(), funnel.scanned());
+    if (funnel.unscored() > 0 && !IsMendable(db_, id)) {
+      spdlog::warn(
+          "{} {}: {} without a score, and no later run asks about them again: `paperboy-aggregator "
+          "retry {}` makes the next one ask",
+          digest->profile, digest->date, Counted(funnel.unscored(), "paper"), digest->date);
+    }
     (digest->withhold ? withheld_ : published_).Increment();
     if (const auto drift = DriftOf(db_, id); drift && drift->moved()) {
       spdlog::warn("{} {}: {}", digest->profile, digest->date, DriftText(*drift));

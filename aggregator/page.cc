@@ -64,12 +64,6 @@ std::vector<PageRow> LoadRows(Database& db, DigestId id) {
   return rows;
 }
 
-bool StoppedByBudget(const DigestPage& page) {
-  return std::any_of(page.rows.begin(), page.rows.end(), [](const PageRow& row) {
-    return row.state == "unscored" && SaysUsedUp(row.why);
-  });
-}
-
 std::string UnscoredNote(const DigestPage& page) {
   std::map<std::string, int> by_why;
   for (const auto& row : page.rows) {
@@ -83,11 +77,7 @@ std::string UnscoredNote(const DigestPage& page) {
     note += separator + std::to_string(count) + " (" + why + ")";
     separator = ", ";
   }
-  if (page.scorable) return note + ". A later run can score them.";
-  // After a budget's end the reason says what to do.
-  if (StoppedByBudget(page)) return note + ".";
-  return note + ". No later run asks about them again, but paperboy-aggregator retry " +
-         page.digest.date + " does.";
+  return note + (page.scorable ? ". A later run can score them." : ".");
 }
 
 std::string UnreadableNote(const DigestPage& page) {
@@ -122,6 +112,12 @@ std::string GivenUp(const DigestPage& page) {
   add(kGiveUpModel, (page.profile.model().empty() ? "the scorers' model" : page.profile.model()) +
                         ": " + scored.model() + " scores instead");
   return text;
+}
+
+bool StoppedByBudget(const DigestPage& page) {
+  return std::any_of(page.rows.begin(), page.rows.end(), [](const PageRow& row) {
+    return row.state == "unscored" && SaysUsedUp(row.why);
+  });
 }
 
 std::string BudgetNote(const DigestPage& page) {
