@@ -72,6 +72,10 @@ void DateRun::Deliver(const Listings& lists) {
   Each([&](Delivery& delivery) { return delivery.Lacks() ? DeliverTo(delivery, lists) : Ok(); });
 }
 
+void DateRun::DeliverAgain(const Listings& lists) {
+  Each([&](Delivery& delivery) { return delivery.DeliverAgain(lists, deadline_); });
+}
+
 std::set<std::string> DateRun::Missing() const {
   std::set<std::string> missing;
   for (const auto& delivery : active_) {

@@ -43,6 +43,8 @@ class DateRun {
   void Open(const std::set<std::string>& profiles);
   // A digest that lacks nothing is left alone: to open it is to begin its mending.
   void Deliver(const Listings& lists);
+  // Lists that the ledger has already, of digests that were opened: it takes what is new.
+  void DeliverAgain(const Listings& lists);
   // Lists that a digest without outcome lacks.
   std::set<std::string> Missing() const;
   // Profiles of the digests without outcome that lack one of these lists.

@@ -40,14 +40,16 @@ class DayLists {
   void In(Listing list);
   void Late(const std::string& category, std::string why);
   void Failed(const std::string& category, const Error& error);
-  // A feed that says today and has no paper, while other categories have some: it may be
-  // filled later, so it is never taken as in for that alone.
-  void EmptyFeed(const std::string& category);
-  // The same of a rebuilt list: in at the last of several looks.
+  // A feed that says today and has no paper: it may be filled later, so it is never taken
+  // as in for that alone. Late, while no category has any (`all`).
+  void EmptyFeed(const std::string& category, bool all);
+  // The same of a list of which nobody else is asked: in at the last of several looks.
   void Empty(Listing list);
-  // Whether the category's list looked empty, and so often that it may be.
-  bool MayBeEmpty(const std::string& category) const;
-  // Rebuilt. A list that `may_grow` is in when two looks in a row found as many rows.
+  // Whether the category's list looked empty so often that it may be, as far as those of
+  // others tell; that of a `sparse` one may be whatever others have.
+  bool MayBeEmpty(const std::string& category, bool sparse = false) const;
+  // Rebuilt. A list that `may_grow` is in when two looks in a row found as many rows, and
+  // one without rows when that is no surprise, or several looks found none.
   void Found(Listing list, bool may_grow);
 
   // Whether the last look at each of `categories` failed.

@@ -75,6 +75,18 @@ Status Delivery::Deliver(const Listings& lists, MonotonicTime deadline) {
   return status;
 }
 
+Status Delivery::DeliverAgain(const Listings& lists, MonotonicTime deadline) {
+  if (digest() == 0) return Ok();
+  for (const auto& [category, list] : lists) {
+    if (!sealed_.contains(category)) continue;
+    const Status sent = Send(list, deadline);
+    if (sent) continue;
+    if (sent.error().kind != ErrorKind::kInvalid) return sent;
+    sealed_.erase(category);  // another ledger, or a text that it lacks: all of it anew
+  }
+  return Ok();
+}
+
 void Delivery::GoOnWithoutMissing() {
   for (std::string& category : Missing()) late_.insert(std::move(category));
 }

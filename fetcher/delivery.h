@@ -43,6 +43,10 @@ class Delivery {
   // `lists` has them.
   Status Deliver(const Listings& lists, MonotonicTime deadline);
 
+  // Sends lists that the ledger has, which takes what it lacks of them: arXiv may still
+  // have been filling a feed when it was read. Nothing of a digest that is not open here.
+  Status DeliverAgain(const Listings& lists, MonotonicTime deadline);
+
   // What is missing now is not announced in time: the next Deliver closes the digest
   // without it.
   void GoOnWithoutMissing();

@@ -30,6 +30,7 @@ struct Listing {
   std::string source;  // empty: that of the digest that it is delivered for
   std::vector<wire::Row> rows;
   std::vector<std::string> warnings;
+  bool sparse = false;  // rebuilt, of a category that has so few papers that none is no surprise
 };
 
 // By category.

@@ -15,8 +15,8 @@ constexpr double kFewPapers = 3;
 
 }  // namespace
 
-bool PastDays::Stock::IsSparse(WallTime end) const {
-  const std::chrono::duration<double> covered = to - from, asked = end - to;
+bool PastDays::Stock::IsSparse(WallTime::duration time) const {
+  const std::chrono::duration<double> covered = to - from, asked = time;
   return covered.count() > 0 &&
          static_cast<double>(papers.size()) / covered.count() * asked.count() <= kFewPapers;
 }
@@ -36,7 +36,7 @@ Result<bool> PastDays::AddFromApi(const std::string& category, WallTime to, Mono
       return true;
     }
     if (stock->from == stock->to) return false;
-    if (stock->IsSparse(to)) return true;
+    if (stock->IsSparse(to - stock->to)) return true;
     *stock = {stock->from, stock->from, {}};
   }
 }
@@ -98,6 +98,18 @@ Status PastDays::Cover(const std::string& category, date::sys_days page, Monoton
 
 Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
                                MonotonicTime deadline) {
+  Result<Listing> list = Rebuild(category, page, deadline);
+  const Stock& stock = stocks_[category];
+  // That a page has nothing is told by an answer that has papers of other days.
+  if (list && list->rows.empty() && !stock.papers.empty() && stock.to < LookAt(page).to) {
+    Forget(category);
+    return Rebuild(category, page, deadline);
+  }
+  return list;
+}
+
+Result<Listing> PastDays::Rebuild(const std::string& category, date::sys_days page,
+                                  MonotonicTime deadline) {
   if (const Status covered = Cover(category, page, deadline); !covered) {
     return covered.error();
   }
@@ -115,6 +127,7 @@ Result<Listing> PastDays::Read(const std::string& category, date::sys_days page,
   for (const Submission* paper : MailingOf(page, papers)) list.Add(paper->row);
   Listing taken = list.Take();
   taken.source = stock.source;
+  taken.sparse = !stock.papers.empty() && stock.IsSparse(window.to - window.from);
   return taken;
 }
 

@@ -52,10 +52,11 @@ class PastDays {
     WallTime from{}, to{};
     std::vector<Submission> papers;
     const char* source = kApiSource;  // of what was read last
-    // Whether [to, end) without any paper would be no surprise.
-    bool IsSparse(WallTime end) const;
+    // Whether so much time without any paper would be no surprise.
+    bool IsSparse(WallTime::duration time) const;
   };
 
+  Result<Listing> Rebuild(const std::string& category, date::sys_days page, MonotonicTime deadline);
   // Makes the category's stock cover what the page is told from.
   Status Cover(const std::string& category, date::sys_days page, MonotonicTime deadline);
   // False: the search finds nothing in all of the time that the page is told from.

@@ -21,8 +21,6 @@ namespace {
 // not late, it fails for a moment.
 constexpr std::chrono::minutes kRecheck{1};
 constexpr Milliseconds kMinPoll{50};
-// A request takes its time, however the waits are scaled.
-constexpr Milliseconds kMinRead{1'000};
 // A run without a date mends what these days left unfinished, which may keep it from
 // today's announcement for so long, and for a quarter of its time at most.
 constexpr date::days kMendingDays{7};
@@ -213,7 +211,7 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
     for (auto look = read.begin(); look != read.end();) {
       const auto& [category, list] = *look;
       if (list) {
-        nothing &= list->rows.empty();
+        nothing &= list->rows.empty() && (newest || !list->sparse);
         ++look;
         continue;
       }
@@ -233,7 +231,7 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
     }
     if (lists.in().size() > in_before) run.Deliver(lists.in());
     for (const auto& [category, error] : failed) FailWithout(category, day, error, run);
-    // No announcement is without papers: the search fails.
+    // No announcement is without papers, but in categories that have few: the search fails.
     if (nothing && !newest) {
       if (looks < kEmptyLooks && LookAgain(kRecheck, "no paper found")) continue;
       return FailDay(day, NothingFound(day, wanted, looks), run);
@@ -256,7 +254,7 @@ Result<Listings> FetchRun::LookAtPastAgain(const std::set<std::string>& categori
     const std::vector<std::string> wanted = lists.Wanted(categories);
     for (auto& [category, list] : ReadPast(wanted, day, deadline_)) {
       if (!list) return list.error();
-      nothing &= list->rows.empty();
+      nothing &= list->rows.empty() && (newest || !list->sparse);
       lists.Found(std::move(*list), newest && settings_.wait);
     }
     const std::string why = lists.Why();

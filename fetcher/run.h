@@ -48,6 +48,8 @@ class FetchRun {
   using Day = date::sys_days;
 
   static constexpr std::chrono::minutes kPoll{5};
+  // A request takes its time, however the waits are scaled.
+  static constexpr Milliseconds kMinRead{1'000};
   // What is told about a day on the way out is not worth a longer wait.
   static constexpr Milliseconds kLastWord{5'000};
 
@@ -99,6 +101,9 @@ class FetchRun {
   // those whose feed is refused or may be empty. Where that has nothing either, the empty
   // feed is the list.
   void AskElsewhere(Day day, MonotonicTime patience, DayLists* lists);
+  // Lists that the ledger has, if their feeds have more by now: those of `feeds`, and what
+  // can be read of the others in a minute.
+  void ReadSealedAgain(Day day, Looks feeds, DateRun& run);
   // Goes on without what is late. What could not be read at all is a failed day.
   void EndFeeds(Day day, const std::string& why, const DayLists& lists, DateRun& run);
   // Those of the task's profiles that have a digest of that date.

@@ -17,6 +17,9 @@ constexpr std::chrono::hours kFeedPatience{2};
 // kept waiting for what is late: it is to be scored too.
 constexpr std::chrono::minutes kTimeToScore{30};
 
+// What is complete as far as the ledger knows is not worth a longer wait.
+constexpr std::chrono::minutes kSecondReading{1};
+
 // Of those that could be read; empty: none could.
 std::string LatestDate(const std::map<std::string, Result<Listing>>& feeds) {
   std::string latest;
@@ -76,14 +79,13 @@ Status FetchRun::Sort(Day day, Looks feeds, DayLists* lists) {
   }
   for (const std::string& category : empty) {
     // One category may have nothing; that none has anything is arXiv being late.
-    if (lists->in().empty() && !some_known) {
-      lists->Late(category, "its feed is empty");
-    } else if (settings_.source == SourceKind::kRss && settings_.wait) {
+    const bool all = lists->in().empty() && !some_known;
+    if (!all && settings_.source == SourceKind::kRss && settings_.wait) {
       // Nobody else may be asked: three looks are believed, as of many small categories they
       // must be every day.
       lists->Empty(*std::move(feeds.at(category)));
     } else {
-      lists->EmptyFeed(category);
+      lists->EmptyFeed(category, all);
     }
   }
   return Ok();
@@ -100,7 +102,7 @@ void FetchRun::AskElsewhere(Day day, MonotonicTime patience, DayLists* lists) {
     if (!list) continue;
     if (!list->rows.empty()) {
       lists->Found(std::move(*list), settings_.wait);
-    } else if (lists->MayBeEmpty(category)) {
+    } else if (lists->MayBeEmpty(category, list->sparse)) {
       spdlog::warn(
           "{}: {} times the feed of {} is empty, and arXiv's search finds no paper of it; "
           "taken as nothing announced in it",
@@ -144,8 +146,8 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
     if (job == nullptr) job = &Begin(*day, kRssSource, false);
     return *job->run;
   };
-  // What the ledger has is not read again.
-  const auto take_up = [&]() -> Status {
+  // What the ledger has already; `feeds` are those read so far.
+  const auto take_up = [&](Looks feeds) -> Status {
     const Result<std::set<std::string>> begun = HaveDigest(*day);
     if (!begun) return begun.error();
     if (begun->empty()) return Ok();
@@ -159,10 +161,11 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       }
       return lists;
     };
+    ReadSealedAgain(*day, std::move(feeds), run());
     return Ok();
   };
   if (day) {
-    if (const Status taken = take_up(); !taken) return Fail(FormatDate(*day), taken.error());
+    if (const Status taken = take_up({}); !taken) return Fail(FormatDate(*day), taken.error());
   }
   size_t delivered = 0;
   const auto deliver = [&] {
@@ -182,7 +185,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       day = latest.empty() ? due : std::max(*ParseDate(latest), due);
       LeaveOutMended(*day);
       if (profiles().empty() || parts_.pump.stopped()) return;
-      if (const Status taken = take_up(); !taken) return Fail(FormatDate(*day), taken.error());
+      if (const Status taken = take_up(feeds); !taken) return Fail(FormatDate(*day), taken.error());
       const std::set<std::string> missing = job != nullptr ? run().Missing() : Categories();
       std::erase_if(feeds, [&](const auto& feed) { return !missing.contains(feed.first); });
       if (feeds.empty()) return;
@@ -238,6 +241,30 @@ void FetchRun::EndFeeds(Day day, const std::string& why, const DayLists& lists, 
   }
   (void)ReportDay(unread, day, "failed", lists.Why(), parts_.pump.now() + kLastWord);
   run.GoOnWithout(why, lists);
+}
+
+void FetchRun::ReadSealedAgain(Day day, Looks feeds, DateRun& run) {
+  const MonotonicTime by =
+      std::min(reading_deadline_,
+               parts_.pump.now() + std::max(kMinRead, parts_.arxiv.Scaled(kSecondReading)));
+  const std::set<std::string> missing = run.Missing();
+  Listings lists;
+  for (const std::string& category : Categories()) {
+    if (missing.contains(category) || parts_.pump.stopped()) continue;
+    auto look = feeds.find(category);
+    if (look == feeds.end()) {
+      look = feeds.emplace(category, Note(parts_.source.ReadFeed(category, by))).first;
+    }
+    Result<Listing>& feed = look->second;
+    if (!feed) {
+      spdlog::info("{}: whether the feed of {} has more than the ledger is not known: {}",
+                   FormatDate(day), category, feed.error().message);
+    } else if (feed->date == FormatDate(day) && !feed->rows.empty()) {
+      const Result<std::string> stale = WhyStale(day, *feed);
+      if (stale && stale->empty()) lists.emplace(category, std::move(*feed));
+    }
+  }
+  run.DeliverAgain(lists);
 }
 
 FetchRun::Looks FetchRun::ReadFeeds(const std::vector<std::string>& categories) {

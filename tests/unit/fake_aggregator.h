@@ -46,7 +46,7 @@ class FakeAggregator {
     int busy = 0;               // so many are refused as busy
     bool publish = true;        // once every list is sealed
     bool talk = true;           // sends progress
-    bool asks_authors = false;  // of every row, and when opened again
+    bool asks_authors = false;  // of every new row, and when opened again
     bool replaced = false;      // whatever is about an edition is refused
     std::string refuse;         // openings are refused as invalid, with this
     uint32_t wire_major = kWireMajor;
@@ -188,6 +188,7 @@ class FakeAggregator {
       }
       digest->log.push_back("seal");
       digest->sealed_since_opening = true;
+      digest->followers.insert(peer);
       if (seal.late()) {
         digest->late.insert(seal.category());
         reply.mutable_ack();
@@ -254,9 +255,9 @@ class FakeAggregator {
     if (digest == nullptr) return;
     reply->mutable_want();
     for (const wire::Row& row : rows.rows()) {
-      digest->lists[rows.category()].insert(row.id());
+      const bool added = digest->lists[rows.category()].insert(row.id()).second;
       digest->rows[row.id()] = row;
-      if (knobs_.asks_authors) reply->mutable_want()->add_authors(row.id());
+      if (knobs_.asks_authors && added) reply->mutable_want()->add_authors(row.id());
       if (row.has_paper()) {
         ++digest->texts_with_rows;
         digest->papers[row.id()] = row.paper();

@@ -202,7 +202,7 @@ TEST_F(FetcherTest, LooksUpTheAuthorsThatTheLedgerAsksFor) {
   // Run again: what the list was sealed with is there, the other paper is asked about.
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
   EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").log,
-              ElementsAre("authors", "seal", "authors"));
+              ElementsAre("authors", "seal", "authors", "seal"));
   EXPECT_THAT(scholar_server_->requests(), SizeIs(1)) << "Redis knows that it is not known";
 }
 

@@ -115,8 +115,8 @@ TEST_F(PastDaysTest, AStretchOfTimeInWhichNothingWasFoundIsLookedAtAgain) {
   EXPECT_EQ(Papers(&days, "2026-09-11"), 4u);
   server_->SetFaults("no_matches#1");
   EXPECT_EQ(Papers(&days, "2026-09-14"), 0u);
+  EXPECT_EQ(server_->account().requests.size(), 3u) << "with the days before";
   EXPECT_EQ(Papers(&days, "2026-09-15"), 4u);
-  EXPECT_EQ(server_->account().requests.size(), 3u) << "of few papers, with the next page";
 }
 
 TEST_F(PastDaysTest, WhereThereShouldBePapersAllIsReadAnewBeforeNothingIsBelieved) {
