@@ -96,6 +96,10 @@ class FetcherTest : public testing::Test {
     arxiv_server_->Start();
   }
 
+  void WasAnnounced(const std::string& category, const std::set<std::string>& ids) {
+    aggregator_.Set([&](auto* knobs) { knobs->announced[category] = ids; });
+  }
+
   void AskFor(const std::string& date, SourceKind source) {
     settings_.from = settings_.to = Day(date);
     settings_.source = source;
