@@ -52,6 +52,9 @@ class DayLists {
   // one without rows when that is no surprise, or several looks found none.
   void Found(Listing list, bool may_grow);
 
+  // Rebuilt, and nothing was found.
+  void FoundNothing(const std::string& category) { lacking_[category].found.reset(); }
+
   // Whether the last look at each of `categories` failed.
   bool AllFailed(const std::set<std::string>& categories) const;
   // Whether another look than at empty lists is due.

@@ -183,7 +183,7 @@ void FetchRun::FromFile(Day day) {
 }
 
 void FetchRun::FromPast(Day day, bool asked_for) {
-  if (!AnnouncementFor(day)) return NoAnnouncement(day);
+  if (!AnnouncementFor(day)) return MendDayOff(day);
   const WallTime now = parts_.clock();
   const bool remedial = settings_.range || (asked_for && day < EasternDay(now));
   const bool newest = day >= NewestAnnounced(now);
@@ -195,6 +195,24 @@ void FetchRun::FromPast(Day day, bool asked_for) {
   job.run->Open({names.begin(), names.end()});
   job.run->Deliver({});
   LookAtPast(day, *job.run, newest);
+}
+
+void FetchRun::MendDayOff(Day day) {
+  const Result<std::set<std::string>> begun = HaveDigest(day);
+  if (!begun) return Fail(FormatDate(day), begun.error());
+  std::vector<wire::Profile> without = profiles();
+  const auto has = [&](const auto& profile) { return begun->contains(profile.name()); };
+  std::vector<wire::Profile> with;
+  std::copy_if(without.begin(), without.end(), std::back_inserter(with), has);
+  std::erase_if(without, has);
+  profiles() = std::move(without);
+  if (!profiles().empty()) NoAnnouncement(day);
+  profiles() = std::move(with);
+  if (profiles().empty() || parts_.pump.stopped()) return;
+  DateRun& run = *Begin(day, kRssSource, false).run;
+  run.Open(*begun);
+  run.Deliver({});
+  run.GoOnWithout(WhyNoAnnouncement(day) + ": what is missing of it cannot be rebuilt", {});
 }
 
 void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {

@@ -76,6 +76,9 @@ class FetchRun {
   void Read(size_t task);
   void FromFile(Day day);
   void FromPast(Day day, bool asked_for);
+  // arXiv did announce something on that day off, which a feed had: what the ledger has of
+  // it is scored. For those without a digest it is a holiday.
+  void MendDayOff(Day day);
   // Looks for what the digests lack where past days come from, and delivers it. A digest
   // of which a list cannot be read fails, and no other.
   void LookAtPast(Day day, DateRun& run, bool newest);

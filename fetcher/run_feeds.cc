@@ -109,6 +109,8 @@ void FetchRun::AskElsewhere(Day day, MonotonicTime patience, DayLists* lists) {
           FormatDate(day), lack.empty_looks, category);
       list->source = kRssSource;
       lists->In(std::move(*list));
+    } else {
+      lists->FoundNothing(category);
     }
   }
 }

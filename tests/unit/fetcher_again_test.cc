@@ -53,6 +53,31 @@ TEST_F(FetcherTest, AStaleFeedAddsNothingToACompleteDay) {
   EXPECT_THAT(digest.lists.at("cs.LG"), ElementsAre("2609.00003", "2609.00004"));
 }
 
+// By the calendar it is a day off, and a feed had papers all the same.
+TEST_F(FetcherTest, ADigestOfADayOffIsMendedAndNothingIsRebuilt) {
+  const auto saturday = Day("2026-09-12");
+  now_ = EasternTime(saturday, std::chrono::hours(3));
+  ArxivServer::Options options;
+  options.date = "2026-09-12";
+  options.papers = {Paper("2609.00007", "2026-09-12", "new", {"cs.LG"}, ParseDay("2026-09-11"))};
+  arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
+  arxiv_server_->Start();
+  profiles_ = {Reader("ml", {"cs.LG"})};
+  AskFor("2026-09-12", SourceKind::kRss);
+  WasAnnounced("cs.LG", {"2609.00001"});
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  const size_t openings = aggregator_.DigestOf("ml", "2026-09-12").openings;
+  const size_t requests = RequestsToArxiv();
+
+  profiles_.push_back(Reader("other", {"cs.LG"}));
+  now_ += std::chrono::hours(24 * 3);
+  AskFor("2026-09-12", SourceKind::kAuto);
+  EXPECT_THAT(Fetch(), testing::UnorderedElementsAre(Ended("published", kExitOk),
+                                                     Ended("holiday", kExitOk)));
+  EXPECT_GT(aggregator_.DigestOf("ml", "2026-09-12").openings, openings);
+  EXPECT_EQ(RequestsToArxiv(), requests);
+}
+
 // ---- categories that have few papers ---------------------------------------------
 
 // With a paper in a week no paper in a day is no surprise.
