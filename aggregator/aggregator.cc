@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aggregator/budget.h"
 #include "aggregator/days.h"
 #include "aggregator/page.h"
 #include "aggregator/prices.h"
@@ -65,6 +66,18 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
     published.add_refusals(row.id + ": " + row.why);
   }
   return published;
+}
+
+// Whether papers are unscored for good, but not for want of money, which another try lacks too.
+bool AsksNoMore(Database& db, DigestId id) {
+  if (IsMendable(db, id)) return false;
+  auto why = db.Query("SELECT DISTINCT why FROM row WHERE digest = ? AND state = 'unscored'", id);
+  bool any = false;
+  while (why.Next()) {
+    if (SaysUsedUp(why.Text(0))) return false;
+    any = true;
+  }
+  return any;
 }
 
 bool IsDone(const Digest& digest) {
@@ -383,6 +396,7 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   answer->set_digest(digest.id);
   answer->set_edition(digest.edition);
   answer->set_ledger(world_.store.id());
+  answer->set_rows(opened->rows);
   for (const auto& category : opened->sealed) answer->add_sealed(category);
   for (const auto& id : opened->authors) answer->add_authors(id);
   Follow(peer, digest);
@@ -523,10 +537,10 @@ void Aggregator::Announce() {
     const auto funnel = CountFunnel(db_, id);
     spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
                  digest->state, funnel.selected(), funnel.scanned());
-    if (funnel.unscored() > 0 && !IsMendable(db_, id)) {
+    if (AsksNoMore(db_, id)) {
       spdlog::warn(
-          "{} {}: {} without a score, and no later run asks about them again: `paperboy-aggregator "
-          "retry {}` makes the next one ask",
+          "{} {}: {} without a score, and no later run asks about them: `paperboy-aggregator retry "
+          "{}` asks again",
           digest->profile, digest->date, Counted(funnel.unscored(), "paper"), digest->date);
     }
     (digest->withhold ? withheld_ : published_).Increment();

@@ -114,7 +114,7 @@ Result<Intake::Opened> Intake::Open(const wire::OpenDigest& open) {
       "'open' AND completed_at IS NULL "
       "AND NOT EXISTS (SELECT 1 FROM category WHERE digest = digest.id AND late <> 1)",
       open.source(), open.remedial_from(), open.remedial_to(), digest->id);
-  Opened opened{*FindDigest(db_, digest->id), {}, {}};
+  Opened opened{*FindDigest(db_, digest->id), {}, {}, CountFunnel(db_, digest->id).arxiv()};
   if (opened.digest.state == "open") {
     opened.authors = planner_.MissingAuthors(opened.digest, open.profile());
     // A new edition, about whose authors nothing is asked (any more).

@@ -27,6 +27,7 @@ class Intake {
     Digest digest;
     std::vector<std::string> sealed;
     std::vector<std::string> authors;
+    uint64_t rows = 0;
   };
   Result<Opened> Open(const wire::OpenDigest& open);
 

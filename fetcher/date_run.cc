@@ -76,6 +76,19 @@ void DateRun::DeliverAgain(const Listings& lists) {
   Each([&](Delivery& delivery) { return delivery.DeliverAgain(lists, deadline_); });
 }
 
+std::set<std::string> DateRun::Sealed() const {
+  std::set<std::string> sealed;
+  for (const auto& delivery : active_) {
+    sealed.insert(delivery->sealed().begin(), delivery->sealed().end());
+  }
+  return sealed;
+}
+
+bool DateRun::AnyRows() const {
+  return std::any_of(active_.begin(), active_.end(),
+                     [](const auto& delivery) { return delivery->AnyRows(); });
+}
+
 std::set<std::string> DateRun::Missing() const {
   std::set<std::string> missing;
   for (const auto& delivery : active_) {
@@ -185,7 +198,7 @@ void DateRun::PublishPartial(const Listings& lists) {
 
 void DateRun::GoOnWithout(const std::string& why, const DayLists& lists) {
   PublishPartial(lists.in());
-  EndIncomplete(Missing(), [&](const Delivery::Target& target) {
+  EndWithout(Missing(), [&](const Delivery::Target& target) {
     if (lists.AllFailed({target.categories.begin(), target.categories.end()})) {
       return FailedOutcome(target.profile.name(), target.date, Unavailable(lists.Why()));
     }
@@ -199,13 +212,19 @@ void DateRun::FailIncomplete(const Error& error) {
 }
 
 void DateRun::FailWithout(const std::string& category, const Error& error) {
-  EndIncomplete({category}, [&](const Delivery::Target& target) {
+  EndWithout({category}, [&](const Delivery::Target& target) {
     return FailedOutcome(target.profile.name(), target.date, error);
   });
 }
 
-void DateRun::EndIncomplete(const std::set<std::string>& without,
-                            const std::function<Outcome(const Delivery::Target&)>& outcome) {
+void DateRun::EndIncomplete(const std::string& state, const std::string& why, ExitCode code) {
+  EndWithout(Missing(), [&](const Delivery::Target& target) {
+    return Outcome{target.profile.name(), target.date, state, why, code, std::nullopt};
+  });
+}
+
+void DateRun::EndWithout(const std::set<std::string>& without,
+                         const std::function<Outcome(const Delivery::Target&)>& outcome) {
   if (parts_.pump.stopped()) return;
   const std::vector<std::string> lacking = Lacking(without);
   for (size_t i = 0; i < active_.size();) {

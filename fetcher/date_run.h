@@ -45,6 +45,10 @@ class DateRun {
   void Deliver(const Listings& lists);
   // Lists that the ledger has already, of digests that were opened: it takes what is new.
   void DeliverAgain(const Listings& lists);
+  // Lists that the ledger has of digests that were opened.
+  std::set<std::string> Sealed() const;
+  // Whether it had a paper of one of them.
+  bool AnyRows() const;
   // Lists that a digest without outcome lacks.
   std::set<std::string> Missing() const;
   // Profiles of the digests without outcome that lack one of these lists.
@@ -67,6 +71,7 @@ class DateRun {
 
   // These end digests that still lack a list; the others can be followed.
   void FailIncomplete(const Error& error);
+  void EndIncomplete(const std::string& state, const std::string& why, ExitCode code);
   void FailWithout(const std::string& category, const Error& error);
 
   std::vector<Outcome> TakeOutcomes() { return std::move(outcomes_); }
@@ -79,8 +84,8 @@ class DateRun {
   void Each(const std::function<Status(Delivery&)>& step);
   void End(size_t index, Outcome outcome);
   void Collect();
-  void EndIncomplete(const std::set<std::string>& without,
-                     const std::function<Outcome(const Delivery::Target&)>& outcome);
+  void EndWithout(const std::set<std::string>& without,
+                  const std::function<Outcome(const Delivery::Target&)>& outcome);
   Status DeliverTo(Delivery& delivery, const Listings& lists);
   void DeliverSilentOnes(const Listings& lists);
   Outcome Late(const Delivery& delivery) const;

@@ -42,20 +42,23 @@ void DayLists::Failed(const std::string& category, const Error& error) {
       error.kind == ErrorKind::kInvalid;
 }
 
-void DayLists::EmptyFeed(const std::string& category, bool all) {
-  Lack& lack = all ? Set(category, Lack::kLate, category + ", its feed is empty")
-                   : Set(category, Lack::kEmpty, "the empty list of " + category);
-  ++lack.empty_looks;
+bool DayLists::AnyRows() const {
+  return std::any_of(in_.begin(), in_.end(),
+                     [](const auto& list) { return !list.second.rows.empty(); });
 }
 
-bool DayLists::MayBeEmpty(const std::string& category, bool sparse) const {
+void DayLists::EmptyFeed(const std::string& category) {
+  ++Set(category, Lack::kEmpty, "the empty list of " + category).empty_looks;
+}
+
+bool DayLists::MayBeEmpty(const std::string& category) const {
   const auto lack = lacking_.find(category);
-  return lack != lacking_.end() && (sparse || lack->second.kind == Lack::kEmpty) &&
+  return lack != lacking_.end() && lack->second.kind == Lack::kEmpty &&
          lack->second.empty_looks >= kEmptyLooks;
 }
 
 void DayLists::Empty(Listing list) {
-  EmptyFeed(list.category, false);
+  EmptyFeed(list.category);
   lacking_[list.category].found.reset();
   if (!MayBeEmpty(list.category)) return;
   spdlog::warn(
@@ -66,7 +69,7 @@ void DayLists::Empty(Listing list) {
 }
 
 void DayLists::Found(Listing list, bool may_grow) {
-  if (list.rows.empty() && !(list.sparse && !may_grow)) return Empty(std::move(list));
+  if (list.rows.empty() && !list.sparse) return Empty(std::move(list));
   const size_t rows = list.rows.size();
   const std::optional<size_t> before = std::exchange(lacking_[list.category].found, rows);
   if (!may_grow || before == rows) return In(std::move(list));

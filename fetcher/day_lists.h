@@ -29,6 +29,8 @@ class DayLists {
   };
 
   const Listings& in() const { return in_; }
+  // Whether a list that is in has a paper: that arXiv has announced.
+  bool AnyRows() const;
   const std::map<std::string, Lack>& lacking() const { return lacking_; }
 
   // Those of `categories` that are not in. What could not be read comes last: it may
@@ -40,16 +42,16 @@ class DayLists {
   void In(Listing list);
   void Late(const std::string& category, std::string why);
   void Failed(const std::string& category, const Error& error);
-  // A feed that says today and has no paper: it may be filled later, so it is never taken
-  // as in for that alone. Late, while no category has any (`all`).
-  void EmptyFeed(const std::string& category, bool all);
+  // A feed that says today and has no paper, while other categories have some: it may be
+  // filled later, so it is never taken as in for that alone.
+  void EmptyFeed(const std::string& category);
   // The same of a list of which nobody else is asked: in at the last of several looks.
   void Empty(Listing list);
-  // Whether the category's list looked empty so often that it may be, as far as those of
-  // others tell; that of a `sparse` one may be whatever others have.
-  bool MayBeEmpty(const std::string& category, bool sparse = false) const;
-  // Rebuilt. A list that `may_grow` is in when two looks in a row found as many rows, and
-  // one without rows when that is no surprise, or several looks found none.
+  // Whether the category's list looked empty, and so often that it may be.
+  bool MayBeEmpty(const std::string& category) const;
+  // Rebuilt, and other categories have papers or this one is sparse. A list that `may_grow`
+  // is in when two looks in a row found as many rows, one without rows when several looks
+  // found none or, of a sparse category, at once.
   void Found(Listing list, bool may_grow);
 
   // Rebuilt, and nothing was found.

@@ -51,6 +51,11 @@ class Delivery {
   // without it.
   void GoOnWithoutMissing();
 
+  // Categories whose lists the ledger has, as of the last call.
+  const std::set<std::string>& sealed() const { return sealed_; }
+  // Whether the ledger had a paper of it when it was opened last.
+  bool AnyRows() const { return opened_.rows() > 0; }
+
   // Categories whose lists the ledger lacks, as of the last call, and that are waited for.
   std::vector<std::string> Missing() const;
 

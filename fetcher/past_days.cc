@@ -127,7 +127,9 @@ Result<Listing> PastDays::Rebuild(const std::string& category, date::sys_days pa
   for (const Submission* paper : MailingOf(page, papers)) list.Add(paper->row);
   Listing taken = list.Take();
   taken.source = stock.source;
-  taken.sparse = !stock.papers.empty() && stock.IsSparse(window.to - window.from);
+  // Of what OAI-PMH has not even all papers of the days before are there.
+  taken.sparse = stock.source == kApiSource && !stock.papers.empty() &&
+                 stock.IsSparse(window.to - window.from);
   return taken;
 }
 

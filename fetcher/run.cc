@@ -211,25 +211,27 @@ void FetchRun::MendDayOff(Day day) {
   if (profiles().empty() || parts_.pump.stopped()) return;
   DateRun& run = *Begin(day, kRssSource, false).run;
   run.Open(*begun);
+  run.EndIncomplete("holiday", WhyNoAnnouncement(day) + ": nothing has the lists that it lacks",
+                    kExitOk);
   run.Deliver({});
-  run.GoOnWithout(WhyNoAnnouncement(day) + ": what is missing of it cannot be rebuilt", {});
 }
 
 void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
   DayLists lists;
-  const bool none_known = run.Missing() == Categories();
   for (int looks = 1; !parts_.pump.stopped(); ++looks) {
     const std::vector<std::string> wanted = lists.Wanted(run.Missing());
     if (wanted.empty()) return;
     Looks read = ReadPast(wanted, day, reading_deadline_);
     if (parts_.pump.stopped()) return;
     const size_t in_before = lists.in().size();
-    bool nothing = none_known && in_before == 0;
+    bool any = run.AnyRows() || lists.AnyRows(), all_sparse = true;
     std::map<std::string, Error> failed;
     for (auto look = read.begin(); look != read.end();) {
-      const auto& [category, list] = *look;
+      auto& [category, list] = *look;
       if (list) {
-        nothing &= list->rows.empty() && (newest || !list->sparse);
+        list->sparse &= !newest;  // it may be late
+        any |= !list->rows.empty();
+        all_sparse &= list->sparse;
         ++look;
         continue;
       }
@@ -239,7 +241,8 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
       }
       look = read.erase(look);
     }
-    nothing &= !read.empty();
+    // Few papers in one category explain nothing of another one's.
+    const bool nothing = !read.empty() && !any && !all_sparse;
     for (auto& [category, list] : read) {
       if (!nothing) {
         lists.Found(std::move(*list), newest && settings_.wait);
@@ -267,16 +270,18 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
 Result<Listings> FetchRun::LookAtPastAgain(const std::set<std::string>& categories, Day day,
                                            bool newest) {
   DayLists lists;
-  bool nothing = true;
+  bool any = false, all_sparse = true;
   for (;;) {
     const std::vector<std::string> wanted = lists.Wanted(categories);
     for (auto& [category, list] : ReadPast(wanted, day, deadline_)) {
       if (!list) return list.error();
-      nothing &= list->rows.empty() && (newest || !list->sparse);
+      list->sparse &= !newest;
+      any |= !list->rows.empty();
+      all_sparse &= list->sparse;
       lists.Found(std::move(*list), newest && settings_.wait);
     }
     const std::string why = lists.Why();
-    if (why.empty() && nothing) return NothingFound(day, wanted, kEmptyLooks);
+    if (why.empty() && !any && !all_sparse) return NothingFound(day, wanted, kEmptyLooks);
     if (why.empty()) return lists.in();
     if (!LookAgain(kRecheck, why)) return Unavailable("no second look: " + why);
   }

@@ -76,8 +76,8 @@ class FetchRun {
   void Read(size_t task);
   void FromFile(Day day);
   void FromPast(Day day, bool asked_for);
-  // arXiv did announce something on that day off, which a feed had: what the ledger has of
-  // it is scored. For those without a digest it is a holiday.
+  // arXiv did announce something on that day off, which a feed had: a digest with all of
+  // its lists is scored. Nothing has lists that it lacks, and without one it is a holiday.
   void MendDayOff(Day day);
   // Looks for what the digests lack where past days come from, and delivers it. A digest
   // of which a list cannot be read fails, and no other.
@@ -96,8 +96,9 @@ class FetchRun {
   // others theirs.
   MonotonicTime ReadBy() const;
   Looks ReadFeeds(const std::vector<std::string>& categories);
-  // Notes what the feeds tell. Fails when the aggregator cannot be asked.
-  Status Sort(Day day, Looks feeds, DayLists* lists);
+  // Notes what the feeds tell; `some_known`: the ledger has papers of the day. Fails when
+  // the aggregator cannot be asked.
+  Status Sort(Day day, Looks feeds, bool some_known, DayLists* lists);
   // Why a list that says it is of that date was announced before; "" if it was not.
   Result<std::string> WhyStale(Day day, const Listing& list);
   // Looks for late lists where past days come from, before `patience` is over only for

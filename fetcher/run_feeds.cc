@@ -53,11 +53,9 @@ Result<std::string> FetchRun::WhyStale(Day day, const Listing& list) {
   return std::string();
 }
 
-Status FetchRun::Sort(Day day, Looks feeds, DayLists* lists) {
+Status FetchRun::Sort(Day day, Looks feeds, bool some_known, DayLists* lists) {
   const std::string date = FormatDate(day);
   const bool cut_off = parts_.pump.now() >= reading_deadline_;
-  // The ledger has those that are not looked at.
-  const bool some_known = feeds.size() < Categories().size();
   std::vector<std::string> empty;
   for (auto& [category, feed] : feeds) {
     if (!feed) {
@@ -79,13 +77,14 @@ Status FetchRun::Sort(Day day, Looks feeds, DayLists* lists) {
   }
   for (const std::string& category : empty) {
     // One category may have nothing; that none has anything is arXiv being late.
-    const bool all = lists->in().empty() && !some_known;
-    if (!all && settings_.source == SourceKind::kRss && settings_.wait) {
+    if (!some_known && !lists->AnyRows()) {
+      lists->Late(category, "its feed is empty");
+    } else if (settings_.source == SourceKind::kRss && settings_.wait) {
       // Nobody else may be asked: three looks are believed, as of many small categories they
       // must be every day.
       lists->Empty(*std::move(feeds.at(category)));
     } else {
-      lists->EmptyFeed(category, all);
+      lists->EmptyFeed(category);
     }
   }
   return Ok();
@@ -102,7 +101,7 @@ void FetchRun::AskElsewhere(Day day, MonotonicTime patience, DayLists* lists) {
     if (!list) continue;
     if (!list->rows.empty()) {
       lists->Found(std::move(*list), settings_.wait);
-    } else if (lists->MayBeEmpty(category, list->sparse)) {
+    } else if (lists->MayBeEmpty(category)) {
       spdlog::warn(
           "{}: {} times the feed of {} is empty, and arXiv's search finds no paper of it; "
           "taken as nothing announced in it",
@@ -148,8 +147,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
     if (job == nullptr) job = &Begin(*day, kRssSource, false);
     return *job->run;
   };
-  // What the ledger has already; `feeds` are those read so far.
-  const auto take_up = [&](Looks feeds) -> Status {
+  const auto take_up = [&]() -> Status {
     const Result<std::set<std::string>> begun = HaveDigest(*day);
     if (!begun) return begun.error();
     if (begun->empty()) return Ok();
@@ -163,11 +161,10 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       }
       return lists;
     };
-    ReadSealedAgain(*day, std::move(feeds), run());
     return Ok();
   };
   if (day) {
-    if (const Status taken = take_up({}); !taken) return Fail(FormatDate(*day), taken.error());
+    if (const Status taken = take_up(); !taken) return Fail(FormatDate(*day), taken.error());
   }
   size_t delivered = 0;
   const auto deliver = [&] {
@@ -179,7 +176,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
   for (bool first = true;; first = false) {
     const std::vector<std::string> wanted =
         lists.Wanted(job != nullptr ? run().Missing() : Categories());
-    if (wanted.empty()) return;
+    if (wanted.empty() && !first) return;
     Looks feeds = ReadFeeds(wanted);
     if (parts_.pump.stopped()) return;
     const std::string latest = LatestDate(feeds);
@@ -187,14 +184,18 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       day = latest.empty() ? due : std::max(*ParseDate(latest), due);
       LeaveOutMended(*day);
       if (profiles().empty() || parts_.pump.stopped()) return;
-      if (const Status taken = take_up(feeds); !taken) return Fail(FormatDate(*day), taken.error());
-      const std::set<std::string> missing = job != nullptr ? run().Missing() : Categories();
+      if (const Status taken = take_up(); !taken) return Fail(FormatDate(*day), taken.error());
+    }
+    if (first && job != nullptr) {
+      ReadSealedAgain(*day, feeds, run());
+      const std::set<std::string> missing = run().Missing();
       std::erase_if(feeds, [&](const auto& feed) { return !missing.contains(feed.first); });
       if (feeds.empty()) return;
     }
     if (latest > FormatDate(*day)) {
       const std::string moved_on = "arXiv's feed is at " + latest + " already";
-      if (falls_back && lists.in().empty()) {
+      const bool can_be_rebuilt = job == nullptr || AnnouncementFor(*day);
+      if (falls_back && lists.in().empty() && can_be_rebuilt) {
         return job == nullptr ? FromPast(*day, true) : LookAtPast(*day, run(), false);
       }
       // Somebody asked for what the feed never had.
@@ -203,7 +204,8 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       }
       return run().GoOnWithout(moved_on, lists);
     }
-    if (const Status sorted = Sort(*day, std::move(feeds), &lists); !sorted) {
+    const bool some_known = job != nullptr && run().AnyRows();
+    if (const Status sorted = Sort(*day, std::move(feeds), some_known, &lists); !sorted) {
       return FailDay(*day, sorted.error(), run());
     }
     deliver();
@@ -246,13 +248,13 @@ void FetchRun::EndFeeds(Day day, const std::string& why, const DayLists& lists, 
 }
 
 void FetchRun::ReadSealedAgain(Day day, Looks feeds, DateRun& run) {
+  const MonotonicTime now = parts_.pump.now();
   const MonotonicTime by =
-      std::min(reading_deadline_,
-               parts_.pump.now() + std::max(kMinRead, parts_.arxiv.Scaled(kSecondReading)));
-  const std::set<std::string> missing = run.Missing();
+      now + std::min<MonotonicTime::duration>(
+                std::max(kMinRead, parts_.arxiv.Scaled(kSecondReading)), (deadline_ - now) / 4);
   Listings lists;
-  for (const std::string& category : Categories()) {
-    if (missing.contains(category) || parts_.pump.stopped()) continue;
+  for (const std::string& category : run.Sealed()) {
+    if (parts_.pump.stopped()) return;
     auto look = feeds.find(category);
     if (look == feeds.end()) {
       look = feeds.emplace(category, Note(parts_.source.ReadFeed(category, by))).first;
@@ -263,7 +265,10 @@ void FetchRun::ReadSealedAgain(Day day, Looks feeds, DateRun& run) {
                    FormatDate(day), category, feed.error().message);
     } else if (feed->date == FormatDate(day) && !feed->rows.empty()) {
       const Result<std::string> stale = WhyStale(day, *feed);
-      if (stale && stale->empty()) lists.emplace(category, std::move(*feed));
+      if (!stale || !stale->empty()) continue;
+      // What could not be read is named by its place, which is another one by now.
+      std::erase_if(feed->rows, [](const wire::Row& row) { return !row.refused().empty(); });
+      lists.emplace(category, std::move(*feed));
     }
   }
   run.DeliverAgain(lists);

@@ -243,6 +243,7 @@ class FakeAggregator {
     opened->set_digest(digest->id);
     opened->set_edition(digest->edition);
     opened->set_ledger("ledger");
+    opened->set_rows(digest->rows.size());
     for (const auto& [id, row] : digest->rows) {
       if (knobs_.asks_authors && !digest->authors.contains(id)) opened->add_authors(id);
     }

@@ -21,12 +21,7 @@ TEST_F(FetcherTest, AFeedThatWasShortWhenItWasReadIsCompletedByTheNextRun) {
   for (const bool begun_with_a_date : {false, true}) {
     aggregator_.ForgetAll();
     if (begun_with_a_date) settings_.from = settings_.to = Day("2026-09-15");
-    ArxivServer::Options options;
-    options.date = "2026-09-15";
-    options.papers = Papers();
-    std::erase_if(options.papers, [](const ArxivPaper& paper) { return paper.id == "2609.00005"; });
-    arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
-    arxiv_server_->Start();
+    Serve("2026-09-15", PapersWithout("2609.00005"));
     ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
     ASSERT_THAT(aggregator_.DigestOf("ml", "2026-09-15").lists.at("cs.AI"), SizeIs(1));
     ServeArxiv("2026-09-15", "");
@@ -53,20 +48,49 @@ TEST_F(FetcherTest, AStaleFeedAddsNothingToACompleteDay) {
   EXPECT_THAT(digest.lists.at("cs.LG"), ElementsAre("2609.00003", "2609.00004"));
 }
 
-// By the calendar it is a day off, and a feed had papers all the same.
-TEST_F(FetcherTest, ADigestOfADayOffIsMendedAndNothingIsRebuilt) {
-  const auto saturday = Day("2026-09-12");
-  now_ = EasternTime(saturday, std::chrono::hours(3));
-  ArxivServer::Options options;
-  options.date = "2026-09-12";
-  options.papers = {Paper("2609.00007", "2026-09-12", "new", {"cs.LG"}, ParseDay("2026-09-11"))};
-  arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
-  arxiv_server_->Start();
-  profiles_ = {Reader("ml", {"cs.LG"})};
-  AskFor("2026-09-12", SourceKind::kRss);
-  WasAnnounced("cs.LG", {"2609.00001"});
+// What another reader of the run lacks is read again for those that have it, too.
+TEST_F(FetcherTest, AShortFeedIsCompletedBesideAReaderThatIsNew) {
+  Serve("2026-09-15", PapersWithout("2609.00005"));
   ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
-  const size_t openings = aggregator_.DigestOf("ml", "2026-09-12").openings;
+  ServeArxiv("2026-09-15", "");
+  profiles_.push_back(Reader("ai", {"cs.AI"}));
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk), Ended("published", kExitOk)));
+
+  for (const char* reader : {"ml", "ai"}) {
+    EXPECT_THAT(aggregator_.DigestOf(reader, "2026-09-15").lists.at("cs.AI"), SizeIs(2)) << reader;
+  }
+  EXPECT_EQ(RequestsToArxiv(), 2u);
+}
+
+TEST_F(FetcherTest, AFeedThatStallsLeavesACompleteDayItsTime) {
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  ServeArxiv("2026-09-15", "stall@/rss/cs.AI");
+  settings_.deadline = seconds(4);
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+}
+
+// By the calendar it is a day off, and a feed had papers all the same.
+class DayOffTest : public FetcherTest {
+ protected:
+  DayOffTest() {
+    now_ = EasternTime(Day("2026-09-12"), std::chrono::hours(3));
+    Serve("2026-09-12",
+          {Paper("2609.00007", "2026-09-12", "new", {"cs.LG"}, ParseDay("2026-09-11"))});
+    AskFor("2026-09-12", SourceKind::kRss);
+    settings_.wait = false;
+    WasAnnounced("cs.LG", {"2609.00001"});
+  }
+  FakeAggregator::Digest DigestOf(const std::string& profile) {
+    return aggregator_.DigestOf(profile, "2026-09-12");
+  }
+};
+
+TEST_F(DayOffTest, ADigestWithItsListsIsMendedAndWithoutOneItIsAHoliday) {
+  profiles_ = {Reader("ml", {"cs.LG"})};
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  const size_t openings = DigestOf("ml").openings;
   const size_t requests = RequestsToArxiv();
 
   profiles_.push_back(Reader("other", {"cs.LG"}));
@@ -74,8 +98,28 @@ TEST_F(FetcherTest, ADigestOfADayOffIsMendedAndNothingIsRebuilt) {
   AskFor("2026-09-12", SourceKind::kAuto);
   EXPECT_THAT(Fetch(), testing::UnorderedElementsAre(Ended("published", kExitOk),
                                                      Ended("holiday", kExitOk)));
-  EXPECT_GT(aggregator_.DigestOf("ml", "2026-09-12").openings, openings);
+  EXPECT_GT(DigestOf("ml").openings, openings) << "which begins the mending";
+  EXPECT_EQ(DigestOf("other").id, 0);
   EXPECT_EQ(RequestsToArxiv(), requests);
+}
+
+TEST_F(DayOffTest, WhatADigestLacksIsNotPromised) {
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+
+  now_ += std::chrono::hours(24 * 3);
+  AskFor("2026-09-12", SourceKind::kAuto);
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("holiday", kExitOk)));
+  EXPECT_THAT(DigestOf("ml").sealed, ElementsAre("cs.LG"));
+}
+
+TEST_F(DayOffTest, WhatAFeedHadIsNotRebuiltOnceItHasMovedOn) {
+  ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
+  Serve("2026-09-13",
+        {Paper("2609.00008", "2026-09-13", "new", {"cs.LG", "cs.AI"}, ParseDay("2026-09-12"))});
+  now_ += std::chrono::hours(24);
+  AskFor("2026-09-12", SourceKind::kAuto);
+
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
 }
 
 // ---- categories that have few papers ---------------------------------------------
@@ -93,16 +137,34 @@ TEST_F(FetcherTest, APastDayWithoutPapersOfASmallCategoryIsQuiet) {
   EXPECT_THAT(waits_, IsEmpty());
 }
 
-TEST_F(FetcherTest, TodayASmallCategoryHasNothingOnceTheSearchSaysSoToo) {
+TEST_F(FetcherTest, AQuietSmallCategoryExplainsNothingOfALargeOne) {
+  profiles_ = {Reader("ml", {"cs.LG", "cs.OS"}), Reader("os", {"cs.OS"})};
+  for (const bool wait : {true, false}) {
+    aggregator_.ForgetAll();
+    ServeAPaperOfAnEarlierDayIn("cs.OS");
+    arxiv_server_->SetFaults("no_matches@cs.LG");
+    settings_.wait = wait;
+    AskFor("2026-09-14", SourceKind::kApi);
+
+    EXPECT_THAT(Fetch(), testing::Each(Ended("failed", kExitUnreachable)));
+
+    EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-14").sealed, IsEmpty());
+  }
+}
+
+// The mailing is late, and nobody has it: neither feeds nor search say why.
+TEST_F(FetcherTest, TodayASmallCategoryWithNothingIsLateLikeAnyOther) {
   now_ = EasternTime(Day("2026-09-15"), std::chrono::hours(3));
-  ServeAPaperOfAnEarlierDayIn("cs.OS");
-  profiles_ = {Reader("os", {"cs.OS"})};
+  auto papers = Papers();
+  std::erase_if(papers, [](const ArxivPaper& paper) { return paper.announced >= "2026-09-15"; });
+  papers.push_back(Paper("2609.00000", "2026-09-09", "new", {"cs.OS"}, ParseDay("2026-09-08")));
+  Serve("2026-09-15", std::move(papers));
+  profiles_ = {Reader("ml", {"cs.LG", "cs.OS"})};
+  settings_.deadline = seconds(4);
 
-  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("not announced", kExitNotAnnounced)));
 
-  const auto digest = aggregator_.DigestOf("os", "2026-09-15");
-  EXPECT_THAT(digest.sealed, ElementsAre("cs.OS"));
-  EXPECT_EQ(digest.sources.at("cs.OS"), "rss");
+  EXPECT_THAT(aggregator_.DigestOf("ml", "2026-09-15").sealed, IsEmpty());
 }
 
 TEST_F(FetcherTest, ADigestWithoutALateListStaysPublishedWhenArxivIsAway) {

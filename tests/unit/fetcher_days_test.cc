@@ -22,13 +22,9 @@ class FetcherDaysTest : public FetcherTest {
   // A Saturday whose newest feed is that of Friday, which no run has seen.
   void OnASaturday(const std::string& friday) {
     now_ = EasternTime(Day(friday) + date::days(1), std::chrono::hours(10));
-    ArxivServer::Options options;
-    options.date = friday;
     const auto submitted = ParseDay(friday) - std::chrono::hours(10);
-    options.papers = {Paper("2609.00011", friday, "new", {"cs.LG"}, submitted),
-                      Paper("2609.00012", friday, "new", {"cs.AI"}, submitted)};
-    arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
-    arxiv_server_->Start();
+    Serve(friday, {Paper("2609.00011", friday, "new", {"cs.LG"}, submitted),
+                   Paper("2609.00012", friday, "new", {"cs.AI"}, submitted)});
   }
 };
 

@@ -57,6 +57,12 @@ inline std::vector<ArxivPaper> Papers() {
   };
 }
 
+inline std::vector<ArxivPaper> PapersWithout(const std::string& id) {
+  auto papers = Papers();
+  std::erase_if(papers, [&](const ArxivPaper& paper) { return paper.id == id; });
+  return papers;
+}
+
 inline wire::Profile Reader(const std::string& name, const std::vector<std::string>& categories) {
   wire::Profile profile;
   profile.set_name(name);
@@ -76,24 +82,25 @@ class FetcherTest : public testing::Test {
     ServeArxiv("2026-09-15", "");
   }
 
-  void ServeArxiv(const std::string& date, const std::string& faults) {
+  void Serve(const std::string& date, std::vector<ArxivPaper> papers,
+             const std::string& faults = "") {
     ArxivServer::Options options;
     options.date = date;
-    options.papers = Papers();
+    options.papers = std::move(papers);
     options.faults = faults;
     arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
     arxiv_server_->Start();
   }
+  void ServeArxiv(const std::string& date, const std::string& faults) {
+    Serve(date, Papers(), faults);
+  }
 
   // Its search works, and has nothing new in that category.
   void ServeAPaperOfAnEarlierDayIn(const std::string& category) {
-    ArxivServer::Options options;
-    options.date = "2026-09-15";
-    options.papers = Papers();
-    options.papers.push_back(Paper("2609.00000", "2026-09-09", "new", {category},
-                                   ParseDay("2026-09-08") + std::chrono::hours(12)));
-    arxiv_server_ = std::make_unique<ArxivServer>(std::move(options));
-    arxiv_server_->Start();
+    auto papers = Papers();
+    papers.push_back(Paper("2609.00000", "2026-09-09", "new", {category},
+                           ParseDay("2026-09-08") + std::chrono::hours(12)));
+    Serve("2026-09-15", std::move(papers));
   }
 
   void WasAnnounced(const std::string& category, const std::set<std::string>& ids) {
