@@ -12,6 +12,45 @@ namespace {
 // all numbers; they are no measure of what is new.
 constexpr char kBehindNumbers[] = ":";
 
+// The newest date of the lists before the date that the question gives, and the highest id
+// in them; empty when there are none.
+struct Before {
+  std::string date, highest;
+};
+
+Before ListsBefore(Database& db, const wire::Compare& question) {
+  // A list of the date itself that has nothing in common with this one is another day's.
+  const bool own = db.Query(
+                         "SELECT 1 FROM digest d JOIN listing l ON l.digest = d.id "
+                         "AND l.category = ?1 WHERE d.date = ?2 LIMIT 1",
+                         question.category(), question.date())
+                       .Next();
+  const auto is_in_it = [&](const wire::Row& row) {
+    return db
+        .Query(
+            "SELECT 1 FROM digest d JOIN listing l ON l.digest = d.id AND l.category = ?1 "
+            "AND l.paper = ?3 WHERE d.date = ?2 LIMIT 1",
+            question.category(), question.date(), row.id())
+        .Next();
+  };
+  const auto& rows = question.rows();
+  const bool another = own && std::none_of(rows.begin(), rows.end(), is_in_it);
+  // Ids are given mailing by mailing: where the ledger has no list of the category, those
+  // of others tell as well.
+  for (const bool any_category : {false, true}) {
+    auto cursor = db.Query(
+        "SELECT coalesce(max(date), ''), coalesce(max(highest), '') FROM (SELECT d.date, "
+        "(SELECT max(paper) FROM listing WHERE digest = d.id AND (category = ?1 OR ?4) "
+        "AND paper < ?3) AS highest FROM digest d WHERE d.date < ?2 OR (d.date = ?2 AND ?5)) "
+        "WHERE highest IS NOT NULL",
+        question.category(), question.date(), kBehindNumbers, int64_t{any_category},
+        int64_t{another});
+    cursor.Next();
+    if (!cursor.Text(0).empty()) return {cursor.Text(0), cursor.Text(1)};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
@@ -47,17 +86,8 @@ Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
 Result<wire::Compared> Compare(Database& db, const wire::Compare& question) {
   if (const auto parsed = ParseDate(question.date()); !parsed) return parsed.error();
   wire::Compared compared;
-  std::string highest;
-  {
-    auto cursor = db.Query(
-        "SELECT coalesce(max(date), ''), coalesce(max(highest), '') FROM (SELECT d.date, "
-        "(SELECT max(paper) FROM listing WHERE digest = d.id AND category = ?1 "
-        "AND paper < ?3) AS highest FROM digest d WHERE d.date < ?2) WHERE highest IS NOT NULL",
-        question.category(), question.date(), kBehindNumbers);
-    cursor.Next();
-    compared.set_newest_date(cursor.Text(0));
-    highest = cursor.Text(1);
-  }
+  const Before before = ListsBefore(db, question);
+  compared.set_newest_date(before.date);
   const auto listed_before = [&](const wire::Row& row) {
     return db
         .Query(
@@ -75,7 +105,7 @@ Result<wire::Compared> Compare(Database& db, const wire::Compare& question) {
   const bool by_new_papers = std::any_of(rows.begin(), rows.end(), is_new);
   compared.set_repeats(!rows.empty() && std::all_of(rows.begin(), rows.end(), [&](const auto& row) {
     if (by_new_papers && !is_new(row)) return true;
-    const bool above = row.id() < kBehindNumbers && row.id() > highest;
+    const bool above = row.id() < kBehindNumbers && row.id() > before.highest;
     return !above && (by_new_papers || listed_before(row));
   }));
   return compared;

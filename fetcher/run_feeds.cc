@@ -79,8 +79,8 @@ Status FetchRun::Sort(Day day, Looks feeds, bool some_known, DayLists* lists) {
     // One category may have nothing; that none has anything is arXiv being late.
     if (!some_known && !lists->AnyRows()) {
       lists->Late(category, "its feed is empty");
-    } else if (settings_.source == SourceKind::kRss && settings_.wait) {
-      // Nobody else may be asked: three looks are believed, as of many small categories they
+    } else if ((settings_.source == SourceKind::kRss || !AnnouncementFor(day)) && settings_.wait) {
+      // Nobody else may or can be asked: three looks are believed, as of many small categories they
       // must be every day.
       lists->Empty(*std::move(feeds.at(category)));
     } else {

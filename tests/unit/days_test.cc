@@ -106,6 +106,27 @@ TEST_F(DaysTest, AListOfKnownPapersRepeatsAnEarlierOne) {
   EXPECT_FALSE(Repeats("2025-04-15", {}));
 }
 
+// In the order of ids one mailing follows another, in all categories.
+TEST_F(DaysTest, WhereACategoryHasNoListOthersTellWhatIsOld) {
+  profile.clear_categories();
+  profile.add_categories("cs.AI");
+  const Digest digest = Open("2025-04-14");
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2504.00002"}}).ok());
+
+  EXPECT_TRUE(Repeats("2025-04-15", {{"2504.00001"}}));
+  EXPECT_EQ(newest_, "2025-04-14");
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00001"}, {"2504.00003"}}));
+}
+
+// A feed that falls back to the day before, once that date's own list is known.
+TEST_F(DaysTest, AListBelowTheDatesOwnWithNothingInCommonIsAnEarlierOne) {
+  Deliver("2025-04-15", {{"2504.00003"}, {"2504.00004"}});
+
+  EXPECT_TRUE(Repeats("2025-04-15", {{"2504.00001"}, {"2504.00002"}}));
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00002"}, {"2504.00003"}}));
+  EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00005"}})) << "it was the other that was stale";
+}
+
 // It lacks what was replaced, newly listed or held for long on its day.
 TEST_F(DaysTest, AListRepeatsOneThatWasRebuiltWhenNoNewPaperIsAboveIt) {
   Deliver("2025-04-14", {{"2504.00001"}, {"2504.00003"}});

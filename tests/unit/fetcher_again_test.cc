@@ -103,6 +103,13 @@ TEST_F(DayOffTest, ADigestWithItsListsIsMendedAndWithoutOneItIsAHoliday) {
   EXPECT_EQ(RequestsToArxiv(), requests);
 }
 
+TEST_F(DayOffTest, ThatACategoryHasNothingIsBelievedWithoutTheSearch) {
+  settings_.wait = true;
+  AskFor("2026-09-12", SourceKind::kAuto);
+  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));
+  EXPECT_THAT(DigestOf("ml").sealed, ElementsAre("cs.AI", "cs.LG"));
+}
+
 TEST_F(DayOffTest, WhatADigestLacksIsNotPromised) {
   ASSERT_THAT(Fetch(), ElementsAre(Ended("published", kExitNotAnnounced)));
 
