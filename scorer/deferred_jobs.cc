@@ -23,7 +23,7 @@ constexpr int kListsToLack = 2;
 // ---- finding ---------------------------------------------------------------------
 
 void Deferred::BeginSearch() {
-  search_.emplace();
+  search_ = Search{};
   for (const auto& [lease, held] : held_) {
     if (held.stage == Stage::kSearch) search_->names.insert(held.batch.custom_id());
   }
