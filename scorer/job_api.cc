@@ -61,14 +61,18 @@ std::optional<ProviderJob> JobOf(const json& body) {
   job.id = TextOf(body, "id");
   job.status = TextOf(body, "status");
   if (!IsWord(job.id) || !IsWord(job.status)) return std::nullopt;
-  job.input_file = TextOf(body, "input_file_id");
-  job.output_file = TextOf(body, "output_file_id");
-  job.error_file = TextOf(body, "error_file_id");
+  for (const auto& [file, name] :
+       {std::pair{&job.input_file, "input_file_id"}, std::pair{&job.output_file, "output_file_id"},
+        std::pair{&job.error_file, "error_file_id"}}) {
+    *file = TextOf(body, name);
+    if (!file->empty() && !IsWord(*file)) return std::nullopt;
+  }
   job.created_at = NumberOf(body, "created_at");
   const json counts = ObjectOf(body, "request_counts");
   job.calls = static_cast<uint64_t>(std::max<int64_t>(NumberOf(counts, "total"), 0));
-  job.answered = static_cast<uint64_t>(
-      std::max<int64_t>(NumberOf(counts, "completed") + NumberOf(counts, "failed"), 0));
+  for (const char* kind : {"completed", "failed"}) {
+    job.answered += static_cast<uint64_t>(std::max<int64_t>(NumberOf(counts, kind), 0));
+  }
   const json errors = ObjectOf(body, "errors");
   if (const auto data = errors.find("data");
       data != errors.end() && data->is_array() && !data->empty() && data->front().is_object()) {
@@ -159,7 +163,7 @@ HttpRequest BuildGetFile(const LlmServerSettings& server, const std::string& fil
 std::optional<std::string> ReadFileId(const std::string& body) {
   const json object = Parse(body);
   const std::string id = object.is_object() ? TextOf(object, "id") : "";
-  if (id.empty()) return std::nullopt;
+  if (!IsWord(id)) return std::nullopt;
   return id;
 }
 
