@@ -24,6 +24,7 @@ constexpr char kBoundary[] = "paperboy-5f1c7d0a9be34c62";
 constexpr size_t kMaxFileBytes = 64 << 20;
 constexpr size_t kMaxObjectBytes = 8 << 20;
 constexpr size_t kMaxWordBytes = 200;
+constexpr int64_t kEndOfTime = 7'258'118'400;  // 2200; a WallTime ends in 2262
 
 HttpRequest Request(const LlmServerSettings& server, const std::string& path,
                     const std::string& parameters = "") {
@@ -67,7 +68,9 @@ std::optional<ProviderJob> JobOf(const json& body) {
     *file = TextOf(body, name);
     if (!file->empty() && !IsWord(*file)) return std::nullopt;
   }
-  job.created_at = NumberOf(body, "created_at");
+  if (const int64_t at = NumberOf(body, "created_at"); at > 0 && at < kEndOfTime) {
+    job.created_at = at;
+  }
   const json counts = ObjectOf(body, "request_counts");
   job.calls = static_cast<uint64_t>(std::max<int64_t>(NumberOf(counts, "total"), 0));
   for (const char* kind : {"completed", "failed"}) {

@@ -14,6 +14,7 @@ bool IsWord(const std::string& text) {
 
 void CheckJob(const ProviderJob& job) {
   FUZZ_CHECK(IsWord(job.id) && IsWord(job.status));
+  FUZZ_CHECK(WallTime(std::chrono::seconds(job.created_at)) >= WallTime{});
   for (const std::string& file : {job.input_file, job.output_file, job.error_file}) {
     FUZZ_CHECK(file.empty() || IsWord(file));
   }
