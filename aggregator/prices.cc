@@ -65,7 +65,7 @@ Result<Prices> Prices::Parse(std::string_view text, const std::string& name) try
   return prices;
 } catch (const toml::parse_error& e) {
   return Invalid(name + ", line " + std::to_string(e.source().begin.line) + ": " +
-                 std::string(e.description()));
+                 CleanText(e.description()));
 }
 
 Prices Prices::Bundled() {

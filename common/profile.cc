@@ -305,7 +305,8 @@ Status ReadSettings(const std::string& path, wire::Profile* profile) {
   try {
     table = toml::parse(*text);
   } catch (const toml::parse_error& error) {
-    return Invalid(fmt::format("{}:{}: {}", path, error.source().begin.line, error.description()));
+    return Invalid(
+        fmt::format("{}:{}: {}", path, error.source().begin.line, CleanText(error.description())));
   }
   Keys keys(path, table);
   ReadKeys(&keys, profile);
