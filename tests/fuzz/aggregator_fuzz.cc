@@ -9,8 +9,6 @@
 namespace paperboy::fuzz {
 namespace {
 
-constexpr Milliseconds kLongestWait{30'000};
-
 // OUT in memory.
 class PlayedFolder : public Folder {
  public:
@@ -38,7 +36,7 @@ const std::string& NewLedger() {
 // An aggregator with a ledger in memory, and peers that say what the turns are. What they
 // leave out is filled in as a well-behaved peer has it: the digest that was opened last, the
 // batch that came last, and its keys.
-class Play {
+class PlayedAggregator {
  public:
   void Say(Turn turn) {
     loop_.Pass(std::min(Milliseconds(turn.wait_ms()), kLongestWait));
@@ -163,7 +161,7 @@ FUZZ_TARGET(aggregator, bytes) {
   Quiet();
   const std::vector<Turn> turns = TurnsOf(bytes);
   if (turns.empty()) return;
-  Play play;
+  PlayedAggregator play;
   for (const Turn& turn : turns) play.Say(turn);
   play.Check();
 }

@@ -16,6 +16,8 @@
 
 namespace paperboy::fuzz {
 
+inline constexpr Milliseconds kLongestWait{30'000};  // of a turn
+
 // The turns of an input, at most 100 of them; none when it is no conversation.
 std::vector<Turn> TurnsOf(std::string_view bytes);
 

@@ -45,18 +45,18 @@ struct Registered {
 };
 
 #ifdef PAPERBOY_LIBFUZZER
-#define FUZZ_TARGET(name, bytes)                                            \
-  static void RunTarget(std::string_view);                                  \
-  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) { \
-    RunTarget(std::string_view(reinterpret_cast<const char*>(data), size)); \
-    return 0;                                                               \
-  }                                                                         \
-  static void RunTarget(std::string_view bytes)
+#define FUZZ_TARGET(name, bytes)                                             \
+  static void Run_##name(std::string_view);                                  \
+  extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {  \
+    Run_##name(std::string_view(reinterpret_cast<const char*>(data), size)); \
+    return 0;                                                                \
+  }                                                                          \
+  static void Run_##name(std::string_view bytes)
 #else
-#define FUZZ_TARGET(name, bytes)                                        \
-  static void RunTarget(std::string_view);                              \
-  static const paperboy::fuzz::Registered registered(#name, RunTarget); \
-  static void RunTarget(std::string_view bytes)
+#define FUZZ_TARGET(name, bytes)                                                \
+  static void Run_##name(std::string_view);                                     \
+  static const paperboy::fuzz::Registered registered_##name(#name, Run_##name); \
+  static void Run_##name(std::string_view bytes)
 #endif
 
 }  // namespace paperboy::fuzz

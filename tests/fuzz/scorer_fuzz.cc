@@ -8,8 +8,6 @@
 namespace paperboy::fuzz {
 namespace {
 
-constexpr Milliseconds kLongestWait{30'000};
-
 // A server that nobody reaches.
 class PlayedHttp : public HttpClient {
  public:
@@ -35,9 +33,9 @@ ScorerSettings Settings(bool lexical) {
   return settings;
 }
 
-class Play {
+class PlayedScorer {
  public:
-  explicit Play(bool lexical)
+  explicit PlayedScorer(bool lexical)
       : scorer_({.loop = loop_,
                  .link = link_,
                  .redis = lexical ? nullptr : &redis_,
@@ -102,7 +100,7 @@ FUZZ_TARGET(scorer, bytes) {
   const std::vector<Turn> turns = TurnsOf(bytes);
   for (const bool lexical : {true, false}) {
     if (turns.empty()) return;
-    Play play(lexical);
+    PlayedScorer play(lexical);
     for (const Turn& turn : turns) play.Hear(turn);
   }
 }
