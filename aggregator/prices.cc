@@ -5,6 +5,7 @@
 #include <cmath>
 #include <regex>
 
+#include "common/text.h"
 #include "embedded/kPricesToml.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -35,7 +36,7 @@ Result<Price> ParsePrice(const toml::table& table, const std::string& where) {
   }
   for (const auto& [key, value] : table) {
     if (key != "prompt" && key != "cached" && key != "completion") {
-      return Invalid(where + ": unknown key \"" + std::string(key.str()) +
+      return Invalid(where + ": unknown key \"" + CleanText(key.str()) +
                      "\"; allowed are prompt, cached, completion");
     }
   }
@@ -50,11 +51,11 @@ Result<Prices> Prices::Parse(std::string_view text, const std::string& name) try
   for (const auto& [key, value] : root) {
     if (key == "as_of" || key == "source" || key == "sources") continue;
     if (key != "models" || !value.is_table()) {
-      return Invalid(name + ": unknown key \"" + std::string(key.str()) +
+      return Invalid(name + ": unknown key \"" + CleanText(key.str()) +
                      "\"; prices stand in tables as [models.\"gpt-4o\"]");
     }
     for (const auto& [model, entry] : *value.as_table()) {
-      const std::string where = name + ": models." + std::string(model.str());
+      const std::string where = name + ": models." + CleanText(model.str());
       if (!entry.is_table()) return Invalid(where + " must be a table");
       auto price = ParsePrice(*entry.as_table(), where);
       if (!price) return price.error();
@@ -64,7 +65,7 @@ Result<Prices> Prices::Parse(std::string_view text, const std::string& name) try
   return prices;
 } catch (const toml::parse_error& e) {
   return Invalid(name + ", line " + std::to_string(e.source().begin.line) + ": " +
-                 std::string(e.description()));
+                 CleanText(e.description()));
 }
 
 Prices Prices::Bundled() {

@@ -5,8 +5,13 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "common/text.h"
+
 namespace paperboy {
 namespace {
+
+constexpr int kFirstYear = 1900, kLastYear = 2200;
+constexpr size_t kShownChars = 40;  // of what is no date
 
 using date::day;
 using date::days;
@@ -43,9 +48,10 @@ Result<sys_days> ParseDate(std::string_view text) {
     const int y = number(0, 4), m = number(5, 2), d = number(8, 2);
     const year_month_day ymd{year(y), month(static_cast<unsigned>(m)),
                              day(static_cast<unsigned>(d))};
-    if (y > 0 && m > 0 && d > 0 && ymd.ok()) return sys_days(ymd);
+    if (y >= kFirstYear && y <= kLastYear && m > 0 && d > 0 && ymd.ok()) return sys_days(ymd);
   }
-  return Invalid("\"" + std::string(text) + "\" is not a date; write it as 2025-04-15");
+  return Invalid("\"" + CutChars(CleanText(text), kShownChars) +
+                 "\" is not a date; write it as 2025-04-15");
 }
 
 std::string FormatDate(sys_days day) { return date::format("%Y-%m-%d", day); }

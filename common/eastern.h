@@ -16,7 +16,8 @@ namespace paperboy {
 
 using WallTime = std::chrono::system_clock::time_point;
 
-// YYYY-MM-DD; kInvalid for anything else, 2025-02-30 included.
+// YYYY-MM-DD of the years 1900 to 2200, whose instants a WallTime can tell; kInvalid for
+// anything else, 2025-02-30 included.
 Result<date::sys_days> ParseDate(std::string_view text);
 std::string FormatDate(date::sys_days day);    // YYYY-MM-DD
 std::string FormatUsDate(date::sys_days day);  // MM/DD/YYYY, as the remedial note has it

@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxListEntries = 1000;
+constexpr size_t kMaxShownChars = 80;
 constexpr int64_t kMaxBatchTokens = 100'000;
 constexpr double kMaxBudgetDollars = 1e6;  // fits int64 as picodollars
 
@@ -31,6 +32,11 @@ wire::Profile Defaults() {
   profile.set_batch_size(4);
   profile.set_batch_tokens(3'000);
   return profile;
+}
+
+// Of a message, which is one line whatever is in the file.
+std::string Quoted(std::string_view text) {
+  return "\"" + CutChars(CleanText(text), kMaxShownChars) + "\"";
 }
 
 Result<std::string> ReadFile(const std::string& path) {
@@ -150,10 +156,10 @@ class Keys {
       const auto text = each.value_exact<std::string>();
       if (!text) return Fail(each, key, "must hold strings only");
       if (std::ranges::find(seen, *text) != seen.end()) {
-        return Fail(each, key, fmt::format("holds \"{}\" twice", *text));
+        return Fail(each, key, fmt::format("holds {} twice", Quoted(*text)));
       }
       if (const std::string wrong = add(*text); !wrong.empty()) {
-        return Fail(each, key, fmt::format("\"{}\" {}", *text, wrong));
+        return Fail(each, key, fmt::format("{} {}", Quoted(*text), wrong));
       }
       seen.push_back(*text);
     }
@@ -176,7 +182,8 @@ class Keys {
 
   void Fail(const toml::node& node, std::string_view key, const std::string& what) {
     if (!fault_.empty()) return;
-    fault_ = fmt::format("{}:{}: key {}: {}", path_, node.source().begin.line, key, what);
+    fault_ = fmt::format("{}:{}: key {}: {}", path_, node.source().begin.line,
+                         CutChars(CleanText(key), kMaxShownChars), what);
   }
 
   const std::string& path_;
@@ -298,15 +305,16 @@ Status ReadSettings(const std::string& path, wire::Profile* profile) {
   try {
     table = toml::parse(*text);
   } catch (const toml::parse_error& error) {
-    return Invalid(fmt::format("{}:{}: {}", path, error.source().begin.line, error.description()));
+    return Invalid(
+        fmt::format("{}:{}: {}", path, error.source().begin.line, CleanText(error.description())));
   }
   Keys keys(path, table);
   ReadKeys(&keys, profile);
   if (Status done = keys.Done(); !done.ok()) return done;
   static const std::regex name("[a-z0-9-]{1,64}");
   if (!std::regex_match(profile->name(), name)) {
-    return Invalid(fmt::format("{}: key name: \"{}\" must be 1 to 64 characters of a-z, 0-9 and -",
-                               path, profile->name()));
+    return Invalid(fmt::format("{}: key name: {} must be 1 to 64 characters of a-z, 0-9 and -",
+                               path, Quoted(profile->name())));
   }
   if (profile->name() == "site") {
     return Invalid(path + ": key name: \"site\" is the folder of the HTML site; take another name");
@@ -338,7 +346,7 @@ std::string SetIdentity(std::string_view text, FollowedAuthor* author) {
   } else if (IsOrcid(text)) {
     author->orcid = text;
   } else if (std::count(text.begin(), text.end(), '-') == 3) {
-    return "\"" + std::string(text) + "\" is no ORCID: a digit of it is wrong";
+    return Quoted(text) + " is no ORCID: a digit of it is wrong";
   } else {
     return "must be \"name, id\", the id being Semantic Scholar's number or an ORCID, or a name "
            "alone, without a comma";

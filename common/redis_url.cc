@@ -55,6 +55,10 @@ std::string ParseHostPort(std::string_view text, RedisUrl* url) {
     port = text.substr(colon);
   }
   if (url->host.empty()) return "names no host";
+  if (!std::all_of(url->host.begin(), url->host.end(),
+                   [](char c) { return c > ' ' && c < 0x7f; })) {
+    return "has a host with characters that stand in no host's name";
+  }
   if (!port.empty()) {
     const std::optional<int> number = Number(port.substr(1), 1, 65'535);
     if (!number) return "has a port that is not a number from 1 to 65535";

@@ -342,7 +342,8 @@ std::vector<std::string> Words(std::string_view text) {
 
 bool ContainsPhrase(const std::vector<std::string>& text_words, std::string_view phrase) {
   const std::vector<std::string> wanted = Words(phrase);
-  return !wanted.empty() && !std::ranges::search(text_words, wanted).empty();
+  return !wanted.empty() && std::search(text_words.begin(), text_words.end(), wanted.begin(),
+                                        wanted.end()) != text_words.end();
 }
 
 std::string Counted(uint64_t n, std::string_view noun, std::string_view plural) {

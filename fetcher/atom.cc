@@ -74,8 +74,7 @@ Result<ApiPage> ParseApiPage(const std::string& body) {
   if (const Status parsed = ParseXml(body, &document); !parsed) return parsed.error();
   const pugi::xml_node feed = document.document_element();
   if (LocalName(feed.name()) != "feed") {
-    return Unavailable("no answer of the arXiv API: its outermost element is <" +
-                       std::string(feed.name()) + ">");
+    return Unavailable("no answer of the arXiv API: its outermost element is " + ShownName(feed));
   }
   const pugi::xml_node first = Child(feed, "entry");
   if (ChildText(first, "title") == "Error" &&

@@ -31,7 +31,8 @@ struct FieldError {
   std::string message;
 };
 
-std::string Shown(std::string_view text) {
+std::string Shown(std::string_view raw) {
+  const std::string text = CleanText(raw);
   const std::string cut = CutChars(text, kValueShown);
   return "'" + cut + (cut.size() < text.size() ? "...'" : "'");
 }
@@ -84,7 +85,8 @@ unsigned Version(const json& object, unsigned in_id) {
 std::string IsoDate(const json& object, const char* key, LineNotes* notes) {
   const std::string text = Text(object, key, false);
   const bool good = text.empty() || (text.size() <= 40 && ParseDate(text.substr(0, 10)).ok() &&
-                                     (text.size() == 10 || text[10] == 'T' || text[10] == ' '));
+                                     (text.size() == 10 || text[10] == 'T' || text[10] == ' ') &&
+                                     text.find_first_not_of("0123456789:.+-TZ ") == text.npos);
   if (good) return text;
   ++notes->dropped_dates;
   return "";
@@ -98,7 +100,7 @@ wire::Row RowOf(const json& object, LineNotes* notes) {
   wire::Row row;
   row.set_id(id.id);
   row.set_version(Version(object, id.version));
-  row.set_primary_category(Text(object, "primary_category", false));
+  row.set_primary_category(CleanText(Text(object, "primary_category", false)));
   if (const std::string type = Text(object, "announce_type", false); !type.empty()) {
     const auto known = ParseAnnounceType(type);
     if (!known) {
@@ -114,17 +116,19 @@ wire::Row RowOf(const json& object, LineNotes* notes) {
   for (const std::string& author : Texts(object, "authors", true)) {
     if (std::string name = CleanText(author); !name.empty()) paper->add_authors(std::move(name));
   }
-  for (std::string& category : Texts(object, "categories", false)) {
-    paper->add_categories(std::move(category));
+  for (const std::string& category : Texts(object, "categories", false)) {
+    if (std::string name = CleanText(category); !name.empty()) {
+      paper->add_categories(std::move(name));
+    }
   }
   paper->set_published(IsoDate(object, "published", notes));
   paper->set_updated(IsoDate(object, "updated", notes));
   for (const auto& item : object.items()) {
     const auto& seen = notes->unknown_keys;
+    const std::string key = CutChars(CleanText(item.key()), kValueShown);
     if (std::find(kKeys.begin(), kKeys.end(), item.key()) == kKeys.end() &&
-        std::find(seen.begin(), seen.end(), item.key()) == seen.end() &&
-        seen.size() <= kKeysNamed) {
-      notes->unknown_keys.push_back(item.key());
+        std::find(seen.begin(), seen.end(), key) == seen.end() && seen.size() <= kKeysNamed) {
+      notes->unknown_keys.push_back(key);
     }
   }
   return row;

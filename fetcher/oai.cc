@@ -281,8 +281,7 @@ Result<OaiPage> ParseOaiPage(const std::string& body) {
   const pugi::xml_node root = document.document_element();
   if (LocalName(root.name()) == "record") return ReadList(document);
   if (LocalName(root.name()) != "OAI-PMH") {
-    return Unavailable("no answer of OAI-PMH: its outermost element is <" +
-                       std::string(root.name()) + ">");
+    return Unavailable("no answer of OAI-PMH: its outermost element is " + ShownName(root));
   }
   if (const pugi::xml_node error = Child(root, "error"); error) return ReadError(error);
   for (const char* verb : {"ListRecords", "GetRecord"}) {

@@ -169,7 +169,7 @@ Result<Listing> ParseFeed(const std::string& body, const std::string& category) 
         "this is the RDF feed that arXiv gave up in January 2024, without announce "
         "types; read https://rss.arxiv.org/rss");
   }
-  return Unavailable("not a feed: its outermost element is <" + std::string(name) + ">");
+  return Unavailable("not a feed: its outermost element is " + ShownName(root));
 }
 
 }  // namespace paperboy

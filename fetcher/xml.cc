@@ -1,10 +1,16 @@
 #include "fetcher/xml.h"
 
 #include <algorithm>
-#include <sstream>
+#include <optional>
+#include <regex>
+
+#include "common/text.h"
 
 namespace paperboy {
 namespace {
+
+constexpr size_t kMaxNameChars = 60;
+constexpr size_t kMaxStampChars = 40;  // more is no date and time
 
 // The offset at the end of `text` ("-0400", "+01:00", "Z", "GMT") and where it begins.
 bool SplitOffset(const std::string& text, std::chrono::minutes* offset, size_t* begin) {
@@ -27,11 +33,43 @@ bool SplitOffset(const std::string& text, std::chrono::minutes* offset, size_t* 
   return true;
 }
 
-bool ParseLocal(const std::string& text, const char* format, date::sys_seconds* local) {
-  std::istringstream in(text);
-  in.imbue(std::locale::classic());
-  in >> date::parse(format, *local);
-  return !in.fail();
+// HH:MM:SS at the end of a match, from that group on.
+std::optional<std::chrono::seconds> ClockOf(const std::smatch& match, size_t group) {
+  const int hour = std::stoi(match[group]);
+  const int minute = std::stoi(match[group + 1]);
+  const int second = std::stoi(match[group + 2]);
+  if (hour > 23 || minute > 59 || second > 59) return std::nullopt;
+  return std::chrono::seconds(hour * 3600 + minute * 60 + second);
+}
+
+// YYYY-MM-DD of a date as mail has it: weekday, day, month, year.
+std::string DayOfMail(const std::smatch& match) {
+  constexpr std::string_view kMonths = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const size_t at = kMonths.find(match[3].str());
+  if (at == kMonths.npos || at % 3 != 0) return "";
+  const std::string month = std::to_string(101 + at / 3).substr(1);
+  const std::string day = std::to_string(100 + std::stoi(match[2])).substr(1);
+  return match[4].str() + "-" + month + "-" + day;
+}
+
+bool IsWeekday(const std::string& name, date::sys_days day) {
+  constexpr std::string_view kDays = "SunMonTueWedThuFriSat";
+  return kDays.substr(3 * date::weekday(day).c_encoding(), 3) == name;
+}
+
+// By hand: where a time is malformed, date::parse computes with a number that it has not
+// read.
+std::optional<date::sys_seconds> ParseLocal(const std::string& text) {
+  static const std::regex iso(R"((\d{4}-\d\d-\d\d)T(\d\d):(\d\d):(\d\d)(?:\.\d+)?)");
+  static const std::regex mail(
+      R"(([A-Z][a-z]{2}), +(\d{1,2}) +([A-Z][a-z]{2}) +(\d{4}) +(\d\d):(\d\d):(\d\d))");
+  std::smatch match;
+  const bool is_iso = std::regex_match(text, match, iso);
+  if (!is_iso && !std::regex_match(text, match, mail)) return std::nullopt;
+  const Result<date::sys_days> day = ParseDate(is_iso ? match[1].str() : DayOfMail(match));
+  const std::optional<std::chrono::seconds> clock = ClockOf(match, is_iso ? 2 : 5);
+  if (!day || !clock || (!is_iso && !IsWeekday(match[1], *day))) return std::nullopt;
+  return *day + *clock;
 }
 
 }  // namespace
@@ -40,6 +78,10 @@ std::string_view LocalName(const char* name) {
   const std::string_view text = name;
   const size_t colon = text.find(':');
   return colon == text.npos ? text : text.substr(colon + 1);
+}
+
+std::string ShownName(pugi::xml_node node) {
+  return "<" + CutChars(CleanText(node.name()), kMaxNameChars) + ">";
 }
 
 pugi::xml_node Child(pugi::xml_node parent, std::string_view local_name) {
@@ -79,16 +121,15 @@ Status ParseXml(const std::string& body, pugi::xml_document* document) {
 }
 
 Result<Stamp> ParseStamp(const std::string& text) {
-  const Error bad = Invalid("not a date and time: '" + text.substr(0, 40) + "'");
+  const Error bad =
+      Invalid("not a date and time: '" + CutChars(CleanText(text), kMaxStampChars) + "'");
   std::chrono::minutes offset{};
   size_t end = 0;
-  if (!SplitOffset(text, &offset, &end)) return bad;
-  date::sys_seconds local;
-  if (!ParseLocal(text.substr(0, end), "%FT%T", &local) &&
-      !ParseLocal(text.substr(0, end), "%a, %d %b %Y %T", &local)) {
-    return bad;
-  }
-  return Stamp{date::floor<date::days>(local), local - offset};
+  if (text.size() > kMaxStampChars || !SplitOffset(text, &offset, &end)) return bad;
+  const std::optional<date::sys_seconds> local =
+      ParseLocal(std::string(Trim(std::string_view(text).substr(0, end))));
+  if (!local) return bad;
+  return Stamp{date::floor<date::days>(*local), *local - offset};
 }
 
 }  // namespace paperboy

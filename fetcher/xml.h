@@ -13,6 +13,8 @@ namespace paperboy {
 
 // The part of a name after the colon.
 std::string_view LocalName(const char* name);
+// A node's name for people, who see what came in a feed's place.
+std::string ShownName(pugi::xml_node node);
 
 // The first child of that local name; an empty node if there is none.
 pugi::xml_node Child(pugi::xml_node parent, std::string_view local_name);

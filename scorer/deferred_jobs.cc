@@ -23,7 +23,7 @@ constexpr int kListsToLack = 2;
 // ---- finding ---------------------------------------------------------------------
 
 void Deferred::BeginSearch() {
-  search_.emplace();
+  search_ = Search{};
   for (const auto& [lease, held] : held_) {
     if (held.stage == Stage::kSearch) search_->names.insert(held.batch.custom_id());
   }
@@ -132,7 +132,9 @@ void Deferred::GiveUpSearches() {
 
 // By the calendar, since scorers come and go in that time; but that may jump.
 bool Deferred::Overdue(int64_t begun, MonotonicTime watched_since, Milliseconds after) const {
-  return world_.wall_clock() - WallTime(std::chrono::seconds(begun)) > after &&
+  // Compared as seconds: `begun` came over the wire, and a WallTime ends in 2262.
+  const WallTime latest = world_.wall_clock() - after;
+  return begun < std::chrono::ceil<std::chrono::seconds>(latest.time_since_epoch()).count() &&
          world_.loop.now() - watched_since > pace_.watched_for;
 }
 

@@ -24,6 +24,7 @@ constexpr char kBoundary[] = "paperboy-5f1c7d0a9be34c62";
 constexpr size_t kMaxFileBytes = 64 << 20;
 constexpr size_t kMaxObjectBytes = 8 << 20;
 constexpr size_t kMaxWordBytes = 200;
+constexpr int64_t kEndOfTime = 7'258'118'400;  // 2200; a WallTime ends in 2262
 
 HttpRequest Request(const LlmServerSettings& server, const std::string& path,
                     const std::string& parameters = "") {
@@ -61,14 +62,20 @@ std::optional<ProviderJob> JobOf(const json& body) {
   job.id = TextOf(body, "id");
   job.status = TextOf(body, "status");
   if (!IsWord(job.id) || !IsWord(job.status)) return std::nullopt;
-  job.input_file = TextOf(body, "input_file_id");
-  job.output_file = TextOf(body, "output_file_id");
-  job.error_file = TextOf(body, "error_file_id");
-  job.created_at = NumberOf(body, "created_at");
+  for (const auto& [file, name] :
+       {std::pair{&job.input_file, "input_file_id"}, std::pair{&job.output_file, "output_file_id"},
+        std::pair{&job.error_file, "error_file_id"}}) {
+    *file = TextOf(body, name);
+    if (!file->empty() && !IsWord(*file)) return std::nullopt;
+  }
+  if (const int64_t at = NumberOf(body, "created_at"); at > 0 && at < kEndOfTime) {
+    job.created_at = at;
+  }
   const json counts = ObjectOf(body, "request_counts");
   job.calls = static_cast<uint64_t>(std::max<int64_t>(NumberOf(counts, "total"), 0));
-  job.answered = static_cast<uint64_t>(
-      std::max<int64_t>(NumberOf(counts, "completed") + NumberOf(counts, "failed"), 0));
+  for (const char* kind : {"completed", "failed"}) {
+    job.answered += static_cast<uint64_t>(std::max<int64_t>(NumberOf(counts, kind), 0));
+  }
   const json errors = ObjectOf(body, "errors");
   if (const auto data = errors.find("data");
       data != errors.end() && data->is_array() && !data->empty() && data->front().is_object()) {
@@ -159,7 +166,7 @@ HttpRequest BuildGetFile(const LlmServerSettings& server, const std::string& fil
 std::optional<std::string> ReadFileId(const std::string& body) {
   const json object = Parse(body);
   const std::string id = object.is_object() ? TextOf(object, "id") : "";
-  if (id.empty()) return std::nullopt;
+  if (!IsWord(id)) return std::nullopt;
   return id;
 }
 

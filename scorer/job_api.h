@@ -41,7 +41,7 @@ struct ProviderJob {
   std::string id;
   std::string status;
   std::string input_file, output_file, error_file;  // "": none
-  int64_t created_at = 0;                           // Unix seconds
+  int64_t created_at = 0;                           // Unix seconds; 0: not known
   uint64_t calls = 0, answered = 0;                 // 0 calls: not counted yet
   std::string error_code, error;                    // of a failed one
   // Of jobs that Paperboy made (`ours`): the lowest and highest custom id.

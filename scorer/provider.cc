@@ -390,8 +390,10 @@ std::optional<microseconds> UntilInstant(const std::string& text, const char* fo
   std::tm parts{};
   const char* const rest = strptime(text.c_str(), format, &parts);
   if (rest == nullptr || *rest != '\0') return std::nullopt;
-  const WallTime at = std::chrono::system_clock::from_time_t(timegm(&parts));
-  return std::max(microseconds(0), std::chrono::duration_cast<microseconds>(at - now));
+  // Not as a WallTime, which ends in 2262.
+  const microseconds at = std::chrono::seconds(timegm(&parts));
+  return std::max(microseconds(0),
+                  at - std::chrono::duration_cast<microseconds>(now.time_since_epoch()));
 }
 
 std::optional<microseconds> AskedWait(const Provider& provider, const HttpResponse& response,
