@@ -9,6 +9,7 @@
 #include <sstream>
 #include <vector>
 
+#include "aggregator/outside_text.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -21,12 +22,12 @@ constexpr std::array<std::string_view, 7> kLabels = {
     "**ArXiv ID:** ", "**Authors:** ",   "**Abstract:** ", "**Comment:** ",
     "**Caution:** ",  "**Relevance:** ", "**Novelty:** "};
 
-// Markdown that shows the text as it is: a backslash before every ASCII punctuation
-// mark takes away what it could mean, and nothing else in a line means anything.
-std::string Literal(std::string_view text) {
+// Markdown that shows what came from outside as it is: a backslash before every ASCII
+// punctuation mark takes away what it could mean, and nothing else in a line means anything.
+std::string Literal(std::string_view outside) {
   constexpr std::string_view kPunctuation = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
   std::string markdown;
-  for (const char c : Trim(text)) {
+  for (const char c : TextFromOutside(Trim(outside))) {
     if (kPunctuation.find(c) != kPunctuation.npos) markdown += '\\';
     markdown += c == '\r' ? ' ' : c;  // alone it would end the line
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "aggregator/outside_text.h"
 #include "aggregator/page.h"
 #include "common/text.h"
 
@@ -56,12 +57,12 @@ std::string HeaderTable(const DigestPage& page) {
 std::string Authors(const wire::Paper& paper) {
   std::string names;
   for (const auto& name : paper.authors()) names += (names.empty() ? "" : ", ") + name;
-  return names;
+  return OutsideText(names);
 }
 
 std::string NotesBlock(const std::vector<std::string>& notes) {
   std::string block;
-  for (const auto& note : notes) block += (block.empty() ? "> " : "\n> \n> ") + note;
+  for (const auto& note : notes) block += (block.empty() ? "> " : "\n> \n> ") + OutsideText(note);
   return block;
 }
 
@@ -80,12 +81,13 @@ std::string Score(const PageRow& row, int score, int Reading::*kind) {
 std::string Section(const PageRow& row) {
   const wire::Paper& paper = *row.paper;
   const std::string n = std::to_string(*row.position);
-  std::string text = "## " + n + ". [" + paper.title() + "](https://arxiv.org/abs/" + row.id +
-                     ") <a id=\"link" + n + "\"></a>\n\n**ArXiv ID:** " + row.id +
-                     "\n\n**Authors:** " + Authors(paper) + "\n\n**Abstract:** " + paper.abstract();
-  if (!row.comment.empty()) text += "\n\n**Comment:** " + row.comment;
+  std::string text = "## " + n + ". [" + OutsideLinkText(paper.title()) +
+                     "](https://arxiv.org/abs/" + row.id + ") <a id=\"link" + n +
+                     "\"></a>\n\n**ArXiv ID:** " + row.id + "\n\n**Authors:** " + Authors(paper) +
+                     "\n\n**Abstract:** " + OutsideText(paper.abstract());
+  if (!row.comment.empty()) text += "\n\n**Comment:** " + OutsideText(row.comment);
   if (!row.addresses_model.empty()) {
-    text += "\n\n**Caution:** Its text " + row.addresses_model +
+    text += "\n\n**Caution:** Its text " + OutsideText(row.addresses_model) +
             ". It was scored alone, and its score may be its own doing.";
   }
   if (row.author_match) return text;
@@ -107,7 +109,7 @@ std::string RenderMarkdown(const DigestPage& page) {
   blocks.push_back("**Table of contents with paper titles:**");
   for (const PageRow* row : selected) {
     const std::string n = std::to_string(*row->position);
-    blocks.push_back(n + ". [" + row->paper->title() + "](#user-content-link" + n +
+    blocks.push_back(n + ". [" + OutsideLinkText(row->paper->title()) + "](#user-content-link" + n +
                      ")\n**Authors:** " + Authors(*row->paper));
   }
   for (const PageRow* row : selected) {

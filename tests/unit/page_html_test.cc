@@ -1,6 +1,8 @@
-// A page's Markdown as HTML: the layout becomes markup, what comes from outside never.
+// A page's Markdown, and the same as HTML: the layout becomes markup, what comes from
+// outside never.
 #include "aggregator/page_html.h"
 
+#include <cmark.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -118,6 +120,58 @@ void ExpectShownAsItIs(const std::string& text) {
   EXPECT_EQ(html.Text("//p[starts-with(., 'Authors: ')]"), "Authors: " + shown);
   EXPECT_EQ(html.Text("//p[starts-with(., 'Comment: ')]"), "Comment: " + shown);
   EXPECT_THAT(html.Text("//p[starts-with(., 'Caution: ')]"), HasSubstr(text));
+}
+
+// What any other program makes of the page's Markdown: the two links to the paper, and
+// no more.
+void ExpectTwoLinks(const std::string& text) {
+  SCOPED_TRACE(text);
+  const std::string markdown = RenderMarkdown(PageOf(text));
+  char* html = cmark_markdown_to_html(markdown.data(), markdown.size(), CMARK_OPT_UNSAFE);
+  std::string rest = html;
+  free(html);
+  EXPECT_THAT(rest, HasSubstr("<a href=\"#user-content-link1\">"));
+  EXPECT_THAT(rest, HasSubstr("<a href=\"https://arxiv.org/abs/2505.11739\">"));
+  std::multiset<std::string> tags;
+  for (size_t at = 0; (at = rest.find('<', at)) != rest.npos; ++at) {
+    tags.insert(rest.substr(at, rest.find_first_of(" >\n", at) - at));
+  }
+  EXPECT_EQ(tags.count("<a"), 3u) << rest << "two links and the anchor";
+  for (const char* layout : {"<a", "</a", "<p", "</p", "<h1", "</h1", "<h2", "</h2", "<ol", "</ol",
+                             "<li", "</li", "<hr", "<em", "</em", "<strong", "</strong"}) {
+    tags.erase(layout);
+  }
+  EXPECT_TRUE(tags.empty()) << *tags.begin() << " in\n" << rest;
+}
+
+TEST(PageMarkdown, NothingFromOutsideIsALinkAnImageOrHtml) {
+  for (const char* text :
+       {"<img src=x onerror=alert(1)>", "A <T> is shown", "a</b>", "<!-- gone", "<br/>",
+        "[click](https://evil.example)", "![seen](https://evil.example/pixel.png)",
+        "](https://evil.example/) [", "x\\\\](https://evil.example/)", "<https://evil.example/>",
+        "<a@evil.example>", "<img alt=\"", "<img alt='", "<b", "$[0, 1)$", "(0, 1]", "ends in \\",
+        "[Re] a [b] c"}) {
+    ExpectTwoLinks(text);
+  }
+  static const std::vector<std::string> pieces = {
+      "<", ">", "[", "]", "(", ")",    "!",    "\\", "&",    "\"",   "'",   ":",
+      "a", " ", "/", "@", "=", "<img", "</a>", "](", "<!--", "&lt;", "x:y", "?"};
+  std::mt19937 random(20250519);
+  for (int i = 0; i < 3000; ++i) {
+    std::string text = "x";
+    for (int n = random() % 12; n > 0; --n) text += pieces[random() % pieces.size()];
+    ExpectTwoLinks(text);
+  }
+}
+
+TEST(PageMarkdown, OtherTextStandsAsItCame) {
+  for (const char* text :
+       {"$O(\\frac{\\sqrt{d}}{K^{1/4}})$ in $\\ell_1$ with $x_i<y$, $r>r^{\\star}$, $<0.1\\%$",
+        "the *best* of ``two'' [Re] A & B, $a < b$, https://github.com/a/b, \\[x\\](y)",
+        "Sch\\\"urholt, I <3 you, f[0] (a"}) {
+    const DigestPage page = PageOf(text);
+    EXPECT_THAT(RenderMarkdown(page), HasSubstr(std::string("**Abstract:** ") + text + "\n"));
+  }
 }
 
 TEST(PageHtml, NothingFromOutsideIsMarkup) {
