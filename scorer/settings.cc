@@ -229,7 +229,7 @@ Result<ScorerSettings> ReadScorerSettings(const Options& options, const std::str
   settings.limits.window = Milliseconds(std::llround(options.Number("quota-window") * 1'000));
   settings.limits.jitter = Milliseconds(options.Integer("arrival-jitter"));
   settings.concurrency = static_cast<size_t>(options.Integer("concurrency"));
-  settings.aggregator = options.String("aggregator");
+  settings.aggregator = {options.String("aggregator"), options.String("keys"), "scorer"};
   const Result<RedisUrl> redis = ParseRedisUrl(options.String("redis"));
   if (!redis) return Invalid("--redis: " + redis.error().message);
   settings.redis = *redis;

@@ -164,7 +164,7 @@ class ScorerTest : public ::testing::Test {
   }
   void StartScorer() {
     settings_.model = settings_.lexical ? "lexical" : "m";
-    settings_.aggregator = aggregator_.endpoint();
+    settings_.aggregator.endpoint = aggregator_.endpoint();
     settings_.pod = "pod-1";
     if (!settings_.lexical) {
       redis_server_.emplace();
