@@ -101,7 +101,7 @@ int Serve(const Options& options) {
   SetUpLogging("aggregator", options.String("log-level"), options.String("log-format"));
   // It would log a line for each frame that is no message; those are counted.
   google::protobuf::SetLogHandler(nullptr);
-  auto redis_url = ParseRedisUrl(options.String("redis"));
+  auto redis_url = ReadRedisUrl(options);
   if (!redis_url) return Fail(redis_url.error().message);
   auto prices = ReadPrices(options.String("prices"));
   if (!prices) return Fail(prices.error().message);

@@ -189,8 +189,12 @@ std::vector<Option> CommonOptions(const std::string& default_http) {
        .placeholder = "URL",
        .help =
            "Redis, shared by every fetcher, scorer and aggregator: "
-           "redis://[:password@]host:port/db. A password is better given in the environment "
-               "than on the command line, where everybody can read it."},
+           "redis://[:password@]host:port/db, or rediss:// for TLS. A password is better given in "
+           "the environment than on the command line, where everybody can read it."},
+      {.name = "redis-ca",
+       .placeholder = "FILE",
+       .help = "The certificates (PEM) of whom to trust for rediss://. Empty: whom the system "
+               "trusts."},
       {.name = "keys",
        .placeholder = "DIR",
        .help = "Folder with this process's keys, as `paperboy-aggregator keys DIR` makes them: the "

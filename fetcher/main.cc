@@ -157,7 +157,7 @@ int ReportForecast(const std::vector<ForecastLine>& lines,
 
 int Fetch(const Options& options, const FetcherSettings& settings,
           std::vector<wire::Profile> profiles) {
-  const Result<RedisUrl> redis_url = ParseRedisUrl(options.String("redis"));
+  const Result<RedisUrl> redis_url = ReadRedisUrl(options);
   if (!redis_url) return Usage(redis_url.error());
 
   EpollLoop loop;
