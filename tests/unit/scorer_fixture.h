@@ -171,8 +171,8 @@ class ScorerTest : public ::testing::Test {
       redis_.emplace(loop_, ParseRedisUrl(redis_server_->url()).value());
     }
     http_.emplace(loop_, settings_.concurrency + kDeferredRequests);
-    dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator).value());
-    link_.emplace(loop_, *dealer_, settings_.aggregator);
+    dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator.endpoint).value());
+    link_.emplace(loop_, *dealer_, settings_.aggregator.endpoint);
     NewScorer();
     ASSERT_TRUE(Until([&] { return aggregator_.ready && scorer_->trouble().empty(); }));
   }
