@@ -8,6 +8,7 @@
 
 #include "aggregator/backup.h"
 #include "aggregator/inspect.h"
+#include "aggregator/make_keys.h"
 #include "aggregator/operator_link.h"
 #include "aggregator/store.h"
 #include "aggregator/verify.h"
@@ -120,7 +121,7 @@ int RunRestore(const Options& options, const Arguments& words) {
 Result<std::unique_ptr<OperatorLink>> Connect(const Options& options) {
   auto endpoint = EndpointToConnect(options.String("bind-fetchers"));
   if (!endpoint) return endpoint.error();
-  return OperatorLink::Connect(*endpoint);
+  return OperatorLink::Connect(*endpoint, options.String("keys"));
 }
 
 int AskAndPrint(const Options& options, const wire::FetcherMessage& message) {
@@ -164,6 +165,14 @@ int RunPrune(const Options& options, const Arguments& words) {
   return kOk;
 }
 
+int RunKeys(const Options&, const Arguments& words) {
+  if (words.size() == 2) return Fail(Invalid("a further key needs a name: keys DIR ROLE NAME"));
+  const auto made = words.size() == 1 ? MakeKeys(words[0]) : AddKey(words[0], words[1], words[2]);
+  if (!made) return Fail(made.error());
+  for (const auto& line : *made) std::cout << line << "\n";
+  return kOk;
+}
+
 const std::vector<Command>& Commands() {
   static const std::vector<Command> commands = {
       {"status", "[N]", 0, 1,
@@ -181,6 +190,10 @@ const std::vector<Command>& Commands() {
        "drops abstracts that are only in older digests; keeps pages, scores, titles", RunPrune},
       {"restore", "FILE", 1, 1, "puts a backup in the ledger's place, and moves the ledger aside",
        RunRestore},
+      {"keys", "DIR [ROLE NAME]", 1, 3,
+       "makes the keys of the links, for --keys; or another one of a role: fetcher, scorer, "
+       "aggregator",
+       RunKeys},
   };
   return commands;
 }
@@ -199,7 +212,7 @@ std::string CommandsHelp() {
   return text +
          "  status, papers, why, verify and backup only read --data, beside the running process;\n"
          "  retry, redo and prune are messages to it, at --bind-fetchers; restore needs it "
-         "stopped.\n";
+         "stopped;\n  keys needs nothing.\n";
 }
 
 std::vector<const char*> WithoutBefore(int argc, const char* const* argv) {

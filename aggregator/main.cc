@@ -9,6 +9,7 @@
 
 #include "aggregator/aggregator.h"
 #include "aggregator/commands.h"
+#include "aggregator/gatekeeper.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/redis_client.h"
@@ -67,11 +68,40 @@ Result<Prices> ReadPrices(const std::string& path) {
   return Prices::Parse(text.str(), path);
 }
 
+// The two links, and who watches over them, if there are keys.
+struct Links {
+  std::optional<ZmqRouter> fetchers, scorers;
+  std::string addresses;
+  std::unique_ptr<Gatekeeper> gate;
+};
+
+Status Open(const Options& options, EpollLoop& loop, zmq::context_t& context,
+            prometheus::Registry& metrics, Links* links) {
+  const std::string& keys = options.String("keys");
+  if (!keys.empty()) {
+    auto gate = Gatekeeper::Start(loop, context, keys, metrics);
+    if (!gate) return gate.error();
+    links->gate = std::move(*gate);
+  }
+  const auto bind = [&](const std::string& role, std::optional<ZmqRouter>* link) -> Status {
+    const std::string& endpoint = options.String("bind-" + role + "s");
+    auto socket = links->gate ? links->gate->Bind(role, endpoint) : BindRouter(context, endpoint);
+    if (!socket) return socket.error();
+    links->addresses += fmt::format("{}s at {}, ", role, socket->get(zmq::sockopt::last_endpoint));
+    link->emplace(loop, std::move(*socket));
+    return Ok();
+  };
+  if (const Status bound = bind("fetcher", &links->fetchers); !bound) return bound;
+  if (const Status bound = bind("scorer", &links->scorers); !bound) return bound;
+  if (links->gate) links->addresses += "with the keys in " + keys + ", ";
+  return Ok();
+}
+
 int Serve(const Options& options) {
   SetUpLogging("aggregator", options.String("log-level"), options.String("log-format"));
   // It would log a line for each frame that is no message; those are counted.
   google::protobuf::SetLogHandler(nullptr);
-  auto redis_url = ParseRedisUrl(options.String("redis"));
+  auto redis_url = ReadRedisUrl(options);
   if (!redis_url) return Fail(redis_url.error().message);
   auto prices = ReadPrices(options.String("prices"));
   if (!prices) return Fail(prices.error().message);
@@ -81,12 +111,11 @@ int Serve(const Options& options) {
   EpollLoop loop;
   loop.OnStopSignal([&](int) { loop.Stop(); });
   zmq::context_t context;
-  auto fetchers = BindRouter(context, options.String("bind-fetchers"));
-  if (!fetchers) return Fail(fetchers.error().message);
-  auto scorers = BindRouter(context, options.String("bind-scorers"));
-  if (!scorers) return Fail(scorers.error().message);
-
   auto metrics = std::make_shared<prometheus::Registry>();
+  Links links;
+  if (const Status open = Open(options, loop, context, *metrics, &links); !open) {
+    return Fail(open.error().message);
+  }
   std::mutex scaling_mutex;
   std::optional<Aggregator::ScalingView> scaling;
   StatusServer status(metrics);
@@ -108,26 +137,20 @@ int Serve(const Options& options) {
   if (auto started = status.Start(options.String("http")); !started) {
     return Fail(started.error().message);
   }
-  const std::string addresses =
-      fmt::format("fetchers at {}, scorers at {}, pages and status at http://127.0.0.1:{}/",
-                  fetchers->get(zmq::sockopt::last_endpoint),
-                  scorers->get(zmq::sockopt::last_endpoint), status.port());
 
   RedisClient redis(loop, *redis_url);
-  ZmqRouter fetcher_link(loop, std::move(*fetchers));
-  ZmqRouter scorer_link(loop, std::move(*scorers));
   DiskFolder out(options.String("out"));
   Aggregator aggregator({.loop = loop,
                          .store = **store,
                          .out = out,
                          .redis = redis,
-                         .fetchers = fetcher_link,
-                         .scorers = scorer_link,
+                         .fetchers = *links.fetchers,
+                         .scorers = *links.scorers,
                          .prices = *prices,
                          .metrics = *metrics,
                          .wall_clock = [] { return std::chrono::system_clock::now(); }},
                         options.Number("max-unscored-share"));
-  spdlog::info("{}", addresses);
+  spdlog::info("{}pages and status at http://127.0.0.1:{}/", links.addresses, status.port());
   loop.Every(std::chrono::seconds(1), [&] {
     status.LoopTurned();
     status.SetTrouble(aggregator.trouble());

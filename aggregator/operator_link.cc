@@ -3,7 +3,6 @@
 #include <array>
 #include <random>
 
-#include "common/socket.h"
 #include "common/wire.h"
 
 namespace paperboy {
@@ -36,9 +35,10 @@ Result<std::string> EndpointToConnect(const std::string& bound) {
   return endpoint;
 }
 
-Result<std::unique_ptr<OperatorLink>> OperatorLink::Connect(const std::string& endpoint) {
-  std::unique_ptr<OperatorLink> link(new OperatorLink(endpoint));
-  auto socket = ConnectDealer(link->context_, endpoint);
+Result<std::unique_ptr<OperatorLink>> OperatorLink::Connect(const std::string& endpoint,
+                                                            const std::string& keys) {
+  std::unique_ptr<OperatorLink> link(new OperatorLink({endpoint, keys, "aggregator"}));
+  auto socket = ConnectToAggregator(link->context_, link->address_, &link->handshakes_);
   if (!socket) return socket.error();
   link->socket_ = std::move(socket).value();
   return link;
@@ -54,6 +54,10 @@ Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
     if (Clock::now() >= send_at && Send(socket_, frame)) send_at = Clock::now() + kReplyTimeout;
     zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
     zmq::poll(&item, 1, kLook);
+    const std::optional<Handshake> handshake = handshakes_->Next();
+    if (handshake && *handshake != Handshake::kDone && *handshake != Handshake::kBrokenOff) {
+      return Unavailable(WhyRefused(*handshake, address_));
+    }
     std::string body;
     wire::FetcherReply reply;
     if (!Receive(socket_, &body) || !reply.ParseFromString(body)) continue;
@@ -62,11 +66,12 @@ Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
     return Invalid(reply.has_refused() ? reply.refused().message()
                                        : "the aggregator answered with something else");
   }
-  return Unavailable("nobody answered at " + endpoint_ + " within " +
-                     std::to_string(patience.count() / 1000) +
-                     " s: this command goes to the running aggregator. If none runs, start one "
-                     "(with the same --bind-fetchers); one that runs and cannot write its ledger "
-                     "answers nobody: /readyz and its log say why");
+  return Unavailable(
+      "nobody answered at " + address_.endpoint + " within " +
+      std::to_string(patience.count() / 1000) +
+      " s: this command goes to the running aggregator. If none runs, start one "
+      "(with the same --bind-fetchers and --keys); one that runs and cannot write its ledger "
+      "answers nobody: /readyz and its log say why");
 }
 
 }  // namespace paperboy

@@ -4,9 +4,11 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <zmq.hpp>
 
+#include "common/aggregator_socket.h"
 #include "common/result.h"
 #include "proto/paperboy.pb.h"
 
@@ -21,20 +23,23 @@ Result<std::string> EndpointToConnect(const std::string& bound);
 
 class OperatorLink {
  public:
-  // kInvalid: no endpoint. Whether anybody is there shows when it is asked.
-  static Result<std::unique_ptr<OperatorLink>> Connect(const std::string& endpoint);
+  // With the aggregator's own key, if `keys`, the folder, is not empty. kInvalid: no
+  // endpoint, or no key. Whether anybody is there shows when it is asked.
+  static Result<std::unique_ptr<OperatorLink>> Connect(const std::string& endpoint,
+                                                       const std::string& keys = "");
 
   // Sends `message` until it is answered; blocks. kUnavailable: nobody answered in
-  // `patience`. kInvalid: refused.
+  // `patience`, or takes the key. kInvalid: refused.
   Result<wire::Done> Ask(wire::FetcherMessage message,
                          std::chrono::milliseconds patience = kAnswerTime);
 
  private:
-  explicit OperatorLink(std::string endpoint) : endpoint_(std::move(endpoint)) {}
+  explicit OperatorLink(AggregatorAddress address) : address_(std::move(address)) {}
 
-  const std::string endpoint_;
+  const AggregatorAddress address_;
   zmq::context_t context_;
   zmq::socket_t socket_;
+  std::optional<HandshakeMonitor> handshakes_;
 };
 
 }  // namespace paperboy

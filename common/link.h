@@ -33,6 +33,8 @@ class Dealer {
   virtual bool Send(const std::string& frame) = 0;
   virtual bool Receive(std::string* body) = 0;
   virtual void OnReadable(std::function<void()> fn) = 0;
+  // Why the other end takes no connection from here, for people; empty while none is known.
+  virtual std::string refusal() const { return ""; }
 };
 
 }  // namespace paperboy

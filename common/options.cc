@@ -187,9 +187,19 @@ std::vector<Option> CommonOptions(const std::string& default_http) {
       {.name = "redis",
        .default_value = "redis://127.0.0.1:6379/0",
        .placeholder = "URL",
-       .help = "Redis, shared by every fetcher, scorer and aggregator: "
-               "redis://[:password@]host:port/db. A password is better given in the environment "
-               "than on the command line, where everybody can read it."},
+       .help =
+           "Redis, shared by every fetcher, scorer and aggregator: "
+           "redis://[:password@]host:port/db, or rediss:// for TLS. A password is better given in "
+           "the environment than on the command line, where everybody can read it."},
+      {.name = "redis-ca",
+       .placeholder = "FILE",
+       .help = "The certificates (PEM) of whom to trust for rediss://. Empty: whom the system "
+               "trusts."},
+      {.name = "keys",
+       .placeholder = "DIR",
+       .help = "Folder with this process's keys, as `paperboy-aggregator keys DIR` makes them: the "
+               "links between the processes are then encrypted, and only who has a key is let in. "
+               "Empty: in clear, for everybody. All processes have keys, or none."},
       {.name = "http",
        .default_value = default_http,
        .placeholder = "HOST:PORT",

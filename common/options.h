@@ -41,7 +41,8 @@ struct Option {
   std::string env = {};  // another environment name than PAPERBOY_...
 };
 
-// Options that every process has: --config, --redis, --http, --log-level, --log-format.
+// Options that every process has: --config, --redis, --redis-ca, --keys, --http,
+// --log-level, --log-format.
 std::vector<Option> CommonOptions(const std::string& default_http);
 
 // A URL with the password in it made ***.

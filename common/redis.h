@@ -15,13 +15,15 @@
 
 namespace paperboy {
 
-// redis://[:password@]host[:port][/db]; characters of the password that have a
-// meaning in a URL are written as %XX, an IPv6 address stands in brackets.
+// redis://[:password@]host[:port][/db], or rediss:// by TLS; characters of the password
+// that have a meaning in a URL are written as %XX, an IPv6 address stands in brackets.
 struct RedisUrl {
   std::string host = "127.0.0.1";
   int port = 6379;
   int db = 0;
   std::string password;
+  bool tls = false;
+  std::string ca_file;  // whom to trust for TLS; empty: whom the system trusts
 };
 // kInvalid says what is wrong and never repeats the text, which may hold a
 // password.

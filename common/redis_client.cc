@@ -1,13 +1,13 @@
 #include "common/redis_client.h"
 
-#include <hiredis/async.h>
+#include <hiredis/hiredis.h>
 #include <openssl/sha.h>
-#include <sys/epoll.h>
 
 #include <algorithm>
 #include <array>
 #include <deque>
 
+#include "common/redis_connection.h"
 #include "common/resolve.h"
 
 namespace paperboy {
@@ -67,54 +67,6 @@ Result<RedisReply> Convert(const redisReply& reply) {
   return converted;
 }
 
-// hiredis's view of the loop. Outlives the context by as long as a handler on
-// the stack needs it.
-struct Adapter : std::enable_shared_from_this<Adapter> {
-  Adapter(EpollLoop& l, redisAsyncContext* c) : loop(l), context(c), fd(c->c.fd) {
-    c->ev.data = this;
-    c->ev.addRead = [](void* self) { static_cast<Adapter*>(self)->Change(EPOLLIN, 0); };
-    c->ev.delRead = [](void* self) { static_cast<Adapter*>(self)->Change(0, EPOLLIN); };
-    c->ev.addWrite = [](void* self) { static_cast<Adapter*>(self)->Change(EPOLLOUT, 0); };
-    c->ev.delWrite = [](void* self) { static_cast<Adapter*>(self)->Change(0, EPOLLOUT); };
-    c->ev.cleanup = [](void* self) { static_cast<Adapter*>(self)->Gone(); };
-  }
-
-  void Change(uint32_t add, uint32_t remove) {
-    const uint32_t changed = (watched | add) & ~remove;
-    if (changed == watched) return;
-    watched = changed;
-    if (watched == 0) return loop.Unwatch(fd);
-    loop.Watch(fd, watched, [self = shared_from_this()](uint32_t ready) { self->OnReady(ready); });
-  }
-
-  // The context frees itself when the connection breaks, in the middle of these
-  // calls; on_event then finds `context` null.
-  void OnReady(uint32_t ready) {
-    const bool broken = (ready & (EPOLLERR | EPOLLHUP)) != 0;
-    if (((ready & EPOLLIN) != 0 || broken) && (watched & EPOLLIN) != 0) {
-      redisAsyncHandleRead(context);
-    }
-    if (context != nullptr && ((ready & EPOLLOUT) != 0 || broken) && (watched & EPOLLOUT) != 0) {
-      redisAsyncHandleWrite(context);
-    }
-    if (const auto fn = on_event) fn();  // a copy: it may clear on_event
-  }
-
-  void Gone() {
-    if (context->err != 0) reason = context->errstr;
-    context = nullptr;
-    watched = 0;
-    loop.Unwatch(fd);
-  }
-
-  EpollLoop& loop;
-  redisAsyncContext* context;
-  const int fd;
-  uint32_t watched = 0;
-  std::string reason;              // why the context is gone
-  std::function<void()> on_event;  // after each event; empty once nobody listens
-};
-
 std::string HexDigest(const std::string& text) {
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest;
   ::SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
@@ -132,7 +84,7 @@ std::string HexDigest(const std::string& text) {
 RedisScript::RedisScript(std::string source)
     : source_(std::make_shared<const std::string>(std::move(source))), sha1_(HexDigest(*source_)) {}
 
-// All user callbacks run from Deliver, never inside hiredis, so that they may
+// All user callbacks run from Deliver, never inside the connection, so that they may
 // drop the connection or destroy this.
 struct RedisClient::Impl {
   Impl(RedisClient& o, EpollLoop& l, RedisUrl u)
@@ -167,26 +119,24 @@ struct RedisClient::Impl {
   }
 
   void Connect(const std::string& address) {
-    redisAsyncContext* const context = redisAsyncConnect(address.c_str(), url.port);
-    if (context == nullptr || context->err != 0) {
-      const std::string why = context == nullptr ? "out of memory" : context->errstr;
-      if (context != nullptr) redisAsyncFree(context);
-      return Drop("cannot connect to " + Address() + ": " + why);
-    }
-    context->data = this;
-    adapter = std::make_shared<Adapter>(loop, context);
-    adapter->on_event = [this] {
-      if (adapter->context == nullptr) {
-        Drop((greeted ? "connection to " + Address() + " lost: "
-                      : "cannot connect to " + Address() + ": ") +
-             adapter->reason);
-      }
-      Deliver();
-    };
+    const auto opened =
+        RedisConnection::Open(loop, url, address,
+                              {.on_reply = [this](const redisReply& reply) { Take(reply); },
+                               .on_event =
+                                   [this] {
+                                     if (const std::string why = link->broken(); !why.empty()) {
+                                       Drop((greeted ? "connection to " + Address() + " lost: "
+                                                     : "cannot connect to " + Address() + ": ") +
+                                            why);
+                                     }
+                                     Deliver();
+                                   }});
+    if (!opened) return Drop("cannot connect to " + Address() + ": " + opened.error().message);
+    link = *opened;
     Greet();
   }
 
-  // Sent at once; the deadline covers the TCP connect too.
+  // Sent at once; the deadline covers the connect, and TLS's handshake, too.
   void Greet() {
     if (!url.password.empty()) GreetWith({"AUTH", url.password}, "password refused");
     GreetWith({"SELECT", std::to_string(url.db)}, "database " + std::to_string(url.db));
@@ -219,7 +169,7 @@ struct RedisClient::Impl {
   }
 
   void Send(std::vector<std::string> args, MonotonicTime deadline, Callback done) {
-    if (adapter == nullptr) return Fail(std::move(done), owner.trouble());
+    if (link == nullptr) return Fail(std::move(done), owner.trouble());
     if (pending.size() >= kMaxPending) {
       return Fail(std::move(done), std::to_string(kMaxPending) + " commands to " + Address() +
                                        " are waiting already");
@@ -230,11 +180,12 @@ struct RedisClient::Impl {
       texts.push_back(arg.data());
       sizes.push_back(arg.size());
     }
-    if (redisAsyncCommandArgv(adapter->context, &Impl::OnReply, nullptr,
-                              static_cast<int>(args.size()), texts.data(),
-                              sizes.data()) != REDIS_OK) {
-      return Fail(std::move(done), "connection to " + Address() + " is closing");
-    }
+    char* bytes = nullptr;
+    const auto size =
+        redisFormatCommandArgv(&bytes, static_cast<int>(args.size()), texts.data(), sizes.data());
+    if (size < 0) return Fail(std::move(done), "out of memory");
+    link->Write({bytes, static_cast<size_t>(size)});
+    redisFreeCommand(bytes);
     pending.push_back(std::move(done));
     const uint64_t number = answered + pending.size();
     while (!deadlines.empty() && deadlines.back().at >= deadline) deadlines.pop_back();
@@ -247,12 +198,8 @@ struct RedisClient::Impl {
     Later([done = std::move(done), why] { done(Unavailable(why)); });
   }
 
-  static void OnReply(redisAsyncContext* context, void* reply, void*) {
-    if (reply == nullptr) return;  // the connection broke: Drop answers
-    static_cast<Impl*>(context->data)->Take(*static_cast<const redisReply*>(reply));
-  }
-
   void Take(const redisReply& reply) {
+    if (pending.empty()) return;  // nobody asked
     Callback done = std::move(pending.front());
     pending.pop_front();
     ++answered;
@@ -269,7 +216,9 @@ struct RedisClient::Impl {
       if (deadlines.empty()) return;
       if (loop.now() < deadlines.front().at) return ArmDeadline();
       Drop(std::string(greeted ? "no answer from " : "cannot connect to ") + Address() +
-           (greeted ? " within the deadline" : ": no answer"));
+           (greeted   ? " within the deadline"
+            : url.tls ? ": no answer (is it TLS that is spoken at this port?)"
+                      : ": no answer"));
       Deliver();
     });
   }
@@ -293,10 +242,8 @@ struct RedisClient::Impl {
   }
 
   void Close() {
-    if (adapter == nullptr) return;
-    const std::shared_ptr<Adapter> closing = std::move(adapter);
-    closing->on_event = nullptr;
-    if (closing->context != nullptr) redisAsyncFree(closing->context);
+    if (link == nullptr) return;
+    std::exchange(link, nullptr)->Close();
   }
 
   void SetReady(bool ready, const std::string& trouble) {
@@ -337,8 +284,8 @@ struct RedisClient::Impl {
   EpollLoop& loop;
   const RedisUrl url;
   Resolver resolver;
-  std::shared_ptr<Adapter> adapter;  // null while there is no connection
-  uint64_t connection = 0;           // number of the connection
+  std::shared_ptr<RedisConnection> link;  // null while there is no connection
+  uint64_t connection = 0;                // number of the connection
   uint64_t attempts = 0;
   bool greeted = false;  // the server has answered on this connection
   Milliseconds retry_after = kFirstRetry;
@@ -354,6 +301,19 @@ struct RedisClient::Impl {
   Loop::TimerId deliver_timer = 0;
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
+
+Result<RedisUrl> ReadRedisUrl(const Options& options) {
+  Result<RedisUrl> url = ParseRedisUrl(options.String("redis"));
+  if (!url) return Invalid("--redis: " + url.error().message);
+  url->ca_file = options.String("redis-ca");
+  if (!url->tls && !url->ca_file.empty()) {
+    return Invalid("--redis-ca is for a Redis by TLS, and the URL does not begin with rediss://");
+  }
+  if (!url->tls) return url;
+  const Status readable = CheckAuthorities(url->ca_file);
+  if (!readable) return readable.error();
+  return url;
+}
 
 RedisClient::RedisClient(EpollLoop& loop, RedisUrl url)
     : impl_(std::make_unique<Impl>(*this, loop, std::move(url))) {}

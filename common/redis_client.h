@@ -1,4 +1,4 @@
-// A Redis connection on the loop, by hiredis. One thread.
+// A Redis client on the loop. One thread.
 #pragma once
 
 #include <memory>
@@ -6,9 +6,13 @@
 #include <vector>
 
 #include "common/epoll_loop.h"
+#include "common/options.h"
 #include "common/redis.h"
 
 namespace paperboy {
+
+// From --redis and --redis-ca. kInvalid names the option, and never repeats the URL.
+Result<RedisUrl> ReadRedisUrl(const Options& options);
 
 class RedisClient : public Redis {
  public:

@@ -10,8 +10,10 @@ namespace {
 constexpr int kMaxDb = 65'535;  // far above what a server is configured for (16)
 
 Error BadUrl(const std::string& what) {
-  return Invalid("the Redis URL " + what +
-                 "; expected redis://[:password@]host[:port][/db], e.g. redis://127.0.0.1:6379/0");
+  return Invalid(
+      "the Redis URL " + what +
+      "; expected redis://[:password@]host[:port][/db], e.g. redis://127.0.0.1:6379/0, or "
+      "rediss:// for TLS");
 }
 
 std::optional<int> Number(std::string_view text, int min, int max) {
@@ -70,10 +72,11 @@ std::string ParseHostPort(std::string_view text, RedisUrl* url) {
 }  // namespace
 
 Result<RedisUrl> ParseRedisUrl(std::string_view text) {
-  constexpr std::string_view kScheme = "redis://";
-  if (!text.starts_with(kScheme)) return BadUrl("does not begin with redis://");
-  std::string_view rest = text.substr(kScheme.size());
+  constexpr std::string_view kClear = "redis://", kTls = "rediss://";
   RedisUrl url;
+  url.tls = text.starts_with(kTls);
+  if (!url.tls && !text.starts_with(kClear)) return BadUrl("does not begin with redis://");
+  std::string_view rest = text.substr((url.tls ? kTls : kClear).size());
   // The last '@': an unescaped one in the password is forgiven.
   if (const size_t at = rest.rfind('@'); at != std::string_view::npos) {
     const std::string_view user = rest.substr(0, at);
@@ -96,8 +99,8 @@ Result<RedisUrl> ParseRedisUrl(std::string_view text) {
 
 std::string Redacted(const RedisUrl& url) {
   const bool v6 = url.host.find(':') != std::string::npos;
-  return "redis://" + (v6 ? "[" + url.host + "]" : url.host) + ":" + std::to_string(url.port) +
-         "/" + std::to_string(url.db);
+  return (url.tls ? "rediss://" : "redis://") + (v6 ? "[" + url.host + "]" : url.host) + ":" +
+         std::to_string(url.port) + "/" + std::to_string(url.db);
 }
 
 }  // namespace paperboy

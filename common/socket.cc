@@ -21,16 +21,31 @@ void SetCommon(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::heartbeat_ttl, kZmqHeartbeatTimeoutMs);
 }
 
+// ZMQ_ZAP_ENFORCE_DOMAIN: Debian's library has it, its header counts it among the drafts.
+constexpr int kZapEnforceDomain = 93;
+
+void TakeOnly(zmq::socket_t& socket, const KeyPair& keys, const std::string& domain) {
+  socket.set(zmq::sockopt::curve_server, true);
+  socket.set(zmq::sockopt::curve_secretkey, keys.secret_key);
+  socket.set(zmq::sockopt::zap_domain, domain);
+  const int yes = 1;
+  if (zmq_setsockopt(socket.handle(), kZapEnforceDomain, &yes, sizeof yes) != 0) {
+    throw zmq::error_t();
+  }
+}
+
 std::string Text(const zmq::message_t& message) {
   return {static_cast<const char*>(message.data()), message.size()};
 }
 
 }  // namespace
 
-Result<zmq::socket_t> BindRouter(zmq::context_t& context, const std::string& endpoint) try {
+Result<zmq::socket_t> BindRouter(zmq::context_t& context, const std::string& endpoint,
+                                 const KeyPair* keys, const std::string& domain) try {
   zmq::socket_t socket(context, zmq::socket_type::router);
   SetCommon(socket);
   socket.set(zmq::sockopt::router_mandatory, 1);
+  if (keys != nullptr) TakeOnly(socket, *keys, domain);
   socket.bind(endpoint);
   return socket;
 } catch (const zmq::error_t& e) {
@@ -40,13 +55,26 @@ Result<zmq::socket_t> BindRouter(zmq::context_t& context, const std::string& end
                       : "; expected an endpoint such as tcp://*:5555"));
 }
 
-Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& endpoint) try {
+Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& endpoint,
+                                    const PeerKeys* keys,
+                                    std::optional<HandshakeMonitor>* handshakes) try {
   zmq::socket_t socket(context, zmq::socket_type::dealer);
   SetCommon(socket);
   socket.set(zmq::sockopt::immediate, 1);
   socket.set(zmq::sockopt::reconnect_ivl, 100);
   socket.set(zmq::sockopt::reconnect_ivl_max, 500);
-  socket.connect(endpoint);
+  if (keys != nullptr) {
+    socket.set(zmq::sockopt::curve_serverkey, keys->aggregator);
+    socket.set(zmq::sockopt::curve_publickey, keys->own.public_key);
+    socket.set(zmq::sockopt::curve_secretkey, keys->own.secret_key);
+  }
+  if (handshakes != nullptr) handshakes->emplace(context, socket);
+  try {
+    socket.connect(endpoint);
+  } catch (const zmq::error_t&) {
+    if (handshakes != nullptr) handshakes->reset();  // before the socket goes
+    throw;
+  }
   return socket;
 } catch (const zmq::error_t& e) {
   return Invalid("cannot connect to " + endpoint + ": " + e.what() +

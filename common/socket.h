@@ -4,22 +4,31 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <zmq.hpp>
 
 #include "common/epoll_loop.h"
+#include "common/handshakes.h"
+#include "common/keys.h"
 #include "common/link.h"
 #include "common/result.h"
 
 namespace paperboy {
 
 // A bound ROUTER. An address in use is kInvalid and says so. `endpoint` may end
-// in ":*" or ":0" for any port; the bound one is in LAST_ENDPOINT.
-Result<zmq::socket_t> BindRouter(zmq::context_t& context, const std::string& endpoint);
+// in ":*" or ":0" for any port; the bound one is in LAST_ENDPOINT. With `keys` nobody
+// gets in whom the handler at inproc://zeromq.zap.01 does not let into `domain`; where
+// there is no such handler, nobody.
+Result<zmq::socket_t> BindRouter(zmq::context_t& context, const std::string& endpoint,
+                                 const KeyPair* keys = nullptr, const std::string& domain = "");
 
 // A connecting DEALER that queues nothing while it is not connected (IMMEDIATE).
-Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& endpoint);
+// `handshakes` watches it from its first handshake on, which may be its last one.
+Result<zmq::socket_t> ConnectDealer(zmq::context_t& context, const std::string& endpoint,
+                                    const PeerKeys* keys = nullptr,
+                                    std::optional<HandshakeMonitor>* handshakes = nullptr);
 
 // Sends without waiting. False when the peer is gone or its queue is full; the
 // message is then not sent.
@@ -63,8 +72,6 @@ class ZmqDealer : public Dealer {
   bool Send(const std::string& frame) override { return paperboy::Send(socket_, frame); }
   bool Receive(std::string* body) override { return paperboy::Receive(socket_, body); }
   void OnReadable(std::function<void()> fn) override { WatchOrNot(loop_, socket_, std::move(fn)); }
-  // A last frame may take that long to leave when the process ends.
-  void SetLinger(int milliseconds) { socket_.set(zmq::sockopt::linger, milliseconds); }
 
  private:
   EpollLoop& loop_;

@@ -80,7 +80,9 @@ Result<wire::FetcherReply> AggregatorClient::Call(wire::FetcherMessage message,
     if (!reply) {
       if (pump_.stopped() || pump_.now() - begin < kQuiet) continue;
       waited = true;
-      progress_.Waiting("the aggregator at " + endpoint_);
+      const std::string refusal = dealer_.refusal();
+      progress_.Waiting("the aggregator at " + endpoint_ +
+                        (refusal.empty() ? "" : " (" + refusal + ")"));
       continue;
     }
     if (const auto again = MustAskAgain(*reply, tries++); again) {

@@ -8,12 +8,12 @@
 #include <random>
 #include <set>
 
+#include "common/aggregator_socket.h"
 #include "common/calendar.h"
 #include "common/curl_client.h"
 #include "common/log.h"
 #include "common/profile.h"
 #include "common/redis_client.h"
-#include "common/socket.h"
 #include "common/status_server.h"
 #include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
@@ -89,10 +89,9 @@ int ShowGaps(const Options& options, const std::string& program) {
   loop.OnStopSignal([&](int signal) { pump.Stop(signal); });
   Progress progress(loop, Progress::ModeFor(settings->progress, stderr), stderr);
   zmq::context_t context;
-  Result<zmq::socket_t> socket = ConnectDealer(context, settings->aggregator);
-  if (!socket) return Usage(Invalid("--aggregator: " + socket.error().message));
-  ZmqDealer dealer(loop, std::move(*socket));
-  AggregatorClient aggregator(dealer, settings->aggregator, pump, progress);
+  const auto dealer = AggregatorSocket::Connect(loop, context, settings->aggregator);
+  if (!dealer) return Usage(dealer.error());
+  AggregatorClient aggregator(**dealer, settings->aggregator.endpoint, pump, progress);
   const auto deadline =
       loop.now() + (settings->deadline_given ? settings->deadline : kGapsDeadline);
   const date::sys_days due = PreviousPage(EasternDay(Clock::now()) + date::days(1));
@@ -158,7 +157,7 @@ int ReportForecast(const std::vector<ForecastLine>& lines,
 
 int Fetch(const Options& options, const FetcherSettings& settings,
           std::vector<wire::Profile> profiles) {
-  const Result<RedisUrl> redis_url = ParseRedisUrl(options.String("redis"));
+  const Result<RedisUrl> redis_url = ReadRedisUrl(options);
   if (!redis_url) return Usage(redis_url.error());
 
   EpollLoop loop;
@@ -197,10 +196,9 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   });
   ArxivSource source(arxiv, settings.rss_url, settings.api_url, settings.oai_url);
   zmq::context_t context;
-  Result<zmq::socket_t> socket = ConnectDealer(context, settings.aggregator);
-  if (!socket) return Usage(Invalid("--aggregator: " + socket.error().message));
-  ZmqDealer dealer(loop, std::move(*socket));
-  AggregatorClient aggregator(dealer, settings.aggregator, pump, progress);
+  const auto dealer = AggregatorSocket::Connect(loop, context, settings.aggregator);
+  if (!dealer) return Usage(dealer.error());
+  AggregatorClient aggregator(**dealer, settings.aggregator.endpoint, pump, progress);
   SeenHint hint(pump, redis);
   SemanticScholar scholar(pump, redis, http, progress, Clock::now,
                           {.url = settings.s2_url, .key = settings.s2_key, .owner = RandomOwner()});

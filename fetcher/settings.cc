@@ -307,7 +307,7 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
     settings.deadline = *deadline;
     settings.deadline_given = true;
   }
-  settings.aggregator = options.String("aggregator");
+  settings.aggregator = {options.String("aggregator"), options.String("keys"), "fetcher"};
   settings.rss_url = options.String("arxiv-rss-url");
   settings.api_url = options.String("arxiv-api-url");
   settings.oai_url = options.String("arxiv-oai-url");

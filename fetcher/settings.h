@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/aggregator_socket.h"
 #include "common/eastern.h"
 #include "common/options.h"
 #include "proto/paperboy.pb.h"
@@ -27,7 +28,7 @@ struct FetcherSettings {
   bool range = false;  // given by --from/--to
   SourceKind source = SourceKind::kAuto;
   std::string file;  // for kFile; {date} stands for the date
-  std::string aggregator;
+  AggregatorAddress aggregator;
   std::string rss_url;
   std::string api_url;
   std::string oai_url;

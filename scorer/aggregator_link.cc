@@ -192,6 +192,7 @@ void AggregatorLink::OnOtherVersion(const std::string& message) {
 }
 
 std::string AggregatorLink::trouble() const {
+  if (const std::string refusal = dealer_.refusal(); !refusal.empty()) return refusal;
   if (!version_trouble_.empty()) return version_trouble_;
   if (heard_ == MonotonicTime() || loop_.now() - heard_ > kSilence) {
     return "waiting for the aggregator at " + endpoint_;

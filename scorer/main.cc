@@ -8,10 +8,10 @@
 #include <random>
 #include <zmq.hpp>
 
+#include "common/aggregator_socket.h"
 #include "common/curl_client.h"
 #include "common/log.h"
 #include "common/redis_client.h"
-#include "common/socket.h"
 #include "common/status_server.h"
 #include "scorer/scorer.h"
 #include "scorer/settings.h"
@@ -45,12 +45,12 @@ std::string Limit(int64_t limit, const std::string& unit) {
 
 void LogStart(const ScorerSettings& settings, const std::string& http) {
   if (settings.lexical) {
-    spdlog::info("scoring by words alone, for the aggregator at {}", settings.aggregator);
+    spdlog::info("scoring by words alone, for the aggregator at {}", settings.aggregator.endpoint);
   } else {
     spdlog::info("scoring with {} at {} ({}): {}, {}, {} calls at a time; aggregator {}, Redis {}",
                  settings.model, PrintableUrl(settings.server.base_url), settings.server.backend,
                  Limit(settings.limits.rpm, "requests"), Limit(settings.limits.tpm, "tokens"),
-                 settings.concurrency, settings.aggregator, Redacted(settings.redis));
+                 settings.concurrency, settings.aggregator.endpoint, Redacted(settings.redis));
   }
   spdlog::info("status at {}", http);
 }
@@ -65,8 +65,8 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
   });
 
   zmq::context_t context;
-  Result<zmq::socket_t> socket = ConnectDealer(context, settings.aggregator);
-  if (!socket) return Fail(Invalid("--aggregator: " + socket.error().message));
+  auto dealer = AggregatorSocket::Connect(loop, context, settings.aggregator);
+  if (!dealer) return Fail(dealer.error());
   auto registry = std::make_shared<prometheus::Registry>();
   StatusServer status(registry);
   if (const Status started = status.Start(http_address); !started) return Fail(started.error());
@@ -75,9 +75,8 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
   if (!settings.lexical) redis = std::make_unique<RedisClient>(loop, settings.redis);
   CurlClient http(loop, settings.concurrency + kDeferredRequests);
   ScorerMetrics metrics(*registry);
-  ZmqDealer dealer(loop, std::move(*socket));
-  dealer.SetLinger(kGoodbyeMs);
-  AggregatorLink link(loop, dealer, settings.aggregator);
+  (*dealer)->SetLinger(kGoodbyeMs);
+  AggregatorLink link(loop, **dealer, settings.aggregator.endpoint);
   Scorer scorer({.loop = loop,
                  .link = link,
                  .redis = redis.get(),

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "common/redis_client.h"
 #include "common/text.h"
 #include "scorer/anthropic.h"
 
@@ -229,9 +230,9 @@ Result<ScorerSettings> ReadScorerSettings(const Options& options, const std::str
   settings.limits.window = Milliseconds(std::llround(options.Number("quota-window") * 1'000));
   settings.limits.jitter = Milliseconds(options.Integer("arrival-jitter"));
   settings.concurrency = static_cast<size_t>(options.Integer("concurrency"));
-  settings.aggregator = options.String("aggregator");
-  const Result<RedisUrl> redis = ParseRedisUrl(options.String("redis"));
-  if (!redis) return Invalid("--redis: " + redis.error().message);
+  settings.aggregator = {options.String("aggregator"), options.String("keys"), "scorer"};
+  const Result<RedisUrl> redis = ReadRedisUrl(options);
+  if (!redis) return redis.error();
   settings.redis = *redis;
   settings.pod = ValidUtf8(options.String("pod").empty() ? host : options.String("pod"));
   return settings;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "common/aggregator_socket.h"
 #include "common/options.h"
 #include "common/redis.h"
 #include "common/result.h"
@@ -21,7 +22,7 @@ struct ScorerSettings {
   LimiterSettings limits;
   TokenCharge charge = TokenCharge::kMaximum;
   size_t concurrency = 8;  // calls in flight
-  std::string aggregator;
+  AggregatorAddress aggregator;
   RedisUrl redis;
   std::string pod;
   DeferredPace deferred;  // no option: tests only

@@ -28,7 +28,8 @@ function materialised(volume, dir, objects, secretOf, keysOf) {
     if (map === undefined) throw new Error(`no ConfigMap ${volume.configMap.name}`);
     for (const [key, text] of Object.entries(map.data)) writeFileSync(`${folder}/${key}`, text);
   } else if (volume.secret) {
-    for (const key of keysOf(volume.secret.secretName)) writeFileSync(`${folder}/${key}`, secretOf(volume.secret.secretName, key));
+    const keys = volume.secret.items?.map(({ key }) => key) ?? keysOf();
+    for (const key of keys) writeFileSync(`${folder}/${key}`, secretOf(volume.secret.secretName, key));
   }
   return folder;
 }
@@ -47,7 +48,7 @@ export function containersOf(objects, dir, secretOf = plantedSecret) {
     for (const container of pod.containers) {
       const env = environmentOf(container, secretOf);
       const text = [...(container.command ?? []), ...(container.args ?? [])];
-      // A mounted secret has the keys that the container's arguments look for in it.
+      // A mounted secret has the keys that its items name, or else the container's arguments.
       const mountOf = (volume) => container.volumeMounts?.find(({ name }) => name === volume.name);
       const mounts = volumes.filter(mountOf).map((volume) => {
         const { mountPath, readOnly = false } = mountOf(volume);

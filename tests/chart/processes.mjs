@@ -96,8 +96,29 @@ function replaced(text, more = new Map()) {
   return text.replace(new RegExp(`(${escaped.join('|')})(?![\\w-])`, 'g'), (from) => all.get(from));
 }
 
-const external = { 'paperboy-redis-url': () => `redis://${external.host}/0`, host: 'redis.internal:6379' };
-const secretOf = (name, key) => external[name]?.() ?? plantedSecret(name, key);
+function run(command, ...args) {
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command}: ${stderr}`);
+}
+
+// Keys as the program makes them, and a certificate of Redis's, where the manifests ask
+// for them.
+const keysDir = `${dir}/made/keys`, redisCertificate = `${dir}/made/redis.crt`, redisKey = `${dir}/made/redis.key`;
+const redisPassword = plantedSecret('redis', 'password');
+const redisByTls = readFileSync(rendered, 'utf8').includes('PAPERBOY_REDIS_CA');
+run(`${bin}/paperboy-aggregator`, 'keys', keysDir);
+if (redisByTls) {
+  run('openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=redis', '-addext', 'subjectAltName=IP:127.0.0.1',
+    '-days', '2', '-keyout', redisKey, '-out', redisCertificate);
+}
+
+const external = {
+  'paperboy-redis-url': () => (redisByTls ? `rediss://:${redisPassword}@` : 'redis://') + `${external.host}/0`,
+  'paperboy-redis-ca': () => readFileSync(redisCertificate, 'utf8'),
+  'paperboy-keys': (key) => readFileSync(`${keysDir}/${key}`, 'utf8'),
+  host: 'redis.internal:6379',
+};
+const secretOf = (name, key) => external[name]?.(key) ?? plantedSecret(name, key);
 const containers = containersOf(objects, dir, secretOf);
 const one = (name, kind) => containers.find((container) => container.name === name && (!kind || container.kind === kind));
 
@@ -195,7 +216,13 @@ if (redis) {
     check(answer.startsWith('NOAUTH'), `redis: without the password: ${answer}`);
   }
 } else {
-  start('redis', ['redis-server', '--port', String(port.redis), '--bind', '127.0.0.1', '--save', '', '--maxmemory-policy', 'noeviction', '--dir', dir]);
+  const listen = redisByTls
+    ? ['--port', '0', '--tls-port', String(port.redis), '--tls-cert-file', redisCertificate, '--tls-key-file', redisKey,
+      '--tls-ca-cert-file', redisCertificate, '--tls-auth-clients', 'no']
+    : ['--port', String(port.redis)];
+  // The password from a file: the server's own arguments are searched for secrets too.
+  writeFileSync(`${dir}/redis.conf`, redisByTls ? `requirepass ${redisPassword}\n` : '');
+  start('redis', ['redis-server', `${dir}/redis.conf`, ...listen, '--bind', '127.0.0.1', '--save', '', '--maxmemory-policy', 'noeviction', '--dir', dir]);
 }
 
 const aggregator = one('paperboy-aggregator');
@@ -245,7 +272,8 @@ for (const { name, child, log, over } of running.filter(({ name: of }) => of !==
 for (const http of [port.site, ...scorers.map((begun) => begun.http)]) {
   for (const path of ['/metrics', '/readyz']) places.set(`${http}${path}`, (await get(http, path)).body);
 }
-const leaks = [...places].filter(([, text]) => text.includes('planted-')).map(([place]) => place);
+const secrets = ['planted-', ...readdirSync(keysDir).filter((file) => file.endsWith('.key')).map((file) => readFileSync(`${keysDir}/${file}`, 'utf8').trim())];
+const leaks = [...places].filter(([, text]) => secrets.some((secret) => text.includes(secret))).map(([place]) => place);
 check(leaks.length === 0, `a secret is in none of ${places.size} logs, arguments, metrics ${leaks}`);
 if (aggregator.command.includes('--log-format=json')) {
   const lines = [ledger, ...scorers].flatMap((begun) => begun.log().trim().split('\n'));

@@ -41,6 +41,14 @@ ArxivServer::Options ArxivOptions(const System::Settings& settings) {
 
 std::string Endpoint(int port) { return "tcp://127.0.0.1:" + std::to_string(port); }
 
+System::Arguments RedisArguments(const System::Settings& settings) {
+  System::Arguments arguments = settings.redis;
+  if (!settings.redis_password.empty()) {
+    arguments.insert(arguments.end(), {"--requirepass", settings.redis_password});
+  }
+  return arguments;
+}
+
 bool Names(const System::Arguments& arguments, const std::string& flag) {
   return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
     return argument == flag || argument.rfind(flag + "=", 0) == 0;
@@ -63,7 +71,8 @@ int FreePort() {
 System::System(Settings settings)
     : own_keys_(settings.own_keys),
       env_(settings.env),
-      redis_(settings.redis, settings.env),
+      redis_password_(settings.redis_password),
+      redis_(RedisArguments(settings), settings.env),
       arxiv_(ArxivOptions(settings)),
       llm_(std::move(settings.llm)),
       scholar_(std::move(settings.scholar)),
@@ -78,6 +87,9 @@ System::~System() = default;
 
 Process::Environment System::With(const std::string& api_key) const {
   Process::Environment env = env_;
+  const std::string user = redis_password_.empty() ? "" : ":" + redis_password_ + "@";
+  env.emplace_back("PAPERBOY_REDIS",
+                   "redis://" + user + "127.0.0.1:" + std::to_string(redis_.port()));
   env.emplace_back("OPENAI_API_KEY", api_key);
   return env;
 }
@@ -100,8 +112,6 @@ std::unique_ptr<Process> System::Start(const std::string& name, Arguments argv,
 void System::StartAggregator(const Arguments& more) {
   aggregator_arguments_ = more;
   Arguments argv = {std::string(kBin) + "/paperboy-aggregator",
-                    "--redis",
-                    redis_.url(),
                     "--bind-fetchers",
                     Endpoint(fetcher_port_),
                     "--bind-scorers",
@@ -158,8 +168,6 @@ void System::StartScorers(int n, const std::string& backend, const Arguments& mo
   for (int i = 0; i < n; ++i) {
     const std::string name = "scorer-" + std::to_string(scorers_.size());
     Arguments argv = {std::string(kBin) + "/paperboy-scorer",
-                      "--redis",
-                      redis_.url(),
                       "--aggregator",
                       Endpoint(scorer_port_),
                       "--http",
@@ -196,8 +204,6 @@ std::string System::WritePapers(const std::string& name, const std::vector<Arxiv
 
 std::unique_ptr<Process> System::StartFetcher(const Arguments& more) {
   Arguments argv = {std::string(kBin) + "/paperboy-fetcher",
-                    "--redis",
-                    redis_.url(),
                     "--aggregator",
                     Endpoint(fetcher_port_),
                     "--http",

@@ -37,8 +37,9 @@ class System {
     std::chrono::seconds arxiv_stall{20};
     // Each scorer has an API key of its own, ScorerKey(i), and so a quota of its own.
     bool own_keys = false;
-    Arguments redis;           // more arguments of redis-server
-    Process::Environment env;  // of every program
+    Arguments redis;             // more arguments of redis-server
+    std::string redis_password;  // of letters and digits; the programs have it in PAPERBOY_REDIS
+    Process::Environment env;    // of every program
   };
 
   struct Run {
@@ -111,6 +112,7 @@ class System {
 
   const bool own_keys_;
   const Process::Environment env_;
+  const std::string redis_password_;
   TempDir dir_;
   RedisServer redis_;
   ArxivServer arxiv_;

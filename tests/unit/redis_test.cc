@@ -51,9 +51,17 @@ TEST(RedisUrlTest, TakesAnIpv6AddressInBrackets) {
   EXPECT_EQ(Redacted(*url), "redis://[::1]:7000/1");
 }
 
+TEST(RedisUrlTest, AsksForTlsWithAnS) {
+  const Result<RedisUrl> url = ParseRedisUrl("rediss://:pw@cache.example");
+  ASSERT_TRUE(url.ok()) << url.error().message;
+  EXPECT_TRUE(url->tls);
+  EXPECT_FALSE(ParseRedisUrl("redis://cache.example")->tls);
+  EXPECT_EQ(Redacted(*url), "rediss://cache.example:6379/0");
+}
+
 TEST(RedisUrlTest, RefusesTheRestWithoutRepeatingThePassword) {
   for (const char* text :
-       {"", "localhost:6379", "http://:hunter2@h", "rediss://:hunter2@h", "redis://:hunter2@",
+       {"", "localhost:6379", "http://:hunter2@h", "redisss://:hunter2@h", "redis://:hunter2@",
         "redis://user:hunter2@h", "redis://:hunter2@h:0", "redis://:hunter2@h:65536",
         "redis://:hunter2@h:12x", "redis://:hunter2@h:", "redis://:hunter2@h/x",
         "redis://:hunter2@h/-1", "redis://:hunter2%4@h", "redis://:hunter2%@h",

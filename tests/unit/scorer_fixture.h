@@ -164,15 +164,15 @@ class ScorerTest : public ::testing::Test {
   }
   void StartScorer() {
     settings_.model = settings_.lexical ? "lexical" : "m";
-    settings_.aggregator = aggregator_.endpoint();
+    settings_.aggregator.endpoint = aggregator_.endpoint();
     settings_.pod = "pod-1";
     if (!settings_.lexical) {
       redis_server_.emplace();
       redis_.emplace(loop_, ParseRedisUrl(redis_server_->url()).value());
     }
     http_.emplace(loop_, settings_.concurrency + kDeferredRequests);
-    dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator).value());
-    link_.emplace(loop_, *dealer_, settings_.aggregator);
+    dealer_.emplace(loop_, ConnectDealer(context_, settings_.aggregator.endpoint).value());
+    link_.emplace(loop_, *dealer_, settings_.aggregator.endpoint);
     NewScorer();
     ASSERT_TRUE(Until([&] { return aggregator_.ready && scorer_->trouble().empty(); }));
   }

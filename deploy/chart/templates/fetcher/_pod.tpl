@@ -40,6 +40,7 @@ containers:
       {{- end }}
     env:
       {{- include "paperboy.redisEnv" .root | nindent 6 }}
+      {{- with include "paperboy.transportEnv" .root | trim }}{{ . | nindent 6 }}{{ end }}
       {{- with $values.fetcher.env }}{{ include "paperboy.env" . | nindent 6 }}{{ end }}
     ports:
       - name: http
@@ -49,6 +50,7 @@ containers:
     resources: {{ toYaml $values.fetcher.resources | nindent 6 }}
     volumeMounts:
       {{- include "paperboy.profileMounts" . | trim | nindent 6 }}
+      {{- with include "paperboy.transportMounts" .root | trim }}{{ . | nindent 6 }}{{ end }}
       {{- if $values.fetcher.semanticScholar.existingSecret }}
       - name: s2
         mountPath: /etc/paperboy/s2
@@ -56,6 +58,8 @@ containers:
       {{- end }}
 volumes:
   {{- include "paperboy.profileVolumes" . | trim | nindent 2 }}
+  {{- $files := list "fetcher.key" "aggregator.pub" }}
+  {{- with include "paperboy.transportVolumes" (dict "root" .root "files" $files) | trim }}{{ . | nindent 2 }}{{ end }}
   {{- with $values.fetcher.semanticScholar.existingSecret }}
   - name: s2
     secret:
