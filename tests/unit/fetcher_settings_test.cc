@@ -46,7 +46,7 @@ TEST_F(FetcherSettingsTest, HasADefaultForEverythingButTheProfile) {
   ASSERT_TRUE(settings.ok()) << settings.error().message;
   EXPECT_EQ(settings->source, SourceKind::kAuto);
   EXPECT_FALSE(settings->from.has_value());
-  EXPECT_EQ(settings->aggregator, "tcp://127.0.0.1:5555");
+  EXPECT_EQ(settings->aggregator.endpoint, "tcp://127.0.0.1:5555");
   EXPECT_EQ(settings->rss_url, "https://rss.arxiv.org/rss");
   EXPECT_EQ(settings->oai_url, "https://oaipmh.arxiv.org/oai");
   EXPECT_EQ(settings->api_url, "https://export.arxiv.org/api/query");
