@@ -390,6 +390,14 @@ std::vector<ScorerFrame> Dispatch::Beats() const {
   return beats;
 }
 
+MonotonicTime::duration Dispatch::OldestLease(const Instant& now) const {
+  MonotonicTime oldest = now.mono;
+  for (const auto& [id, lease] : leases_) {
+    if (!lease.deferred) oldest = std::min(oldest, lease.handed_out);
+  }
+  return now.mono - oldest;
+}
+
 std::map<std::string, Dispatch::Pace> Dispatch::Paces() const {
   std::map<std::string, Pace> paces;
   for (const auto& [boot, scorer] : scorers_) {

@@ -162,6 +162,8 @@ class Dispatch {
   };
   Demand Demanded(const Instant& now);
   size_t leases() const { return leases_.size(); }
+  // How long the oldest batch has been out, but for those of the provider's batch API.
+  MonotonicTime::duration OldestLease(const Instant& now) const;
   uint64_t refused_messages() const { return refused_; }
 
  private:
