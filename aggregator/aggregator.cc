@@ -27,20 +27,6 @@ constexpr Milliseconds kHintDeadline{5'000};
 // For Reconcile: of no digest the files are compared, of the dates without one they are.
 constexpr std::optional<DigestId> kNoDigest = 0;
 
-prometheus::Family<prometheus::Gauge>& Gauges(prometheus::Registry& registry, const char* name,
-                                              const char* help) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
-}
-
-prometheus::Gauge& Gauge(prometheus::Registry& registry, const char* name, const char* help) {
-  return Gauges(registry, name, help).Add({});
-}
-
-prometheus::Counter& Counter(prometheus::Registry& registry, const char* name, const char* help,
-                             const prometheus::Labels& labels = {}) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
-}
-
 wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   const DigestPage page = LoadPage(db, id);
   wire::Published published;
@@ -106,33 +92,7 @@ Aggregator::Aggregator(World world, double max_unscored_share)
       intake_(db_, planner_, world_.prices),
       dispatch_(db_, planner_, world_.prices, world_.made_at_once),
       publisher_(db_, world_.out),
-      concurrency_gauge_(Gauges(world_.metrics, "paperboy_model_concurrency",
-                                "Calls that all scorers together may have in flight.")),
-      latency_gauge_(Gauges(world_.metrics, "paperboy_model_latency_seconds",
-                            "Median of the calls answered lately, of the slowest scorer.")),
-      out_gauge_(Gauges(world_.metrics, "paperboy_model_out",
-                        "1: the provider refuses every call (key, quota, model); see the log.")),
-      days_gauge_(Gauges(world_.metrics, "paperboy_days",
-                         "Dates of the last seven days, of all profiles, by state.")),
-      scorers_gauge_(Gauge(world_.metrics, "paperboy_scorers", "Scorers connected.")),
-      desired_gauge_(Gauge(world_.metrics, "paperboy_desired_scorers",
-                           "Scorers that backlog and quota can feed.")),
-      leases_gauge_(
-          Gauge(world_.metrics, "paperboy_leases", "Batches handed out and not settled.")),
-      waiting_gauge_(
-          Gauge(world_.metrics, "paperboy_papers_waiting", "Papers waiting for a score.")),
-      commits_(Counter(world_.metrics, "paperboy_ledger_commits_total",
-                       "Turns committed to the ledger.")),
-      failed_commits_(Counter(world_.metrics, "paperboy_ledger_failed_commits_total",
-                              "Turns that the disk or the database refused.")),
-      refused_(Counter(world_.metrics, "paperboy_refused_messages_total",
-                       "Messages that were malformed, of another version or made up.")),
-      published_(Counter(world_.metrics, "paperboy_digests_total", "Digests completed, by state.",
-                         {{"state", "published"}})),
-      withheld_(Counter(world_.metrics, "paperboy_digests_total", "Digests completed, by state.",
-                        {{"state", "withheld"}})),
-      drifted_(Counter(world_.metrics, "paperboy_digests_drifted_total",
-                       "Digests on whose anchors the model's scores had moved.")) {
+      metrics_(world_.metrics) {
   Reconcile();
   for (const DigestId id : DigestsInState(db_, "complete")) to_publish_.insert(id);
   world_.fetchers.OnReadable([this] { Receive(world_.fetchers, &fetcher_inbox_); });
@@ -225,12 +185,12 @@ bool Aggregator::Transact(const Instant& now) {
     followers_ = followers;
     dispatch_.Forget(*lessons);
     reset_needed_ = true;
-    failed_commits_.Increment();
+    metrics_.failed_commits.Increment();
     NoteTrouble(std::string("the ledger cannot be written, nothing is acknowledged: ") + e.what());
     return false;
   }
   reset_needed_ = false;
-  commits_.Increment();
+  metrics_.commits.Increment();
   if (failed_.empty() && !reconcile_due_) NoteTrouble("");
   return true;
 }
@@ -252,7 +212,7 @@ void Aggregator::NoteTrouble(const std::string& trouble) {
 
 // At the first, second, fourth, ... of them: a broken peer may repeat itself at any rate.
 void Aggregator::CountBadFrame(const std::string& what) {
-  refused_.Increment();
+  metrics_.refused_messages.Increment();
   ++bad_frames_;
   if ((bad_frames_ & (bad_frames_ - 1)) != 0) return;
   spdlog::warn("refused: {} ({} refusals so far)", what, bad_frames_);
@@ -543,10 +503,10 @@ void Aggregator::Announce() {
           "{}` asks again",
           digest->profile, digest->date, Counted(funnel.unscored(), "paper"), digest->date);
     }
-    (digest->withhold ? withheld_ : published_).Increment();
+    CountCompleted(*digest, funnel);
     if (const auto drift = DriftOf(db_, id); drift && drift->moved()) {
       spdlog::warn("{} {}: {}", digest->profile, digest->date, DriftText(*drift));
-      drifted_.Increment();
+      metrics_.drifted.Increment();
     }
     WriteHint(*digest);
   }

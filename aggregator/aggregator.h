@@ -16,6 +16,7 @@
 #include "aggregator/amend.h"
 #include "aggregator/dispatch.h"
 #include "aggregator/intake.h"
+#include "aggregator/metrics.h"
 #include "aggregator/plan.h"
 #include "aggregator/publish.h"
 #include "aggregator/store.h"
@@ -23,10 +24,6 @@
 #include "common/link.h"
 #include "common/loop.h"
 #include "common/redis.h"
-#include "prometheus/counter.h"
-#include "prometheus/family.h"
-#include "prometheus/gauge.h"
-#include "prometheus/registry.h"
 
 namespace paperboy {
 
@@ -100,6 +97,8 @@ class Aggregator {
   void NoteTrouble(const std::string& trouble);
   void Tell(const Instant& now);
   void UpdateMetrics();
+  double CostOf(const std::string& eastern_day);
+  void CountCompleted(const Digest& digest, const wire::Funnel& funnel);
   void CountDays(const Instant& now);
 
   const World world_;
@@ -131,24 +130,12 @@ class Aggregator {
   std::set<std::string> models_told_;  // that have metrics
   std::string days_counted_on_;        // as in Instant; "": something was recorded since
   std::string trouble_;
+  std::optional<MonotonicTime> waiting_since_;  // papers, or now
   std::optional<ScalingView> scaling_;
   Loop::TimerId tick_ = 0;
   Loop::TimerId step_ = 0;
 
-  prometheus::Family<prometheus::Gauge>& concurrency_gauge_;
-  prometheus::Family<prometheus::Gauge>& latency_gauge_;
-  prometheus::Family<prometheus::Gauge>& out_gauge_;
-  prometheus::Family<prometheus::Gauge>& days_gauge_;
-  prometheus::Gauge& scorers_gauge_;
-  prometheus::Gauge& desired_gauge_;
-  prometheus::Gauge& leases_gauge_;
-  prometheus::Gauge& waiting_gauge_;
-  prometheus::Counter& commits_;
-  prometheus::Counter& failed_commits_;
-  prometheus::Counter& refused_;
-  prometheus::Counter& published_;
-  prometheus::Counter& withheld_;
-  prometheus::Counter& drifted_;
+  AggregatorMetrics metrics_;
 };
 
 }  // namespace paperboy

@@ -99,10 +99,10 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.concurrency = ready.concurrency();
   scorer.paced_model = ready.paced_model().empty() ? ready.model() : ready.paced_model();
   scorer.latency_ms = ready.latency_ms();
-  scaling_.Heard(scorer.paced_model,
-                 {ready.rpm(), ready.tpm(), ready.most_calls(), ready.latency_ms()});
   scorer.rpm = ready.rpm();
   scorer.tpm = ready.tpm();
+  scorer.most_calls = ready.most_calls();
+  scorer.calls_per_minute = ready.calls_per_minute();
   scorer.leaving = ready.leaving();
   scorer.defers = ready.defers();
   scorer.deferred_state = ready.deferred_state();
@@ -110,6 +110,7 @@ void Dispatch::OnReady(const std::string& peer, const wire::Ready& ready, const 
   scorer.last_ready = ready.number();
   scorer.heard = now.mono;
   scorer.unreachable_since.reset();
+  scaling_.Heard(scorer.paced_model, PaceOf(scorer.paced_model));
   Adopt(ready.boot(), ready, now);
   const std::set<uint64_t> holding(ready.holding().begin(), ready.holding().end());
   const std::set<uint64_t> searching(ready.searching().begin(), ready.searching().end());
@@ -389,6 +390,14 @@ std::vector<ScorerFrame> Dispatch::Beats() const {
   return beats;
 }
 
+MonotonicTime::duration Dispatch::OldestLease(const Instant& now) const {
+  MonotonicTime oldest = now.mono;
+  for (const auto& [id, lease] : leases_) {
+    if (!lease.deferred) oldest = std::min(oldest, lease.handed_out);
+  }
+  return now.mono - oldest;
+}
+
 std::map<std::string, Dispatch::Pace> Dispatch::Paces() const {
   std::map<std::string, Pace> paces;
   for (const auto& [boot, scorer] : scorers_) {
@@ -401,6 +410,19 @@ std::map<std::string, Dispatch::Pace> Dispatch::Paces() const {
     paces[key.substr(key.find('\n') + 1)].out = true;
   }
   return paces;
+}
+
+// What the scorers for the model say together.
+ScorerPace Dispatch::PaceOf(const std::string& model) const {
+  std::vector<ScorerPace> said;
+  for (const auto& [boot, scorer] : scorers_) {
+    if (scorer.paced_model != model) continue;
+    ScorerPace& pace =
+        said.emplace_back(ScorerPace{scorer.rpm, scorer.tpm, scorer.most_calls, scorer.latency_ms});
+    // It knows better what its calls count than the ledger, which has what they used.
+    if (scorer.calls_per_minute > 0) pace.rpm = scorer.calls_per_minute, pace.tpm = 0;
+  }
+  return Together(said);
 }
 
 // Whether every scorer for the model that is here has a provider that refuses every call.

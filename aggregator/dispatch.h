@@ -162,6 +162,8 @@ class Dispatch {
   };
   Demand Demanded(const Instant& now);
   size_t leases() const { return leases_.size(); }
+  // How long the oldest batch has been out, but for those of the provider's batch API.
+  MonotonicTime::duration OldestLease(const Instant& now) const;
   uint64_t refused_messages() const { return refused_; }
 
  private:
@@ -171,9 +173,11 @@ class Dispatch {
     Voice voice;
     std::string quota_key;
     std::string account_key;
-    int64_t rpm = 0, tpm = 0;  // 0: unlimited
-    uint32_t concurrency = 0;  // calls that it lets fly at once
-    std::string paced_model;   // to which model; its latency is that model's too
+    int64_t rpm = 0, tpm = 0;      // 0: unlimited
+    uint32_t concurrency = 0;      // calls that it lets fly at once, as of now
+    uint32_t most_calls = 0;       // and at most
+    int64_t calls_per_minute = 0;  // that its quota lets begin; 0: not known
+    std::string paced_model;       // to which model; latency, rpm and tpm are that model's too
     uint32_t free_calls = 0;
     bool defers = false;  // its provider has a batch API
     uint32_t deferred_free = 0;
@@ -260,6 +264,7 @@ class Dispatch {
                           const Scorer& scorer) const;
   bool ProviderReady(const std::string& provider, const Instant& now) const;
   bool HasLeases(const std::string& provider) const;
+  ScorerPace PaceOf(const std::string& model) const;
   bool IsOut(const std::string& model) const;
   bool HandOutTo(uint64_t boot, const Instant& now);
   bool HandOutFrom(const Digest& digest, const wire::Profile& profile, uint64_t boot,

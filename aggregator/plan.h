@@ -89,6 +89,9 @@ class Planner {
   bool GiveUp(DigestId digest, const std::string& why, int64_t now_unix_seconds,
               bool mendable = true);
 
+  // Rows that are selected without a score.
+  uint64_t AuthorMatches(DigestId digest);
+
  private:
   struct RowFacts;
   void ReplanLater(const Digest& digest);
@@ -116,7 +119,7 @@ class Planner {
   void Complete(const Digest& digest, const wire::Profile& profile, const std::string& give_up,
                 bool mendable, int64_t now);
   void FixFigures(DigestId digest, int withhold, int64_t now);
-  uint64_t AuthorMatches(DigestId digest);  // rows, shown without a score
+
   void Number(DigestId digest);
   void FixTexts(DigestId digest);
 

@@ -16,12 +16,26 @@ bool Changed(int64_t before, int64_t now) {
   return std::abs(static_cast<double>(now - before)) > kChanged * static_cast<double>(before);
 }
 
-bool Changed(const ScorerPace& before, const ScorerPace& now) {
-  return before.rpm != now.rpm || before.tpm != now.tpm || before.calls != now.calls ||
-         Changed(before.latency_ms, now.latency_ms);
-}
-
 }  // namespace
+
+ScorerPace Together(const std::vector<ScorerPace>& said) {
+  ScorerPace pace;
+  std::vector<int64_t> latencies;
+  const auto least = [](int64_t* limit, int64_t other) {
+    if (other > 0 && (*limit == 0 || other < *limit)) *limit = other;
+  };
+  for (const ScorerPace& one : said) {
+    least(&pace.rpm, one.rpm);
+    least(&pace.tpm, one.tpm);
+    pace.calls = std::max(pace.calls, one.calls);
+    if (one.latency_ms > 0) latencies.push_back(one.latency_ms);
+  }
+  if (latencies.empty()) return pace;
+  const auto middle = latencies.begin() + static_cast<ptrdiff_t>(latencies.size() / 2);
+  std::nth_element(latencies.begin(), middle, latencies.end());
+  pace.latency_ms = *middle;
+  return pace;
+}
 
 uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace) {
   if (backlog.calls <= 0) return backlog.waits ? 1 : 0;
@@ -43,8 +57,11 @@ uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pac
 
 void Scaling::Heard(const std::string& model, ScorerPace pace) {
   if (heard_.size() > kModelsKept) heard_.clear();
-  if (pace.latency_ms == 0) {
-    if (const auto known = Find(model)) pace.latency_ms = known->latency_ms;
+  if (const auto known = Find(model)) {
+    if (pace.latency_ms == 0 || !Changed(known->latency_ms, pace.latency_ms)) {
+      pace.latency_ms = known->latency_ms;
+    }
+    if (!Changed(known->rpm, pace.rpm)) pace.rpm = known->rpm;
   }
   heard_[model] = pace;
 }
@@ -62,7 +79,7 @@ std::optional<ScorerPace> Scaling::Find(const std::string& model) {
 void Scaling::Keep() {
   for (const auto& [model, pace] : heard_) {
     const auto kept = kept_.find(model);
-    if (kept != kept_.end() && !Changed(kept->second, pace)) continue;
+    if (kept != kept_.end() && kept->second == pace) continue;
     db_.Exec("INSERT OR REPLACE INTO scorer_pace VALUES (?, ?, ?, ?, ?)", model, pace.rpm, pace.tpm,
              pace.calls, pace.latency_ms);
     db_.Exec(

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "aggregator/sqlite.h"
 #include "common/loop.h"
@@ -23,9 +24,11 @@ namespace paperboy {
 
 // What is known of the scorers for a model.
 struct ScorerPace {
-  int64_t rpm = 0, tpm = 0;  // of the quota that they share; 0: unlimited
-  int64_t calls = 0;         // that one scorer lets fly at once, at most
-  int64_t latency_ms = 0;    // median of the calls answered lately; 0: none was
+  // Of the quota that they share; 0: unlimited. Where they know how many calls its tokens
+  // allow, rpm says so.
+  int64_t rpm = 0, tpm = 0;
+  int64_t calls = 0;       // that one scorer lets fly at once, at most
+  int64_t latency_ms = 0;  // median of the calls answered lately; 0: none was
   bool operator==(const ScorerPace&) const = default;
 };
 
@@ -44,6 +47,11 @@ inline constexpr std::chrono::minutes kWithoutQuota{10};
 // Kubernetes' own autoscaler looks back when it scales down).
 inline constexpr std::chrono::minutes kScaleDownWindow{5};
 
+// What scorers for one model say together. Of a quota that shrank some have not heard yet:
+// the least counts. Of latencies the median: that of one scorer is as good as its calls
+// are many.
+ScorerPace Together(const std::vector<ScorerPace>& said);
+
 // At least 1 while there is work. Without `pace` nothing is known: 1.
 uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace);
 
@@ -51,9 +59,10 @@ class Scaling {
  public:
   explicit Scaling(Database& db) : db_(db) {}
 
-  // What a scorer says now of its model; of the latency only when it knows one.
+  // What scorers say now of their model; of the latency only when they know one. What
+  // differs by less than a tenth is as before: it would make the number go up and down.
   void Heard(const std::string& model, ScorerPace pace);
-  // Writes down what has changed by a tenth. Inside the caller's transaction.
+  // Writes down what has changed. Inside the caller's transaction.
   void Keep();
   // The transaction with the last Keep may never have been.
   void Reset() { kept_.clear(); }

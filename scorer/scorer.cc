@@ -13,6 +13,8 @@
 namespace paperboy {
 namespace {
 
+constexpr double kChargedOver = 16;  // calls
+
 using wire::ProviderFailure;
 
 // Redis is asked again for a batch's cached scores after this long.
@@ -29,6 +31,15 @@ std::string HexOfNumber(uint64_t number) {
   char text[17];
   snprintf(text, sizeof text, "%016lx", number);
   return text;
+}
+
+uint32_t CallsPerMinute(const LimiterSettings& limits, double tokens) {
+  auto calls = static_cast<double>(limits.rpm);
+  if (limits.tpm > 0 && tokens > 0) {
+    const double by_tokens = std::max(1.0, static_cast<double>(limits.tpm) / tokens);
+    calls = calls > 0 ? std::min(calls, by_tokens) : by_tokens;
+  }
+  return static_cast<uint32_t>(calls);
 }
 
 }  // namespace
@@ -69,16 +80,19 @@ wire::Ready Scorer::Ready() const {
   ready.set_model(settings_.model);
   ready.set_temperature(settings_.server.temperature);
   ready.set_quota_key(quota_key_);
-  ready.set_rpm(static_cast<uint32_t>(settings_.limits.rpm));
-  ready.set_tpm(static_cast<uint32_t>(settings_.limits.tpm));
   ready.set_free_calls(FreeCalls());
   ready.set_leaving(leaving_);
   size_t concurrency = settings_.lexical ? settings_.concurrency : 1;
+  LimiterSettings limits = settings_.limits;
   if (answered_last_ != nullptr) {
+    limits = answered_last_->limiter->in_force();
+    ready.set_calls_per_minute(CallsPerMinute(limits, answered_last_->charged));
     concurrency = answered_last_->concurrency.limit();
     ready.set_paced_model(answered_last_->name);
     ready.set_latency_ms(static_cast<uint32_t>(answered_last_->concurrency.latency().count()));
   }
+  ready.set_rpm(static_cast<uint32_t>(limits.rpm));
+  ready.set_tpm(static_cast<uint32_t>(limits.tpm));
   ready.set_concurrency(static_cast<uint32_t>(concurrency));
   ready.set_most_calls(static_cast<uint32_t>(settings_.concurrency));
   for (const auto& [lease, job] : jobs_) ready.add_holding(lease);
@@ -321,6 +335,8 @@ void Scorer::ReturnTooLarge(Job* job, int64_t most) {
 
 void Scorer::AskLimiter(Job* job) {
   Model& model = *job->model;
+  const auto tokens = static_cast<double>(job->tokens);
+  model.charged += (tokens - model.charged) / (model.charged == 0 ? 1 : kChargedOver);
   ++model.admitted;
   job->since = world_.loop.now();
   job->ticket =

@@ -70,13 +70,17 @@ Model::Answer Model::Respond(Node& client, const HttpRequest& request) {
     }
     world_.Tell(std::string("model: ") + how + " for " + client.name());
   };
-  if (const auto wait = quota_.Take(static_cast<double>(asked), world_.now()); wait.count() > 0) {
+  uint64_t charge = asked;
+  if (settings_.charges_answers) charge += body.at("max_tokens").get<uint64_t>();
+  if (const auto wait = quota_.Take(static_cast<double>(charge), world_.now()); wait.count() > 0) {
     (lowered_ ? rejected_when_lowered_ : rejected_).push_back(world_.now());
     failed("429, the quota is used up");
     answer.response = ErrorResponse(429, "rate_limit_exceeded");
     answer.after = std::chrono::milliseconds(5);
     return answer;
   }
+  ++admitted_;
+  admitted_tokens_ += charge;
   const bool kills = !titles && std::any_of(papers.begin(), papers.end(), [&](const auto& paper) {
     return paper.id == settings_.poison;
   });

@@ -21,6 +21,7 @@ class Model : public WebHost {
   struct Settings {
     Microseconds least{200'000}, most{2'000'000};  // latency
     Quota::Limits quota;
+    bool charges_answers = false;  // counts all that an answer may take against the tokens
     // Probabilities, each for a call.
     double lacks = 0;           // the answer lacks a paper
     double fails = 0;           // 500
@@ -39,6 +40,9 @@ class Model : public WebHost {
   void Behave() {
     settings_.lacks = settings_.fails = settings_.resets = settings_.refuses = settings_.hangs = 0;
   }
+
+  // An outage: every call is answered with 500.
+  void SetOut(bool out) { settings_.fails = out ? 1 : 0; }
 
   // What the model was asked about one paper.
   struct Unit {
@@ -65,11 +69,15 @@ class Model : public WebHost {
   static constexpr std::chrono::seconds kRetryAfter{2};
   // From now on only that many requests a minute are admitted.
   void LowerQuota(double requests_per_minute);
+  void SetQuota(const Quota::Limits& quota) { quota_.SetLimits(quota); }
   bool lowered() const { return lowered_; }
   const Quota::Limits& quota() const { return quota_.limits(); }
   // When calls were refused for the quota; before it was lowered, and after.
   const std::vector<MonotonicTime>& rejected() const { return rejected_; }
   const std::vector<MonotonicTime>& rejected_when_lowered() const { return rejected_when_lowered_; }
+  // Calls that the quota let pass, and what they counted against its tokens.
+  uint64_t admitted() const { return admitted_; }
+  uint64_t admitted_tokens() const { return admitted_tokens_; }
   uint64_t tokens_answered() const { return tokens_answered_; }
   Picodollars charged() const { return charged_; }
 
@@ -80,12 +88,13 @@ class Model : public WebHost {
   World& world_;
   Settings settings_;
   Quota quota_;
-  std::function<void(const std::string&)> tap_;
+  std::function<void(const std::string&)> tap_ = [](const std::string&) {};
   LlmScores scores_;
   std::map<std::string, int> lacked_;  // by paper
   std::vector<Call> calls_;
   bool lowered_ = false;
   std::vector<MonotonicTime> rejected_, rejected_when_lowered_;
+  uint64_t admitted_ = 0, admitted_tokens_ = 0;
   uint64_t tokens_answered_ = 0;
   Picodollars charged_ = 0;
 };

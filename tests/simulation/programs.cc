@@ -35,7 +35,8 @@ namespace {
 
 class AggregatorProgram : public Program {
  public:
-  AggregatorProgram(Surroundings& around, Disk& disk, const Prices& prices, Node& node)
+  AggregatorProgram(Surroundings& around, Disk& disk, const Prices& prices, Node& node,
+                    size_t made_at_once)
       : loop_(node),
         redis_(around.redis, around.net, node),
         fetchers_(around.net, node, kFetcherService),
@@ -49,14 +50,14 @@ class AggregatorProgram : public Program {
                      .prices = prices,
                      .metrics = metrics_,
                      .wall_clock = [&world = around.world] { return world.wall(); },
-                     // Days have up to 60 papers.
-                     .made_at_once = 5},
+                     .made_at_once = made_at_once},
                     /*max_unscored_share=*/0.2) {}
   bool EndTurn() override {
     loop_.EndTurn();
     return loop_.stopped();
   }
   void Terminate() override { loop_.Stop(); }
+  const Aggregator& aggregator() const { return aggregator_; }
 
  private:
   SimLoop loop_;
@@ -164,8 +165,13 @@ class FetcherProgram : public Program {
 }  // namespace
 
 std::unique_ptr<Program> StartAggregator(Surroundings& around, Disk& disk, const Prices& prices,
-                                         Node& node) {
-  return std::make_unique<AggregatorProgram>(around, disk, prices, node);
+                                         Node& node, size_t made_at_once) {
+  return std::make_unique<AggregatorProgram>(around, disk, prices, node, made_at_once);
+}
+
+std::optional<Aggregator::ScalingView> ScalingOf(Node& aggregator) {
+  if (!aggregator.up()) return std::nullopt;
+  return static_cast<const AggregatorProgram&>(aggregator.program()).aggregator().scaling();
 }
 
 std::unique_ptr<Program> StartScorer(Surroundings& around, const ScorerSettings& settings,

@@ -65,8 +65,11 @@ struct Surroundings {
 inline constexpr char kFetcherService[] = "fetchers";
 inline constexpr char kScorerService[] = "scorers";
 
+// `made_at_once`: units of work that it makes in a turn.
 std::unique_ptr<Program> StartAggregator(Surroundings& around, Disk& disk, const Prices& prices,
-                                         Node& node);
+                                         Node& node, size_t made_at_once);
+// What the aggregator that runs there answers at /scaling.
+std::optional<Aggregator::ScalingView> ScalingOf(Node& aggregator);
 std::unique_ptr<Program> StartScorer(Surroundings& around, const ScorerSettings& settings,
                                      Node& node);
 // `exit` gets the exit code, unless it is killed.

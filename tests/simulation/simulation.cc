@@ -22,6 +22,7 @@ constexpr minutes kLongestRun{120};
 constexpr minutes kLongestRecovery{10};
 constexpr int kMostAttempts = 60;  // of one command
 constexpr char kArxivName[] = "arxiv";
+constexpr size_t kMadeAtOnce = 5;  // days have up to 60 papers
 
 // arXiv's API over the papers of all days.
 class ArxivApi : public WebHost {
@@ -110,7 +111,7 @@ void Simulation::StartAll() {
       world_, "aggregator",
       [this](Node& node) {
         // A turn that was killed in the middle left nothing behind.
-        return StartAggregator(around_, disk_, prices_, node);
+        return StartAggregator(around_, disk_, prices_, node, kMadeAtOnce);
       },
       [this](bool) {
         world_.After(calm_ ? milliseconds(100) : world_.Between(milliseconds(50), seconds(3)),

@@ -394,7 +394,7 @@ TEST_F(MalformedTest, RowsForADigestThatDoesNotExistAreRefused) {
 TEST_F(AggregatorTest, MetricsTellTheStatesOfTheLastDays) {
   const auto days = [&](const std::string& state) {
     for (const auto& family : metrics_.Collect()) {
-      if (family.name != "paperboy_days") continue;
+      if (family.name != "paperboy_dates") continue;
       for (const auto& metric : family.metric) {
         if (metric.label.at(0).value == state) return metric.gauge.value;
       }

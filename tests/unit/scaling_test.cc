@@ -41,13 +41,24 @@ TEST(ScorersFor, OneWhereNothingIsKnownOrMoreWouldNotHelp) {
   EXPECT_EQ(ScorersFor({.waits = true}, kPace), 1u);
 }
 
+TEST(Together, TheSmallestLimitAndTheMedianOfLatenciesCount) {
+  // The second has found that the provider allows less; the third has had no answer yet.
+  EXPECT_EQ(Together({{.rpm = 500, .tpm = 0, .calls = 8, .latency_ms = 9'000},
+                      {.rpm = 60, .tpm = 0, .calls = 8, .latency_ms = 12'000},
+                      {.rpm = 500, .tpm = 0, .calls = 8, .latency_ms = 0},
+                      {.rpm = 500, .tpm = 0, .calls = 8, .latency_ms = 60'000}}),
+            (ScorerPace{.rpm = 60, .tpm = 0, .calls = 8, .latency_ms = 12'000}));
+  EXPECT_EQ(Together({{.rpm = 0, .tpm = 9'000, .calls = 8, .latency_ms = 0}}),
+            (ScorerPace{.rpm = 0, .tpm = 9'000, .calls = 8, .latency_ms = 0}));
+}
+
 class ScalingTest : public LedgerTest {
  protected:
   uint32_t Desired() { return dispatch.Demanded(now).scorers; }
-  void SayReady(unsigned rpm, uint32_t latency_ms) {
+  void SayReady(unsigned rpm, uint32_t latency_ms, uint64_t boot = 1) {
     wire::Ready ready;
     ready.set_pod("pod");
-    ready.set_boot(1);
+    ready.set_boot(boot);
     ready.set_backend("openai");
     ready.set_model("gpt-4o");
     ready.set_temperature("0");
@@ -81,6 +92,20 @@ TEST_F(ScalingTest, QuotaAndLatencyAreKnownAlsoWhenNobodyIsLeft) {
   Dispatch again(store->db(), planner, prices);
   again.Reset(store->NextBoot(now.unix_seconds), now);
   EXPECT_EQ(again.Demanded(now).scorers, 13u) << "another process, the same ledger";
+}
+
+TEST_F(ScalingTest, WhoSpokeLastDoesNotDecide) {
+  profile.set_batch_size(1);
+  Deliver("2025-01-06", Papers(400));
+  SayReady(500, 12'000, 1);
+  SayReady(500, 12'000, 2);
+  EXPECT_EQ(Desired(), 13u);
+  SayReady(500, 40'000, 3);
+  EXPECT_EQ(Desired(), 13u) << "one latency of three";
+  SayReady(60, 12'000, 1);
+  SayReady(500, 12'000, 2);
+  now.mono += kScaleDownWindow + 1s;
+  EXPECT_EQ(Desired(), 2u) << "a limit that one has found holds for all";
 }
 
 TEST_F(ScalingTest, GoesDownOnlyAfterAWhile) {

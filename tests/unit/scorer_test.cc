@@ -453,5 +453,14 @@ TEST_F(ScorerTest, ACallThatCouldCostMoreThanIsReservedIsNotMade) {
   EXPECT_EQ(llm_->account().calls, 1u);
 }
 
+TEST_F(ScorerTest, SaysTheQuotaThatHoldsAndNotTheOneThatItWasGiven) {
+  StartProvider({.quota = {.requests_per_minute = 300}});
+  settings_.limits.rpm = 6'000;
+  StartScorer();
+  EXPECT_EQ(aggregator_.ready->rpm(), 6'000u);
+  Score({"2504.00001"});
+  EXPECT_TRUE(Until([&] { return aggregator_.ready->rpm() == 300; })) << aggregator_.ready->rpm();
+}
+
 }  // namespace
 }  // namespace paperboy
