@@ -254,9 +254,13 @@ Result<Options::CommandLine> Options::ReadCommandLine(int argc, const char* cons
     if (option.secret) continue;
     std::vector<std::string>& values = line.flags[option.name];
     if (option.type == OptionType::kFlag) {
-      app.add_flag("--" + option.name, values);
-    } else {
-      app.add_option("--" + option.name, values)->allow_extra_args(false);
+      app.add_flag("--" + option.name, values)
+          ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+      continue;
+    }
+    auto* flag = app.add_option("--" + option.name, values)->allow_extra_args(false);
+    if (option.type != OptionType::kList) {
+      flag->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     }
   }
   if (words_allowed_) app.add_option("words", words_);
@@ -269,11 +273,6 @@ Result<Options::CommandLine> Options::ReadCommandLine(int argc, const char* cons
     return Invalid(fmt::format("command line: {}; see paperboy-{} --help", error.what(), process_));
   }
   std::erase_if(line.flags, [](const auto& flag) { return flag.second.empty(); });
-  for (const auto& [name, values] : line.flags) {
-    if (values.size() < 2 || Find(name)->type == OptionType::kList) continue;
-    return Invalid(fmt::format("command line: --{} is given {} times and takes one value", name,
-                               values.size()));
-  }
   return line;
 }
 

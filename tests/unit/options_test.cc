@@ -216,14 +216,6 @@ TEST_F(OptionsTest, TheCommandLineIsReadStrictly) {
   EXPECT_THAT(Fault({"--api-key=sk-1"}), Not(HasSubstr("sk-1")));
 }
 
-TEST_F(OptionsTest, WhatTakesOneValueIsGivenOnce) {
-  EXPECT_EQ(Fault({"--rpm", "3", "--rpm=4"}),
-            "command line: --rpm is given 2 times and takes one value");
-  EXPECT_THAT(Fault({"--wait", "--wait=false"}), HasSubstr("--wait is given 2 times"));
-  ParseOk({"--profile", "a", "--profile", "b"});
-  EXPECT_THAT(options_.List("profile"), ElementsAre("a", "b"));
-}
-
 TEST_F(OptionsTest, WordsAreTakenWhenAllowed) {
   options_.AllowWords("backup FILE: copy the ledger.");
   ParseOk({"--rpm", "3", "backup", "--profile", "a", "copy.db"});
