@@ -55,7 +55,8 @@ Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
     zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
     zmq::poll(&item, 1, kLook);
     const std::optional<Handshake> handshake = handshakes_->Next();
-    if (handshake && *handshake != Handshake::kDone && *handshake != Handshake::kBrokenOff) {
+    const bool broken_off = handshake == Handshake::kBrokenOff;
+    if (handshake && handshake != Handshake::kDone && (!broken_off || broken_off_++ > 0)) {
       return Unavailable(WhyRefused(*handshake, address_));
     }
     std::string body;

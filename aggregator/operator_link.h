@@ -40,6 +40,7 @@ class OperatorLink {
   zmq::context_t context_;
   zmq::socket_t socket_;
   std::optional<HandshakeMonitor> handshakes_;
+  int broken_off_ = 0;  // once it is an aggregator that starts or stops
 };
 
 }  // namespace paperboy

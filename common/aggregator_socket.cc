@@ -30,11 +30,18 @@ std::string WithKeys(Handshake handshake, const AggregatorAddress& address,
 }
 
 std::string WithoutKeys(Handshake handshake, const std::string& there) {
-  return handshake == Handshake::kUnlike
-             ? there +
-                   " does not take connections without a key: give this process --keys with "
-                   "a folder of keys, as `paperboy-aggregator keys` makes them"
-             : there + " does not speak as an aggregator does: is the port right?";
+  const std::string keyless = "does not take connections without a key";
+  const std::string give =
+      "give this process --keys with a folder of keys, as `paperboy-aggregator keys` makes them";
+  switch (handshake) {
+    case Handshake::kUnlike:
+      return there + " " + keyless + ": " + give;
+    case Handshake::kBrokenOff:  // as above, if its end came first
+      return there + " ended the connection before it was established: if it " + keyless + ", " +
+             give;
+    default:
+      return there + " does not speak as an aggregator does: is the port right?";
+  }
 }
 
 }  // namespace
@@ -96,9 +103,16 @@ void AggregatorSocket::OnHandshakes() {
         spdlog::info("the aggregator at {} takes this process's connection", address_.endpoint);
       }
       refusals_ = 0;
-    } else if (*handshake != Handshake::kBrokenOff || !address_.keys.empty()) {
-      OnRefused(WhyRefused(*handshake, address_));
-    }  // else it is starting or stopping, and ZeroMQ tries again
+      continue;
+    }
+    // In clear ZeroMQ goes on by itself, and once it is an aggregator that starts or stops.
+    const bool goes_on = *handshake == Handshake::kBrokenOff && address_.keys.empty();
+    if (goes_on && refusals_ == 0) {
+      refusals_ = 1;
+      continue;
+    }
+    OnRefused(WhyRefused(*handshake, address_));
+    if (!goes_on) TryAgainLater();
   }
 }
 
@@ -106,6 +120,9 @@ void AggregatorSocket::OnRefused(const std::string& why) {
   refusal_ = why;
   ++refusals_;
   if ((refusals_ & (refusals_ - 1)) == 0) spdlog::error("{} ({} times in a row)", why, refusals_);
+}
+
+void AggregatorSocket::TryAgainLater() {
   loop_.Cancel(timer_);
   timer_ = loop_.After(Milliseconds(0), [this] {  // not while its events are read
     Close();
@@ -119,6 +136,7 @@ void AggregatorSocket::TryAgain() {
   if (opened) return;
   OnRefused("cannot connect to the aggregator at " + address_.endpoint + ": " +
             opened.error().message);
+  TryAgainLater();
 }
 
 bool AggregatorSocket::Send(const std::string& frame) {

@@ -48,6 +48,7 @@ class AggregatorSocket : public Dealer {
   void Close();
   void OnHandshakes();
   void OnRefused(const std::string& why);
+  void TryAgainLater();
   void TryAgain();
 
   EpollLoop& loop_;
