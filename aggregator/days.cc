@@ -1,6 +1,8 @@
 #include "aggregator/days.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "aggregator/digests.h"
 #include "common/eastern.h"
@@ -20,21 +22,16 @@ struct Before {
 
 Before ListsBefore(Database& db, const wire::Compare& question) {
   // A list of the date itself that has nothing in common with this one is another day's.
-  const bool own = db.Query(
-                         "SELECT 1 FROM digest d JOIN listing l ON l.digest = d.id "
-                         "AND l.category = ?1 WHERE d.date = ?2 LIMIT 1",
-                         question.category(), question.date())
-                       .Next();
-  const auto is_in_it = [&](const wire::Row& row) {
-    return db
-        .Query(
-            "SELECT 1 FROM digest d JOIN listing l ON l.digest = d.id AND l.category = ?1 "
-            "AND l.paper = ?3 WHERE d.date = ?2 LIMIT 1",
-            question.category(), question.date(), row.id())
-        .Next();
-  };
+  std::set<std::string> own;
+  auto listed = db.Query(
+      "SELECT l.paper FROM digest d JOIN listing l ON l.digest = d.id AND l.category = ?1 "
+      "WHERE d.date = ?2",
+      question.category(), question.date());
+  while (listed.Next()) own.insert(listed.Text(0));
   const auto& rows = question.rows();
-  const bool another = own && std::none_of(rows.begin(), rows.end(), is_in_it);
+  const bool another =
+      !own.empty() && std::none_of(rows.begin(), rows.end(),
+                                   [&](const wire::Row& row) { return own.contains(row.id()); });
   // Ids are given mailing by mailing: where the ledger has no list of the category, those
   // of others tell as well.
   for (const bool any_category : {false, true}) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <utility>
 
@@ -32,6 +33,19 @@ Error NothingFound(date::sys_days day, const std::vector<std::string>& categorie
       "same command again later",
       FormatDate(day), fmt::join(categories, ", "), looks));
 }
+
+// What lists of one date tell together.
+struct Found {
+  bool any = false;  // papers
+  bool all_sparse = true;
+
+  void Add(const Listing& list) {
+    any |= !list.rows.empty();
+    all_sparse &= list.sparse;
+  }
+  // Few papers in one category explain nothing of another one's.
+  bool LacksPapers() const { return !any && !all_sparse; }
+};
 
 }  // namespace
 
@@ -200,12 +214,10 @@ void FetchRun::FromPast(Day day, bool asked_for) {
 void FetchRun::MendDayOff(Day day) {
   const Result<std::set<std::string>> begun = HaveDigest(day);
   if (!begun) return Fail(FormatDate(day), begun.error());
-  std::vector<wire::Profile> without = profiles();
   const auto has = [&](const auto& profile) { return begun->contains(profile.name()); };
-  std::vector<wire::Profile> with;
-  std::copy_if(without.begin(), without.end(), std::back_inserter(with), has);
-  std::erase_if(without, has);
-  profiles() = std::move(without);
+  std::vector<wire::Profile> with = profiles();
+  std::erase_if(with, std::not_fn(has));
+  std::erase_if(profiles(), has);
   if (!profiles().empty()) NoAnnouncement(day);
   profiles() = std::move(with);
   if (profiles().empty() || parts_.pump.stopped()) return;
@@ -224,14 +236,12 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
     Looks read = ReadPast(wanted, day, reading_deadline_);
     if (parts_.pump.stopped()) return;
     const size_t in_before = lists.in().size();
-    bool any = run.AnyRows() || lists.AnyRows(), all_sparse = true;
+    Found found;
     std::map<std::string, Error> failed;
     for (auto look = read.begin(); look != read.end();) {
-      auto& [category, list] = *look;
+      const auto& [category, list] = *look;
       if (list) {
-        list->sparse &= !newest;  // it may be late
-        any |= !list->rows.empty();
-        all_sparse &= list->sparse;
+        found.Add(*list);
         ++look;
         continue;
       }
@@ -241,8 +251,7 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
       }
       look = read.erase(look);
     }
-    // Few papers in one category explain nothing of another one's.
-    const bool nothing = !read.empty() && !any && !all_sparse;
+    const bool nothing = !read.empty() && !run.AnyRows() && !lists.AnyRows() && found.LacksPapers();
     for (auto& [category, list] : read) {
       if (!nothing) {
         lists.Found(std::move(*list), newest && settings_.wait);
@@ -270,18 +279,16 @@ void FetchRun::LookAtPast(Day day, DateRun& run, bool newest) {
 Result<Listings> FetchRun::LookAtPastAgain(const std::set<std::string>& categories, Day day,
                                            bool newest) {
   DayLists lists;
-  bool any = false, all_sparse = true;
+  Found found;
   for (;;) {
     const std::vector<std::string> wanted = lists.Wanted(categories);
     for (auto& [category, list] : ReadPast(wanted, day, deadline_)) {
       if (!list) return list.error();
-      list->sparse &= !newest;
-      any |= !list->rows.empty();
-      all_sparse &= list->sparse;
+      found.Add(*list);
       lists.Found(std::move(*list), newest && settings_.wait);
     }
     const std::string why = lists.Why();
-    if (why.empty() && !any && !all_sparse) return NothingFound(day, wanted, kEmptyLooks);
+    if (why.empty() && found.LacksPapers()) return NothingFound(day, wanted, kEmptyLooks);
     if (why.empty()) return lists.in();
     if (!LookAgain(kRecheck, why)) return Unavailable("no second look: " + why);
   }
@@ -340,10 +347,10 @@ FetchRun::Looks FetchRun::ReadPast(const std::vector<std::string>& categories, D
     const MonotonicTime now = parts_.pump.now();
     const auto left = static_cast<int64_t>(categories.size() - lists.size());
     Result<Listing> list = Note(past_.Read(category, day, now + (deadline - now) / left));
+    const bool newest = day >= NewestAnnounced(parts_.clock());
     // Should it be looked at again, it is asked for again.
-    if (list && (list->rows.empty() || day >= NewestAnnounced(parts_.clock()))) {
-      past_.Forget(category);
-    }
+    if (list && (list->rows.empty() || newest)) past_.Forget(category);
+    if (list && newest) list->sparse = false;  // it may be late
     lists.emplace(category, std::move(list));
   }
   return lists;
