@@ -3,10 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/support/read_file.h"
 
 namespace paperboy::fuzz {
 namespace {
@@ -14,13 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kHere = PAPERBOY_SOURCE_DIR "/tests/fuzz";
-
-std::string Read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::vector<std::string> Names() {
   std::vector<std::string> names;
@@ -37,7 +29,7 @@ class FuzzReplay : public testing::TestWithParam<std::string> {
     if (!fs::exists(folder)) return 0;
     for (const auto& entry : fs::directory_iterator(folder)) {
       std::fprintf(stderr, "%s\n", entry.path().c_str());
-      Targets().at(GetParam())(Read(entry.path()));
+      Targets().at(GetParam())(ReadFile(entry.path()));
       ++files;
     }
     return files;

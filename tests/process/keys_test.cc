@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "tests/process/digest_test.h"
+#include "tests/support/read_file.h"
 
 namespace paperboy {
 namespace {
@@ -17,13 +18,6 @@ using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
-
-std::string FileText(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::string MetricsOf(const std::string& url) {
   httplib::Client client(url);
@@ -126,7 +120,7 @@ TEST_F(KeysTest, AScorerThatIsRefusedIsNotReadyAndWorksOnceItIsLetIn) {
   system_.StartAggregator();
   folders_.Make({folders_.keys(), "scorer", "second"});
   const std::string list = AllowFile(folders_.keys(), "scorer");
-  const std::string both = FileText(list);
+  const std::string both = ReadFile(list);
   std::ofstream(list) << both.substr(0, both.find('\n') + 1);
   system_.StartScorers(1, "openai", {"--keys", folders_.For("scorer", "scorer-second.key")});
   ASSERT_TRUE(system_.scorer(0).WaitForOutput("refused the key in", 20s)) << system_.Logs();
@@ -159,7 +153,7 @@ TEST_F(KeysTest, EveryKeyIsChangedWhileADigestIsUnderWay) {
   system_.scorer(0).Kill(SIGTERM);
   EXPECT_TRUE(system_.scorer(0).Wait(20s).has_value());
   const std::string list = AllowFile(keys, "scorer");
-  const std::string both = FileText(list);
+  const std::string both = ReadFile(list);
   std::ofstream(list) << both.substr(both.find('\n') + 1);
 
   folders_.Make({keys, "aggregator", "next"});
@@ -191,7 +185,7 @@ void ExpectNoneInFilesOf(const std::vector<Planted>& planted, const std::string&
   for (const auto& file : std::filesystem::recursive_directory_iterator(folder)) {
     if (!file.is_regular_file()) continue;
     ++files;
-    ExpectNone(planted, file.path().string(), FileText(file.path()));
+    ExpectNone(planted, file.path().string(), ReadFile(file.path()));
   }
   EXPECT_GT(files, 0u) << folder;
 }
@@ -223,7 +217,7 @@ TEST(Secrets, AreInNothingThatTheProcessesWrite) {
   auto fetcher = system.StartFetcher(arguments);
   ASSERT_TRUE(WaitUntil([&] { return system.llm().account().calls > 0; }, 60s)) << system.Logs();
   for (const pid_t pid : {system.aggregator().pid(), system.scorer(0).pid(), fetcher->pid()}) {
-    const std::string line = FileText("/proc/" + std::to_string(pid) + "/cmdline");
+    const std::string line = ReadFile("/proc/" + std::to_string(pid) + "/cmdline");
     EXPECT_THAT(line, HasSubstr("paperboy-"));
     ExpectNone(planted, "arguments", line);
   }
@@ -237,7 +231,7 @@ TEST(Secrets, AreInNothingThatTheProcessesWrite) {
   EXPECT_EQ(refused.exit.code, 2);
   ExpectNone(planted, "a refused fetcher's output", refused.out + refused.err);
   std::ofstream(PublicKeyFile(wrong))
-      << FileText(KeyFile(folders.keys(), "aggregator")) << " twice";
+      << ReadFile(KeyFile(folders.keys(), "aggregator")) << " twice";
   const auto malformed = system.RunFetcher({"--keys", wrong, "--date", kDate});
   EXPECT_EQ(malformed.exit.code, 1);
   EXPECT_THAT(malformed.err, HasSubstr("aggregator.pub holds no public key"));

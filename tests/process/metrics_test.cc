@@ -2,12 +2,12 @@
 // and all that the chart's alerts and dashboard ask for.
 #include <httplib.h>
 
-#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
 
 #include "tests/process/digest_test.h"
+#include "tests/support/read_file.h"
 
 namespace paperboy {
 namespace {
@@ -53,10 +53,7 @@ std::string UrlIn(const std::string& log) {
 }
 
 std::set<std::string> NamesIn(const std::string& path) {
-  std::ifstream file(std::string(PAPERBOY_SOURCE_DIR) + "/deploy/chart/" + path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  const std::string all = text.str();
+  const std::string all = ReadFile(std::string(PAPERBOY_SOURCE_DIR) + "/deploy/chart/" + path);
   static const std::regex kName("paperboy_[a-z0-9_]+");
   return {std::sregex_token_iterator(all.begin(), all.end(), kName), std::sregex_token_iterator()};
 }

@@ -6,10 +6,10 @@
 #include <fstream>
 #include <random>
 #include <regex>
-#include <sstream>
 #include <stdexcept>
 
 #include "tests/support/loopback.h"
+#include "tests/support/read_file.h"
 
 namespace paperboy {
 namespace {
@@ -18,13 +18,6 @@ constexpr std::chrono::seconds kStartTimeout{20};
 constexpr std::chrono::seconds kKillTimeout{10};
 const char* const kBin = PAPERBOY_BIN_DIR;
 const std::string kBundledProfile = PAPERBOY_SOURCE_DIR "/config/profiles/default";
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // A program may be reading the one before.
 void ReplaceFile(const std::string& path, const std::string& content) {

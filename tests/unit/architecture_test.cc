@@ -2,22 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
 #include <regex>
 #include <set>
 #include <sstream>
+
+#include "tests/support/read_file.h"
 
 namespace paperboy {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string Read(const fs::path& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // The names in TEST(..., NAME), and the simulation, which is a program of its own.
 std::set<std::string> TestNames() {
@@ -25,7 +19,7 @@ std::set<std::string> TestNames() {
   const std::regex test(R"(TEST(_F|_P)?\(\w+,\s*(\w+)\))");
   for (const auto& entry : fs::recursive_directory_iterator(PAPERBOY_SOURCE_DIR "/tests")) {
     if (entry.path().extension() != ".cc") continue;
-    const std::string text = Read(entry.path());
+    const std::string text = ReadFile(entry.path());
     for (std::sregex_iterator it(text.begin(), text.end(), test), end; it != end; ++it) {
       names.insert((*it)[2]);
     }
@@ -34,7 +28,7 @@ std::set<std::string> TestNames() {
 }
 
 std::vector<std::string> RowsOfTheCrashTable() {
-  std::istringstream lines(Read(PAPERBOY_SOURCE_DIR "/ARCHITECTURE.md"));
+  std::istringstream lines(ReadFile(PAPERBOY_SOURCE_DIR "/ARCHITECTURE.md"));
   std::vector<std::string> rows;
   bool inside = false;
   for (std::string line; std::getline(lines, line);) {

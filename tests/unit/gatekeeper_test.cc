@@ -8,12 +8,12 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "aggregator/make_keys.h"
 #include "common/aggregator_socket.h"
 #include "common/socket.h"
 #include "common/wire.h"
+#include "tests/support/read_file.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/until.h"
 
@@ -26,13 +26,6 @@ using testing::HasSubstr;
 using testing::Not;
 
 constexpr Milliseconds kPatience{60'000};
-
-std::string FileText(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 // As Kubernetes changes a mounted Secret: a folder of symbolic links through one that
 // is exchanged for another.
@@ -186,7 +179,7 @@ TEST_F(GatekeeperTest, WhoTakesAnotherForTheAggregatorSaysNothingToIt) {
   const std::string strangers = StrangersKeys();
   SwapFile(PublicKeyFile(strangers),
            ReadKeyPair(KeyFile(strangers, "aggregator"))->public_key + "\n");
-  SwapFile(KeyFile(strangers, "scorer"), FileText(KeyFile(keys_, "scorer")));
+  SwapFile(KeyFile(strangers, "scorer"), ReadFile(KeyFile(keys_, "scorer")));
   auto scorer = Connect(scorers_, strangers, "scorer");
   ExpectRefused(*scorer, "scorers", "wrong_server_key", "aggregator.pub is not its key");
 }
@@ -202,8 +195,8 @@ TEST_F(GatekeeperTest, AKeyThatIsNeededNowhereSaysSo) {
 TEST_F(GatekeeperTest, ANewKeyIsLetInAndTheOldOneLeavesWhenItsLineGoes) {
   ASSERT_TRUE(AddKey(keys_, "scorer", "next").ok());
   const std::string list = AllowFile(keys_, "scorer");
-  const std::string old_line = FileText(list).substr(0, FileText(list).find('\n') + 1);
-  const std::string new_line = FileText(list).substr(old_line.size());
+  const std::string old_line = ReadFile(list).substr(0, ReadFile(list).find('\n') + 1);
+  const std::string new_line = ReadFile(list).substr(old_line.size());
   auto old_scorer = Connect(scorers_, keys_, "scorer");
   auto new_scorer = Connect(scorers_, keys_, "scorer-next");
   EXPECT_TRUE(IsServed(*old_scorer)) << "the old one goes on while the new one comes";
@@ -217,7 +210,7 @@ TEST_F(GatekeeperTest, ANewKeyIsLetInAndTheOldOneLeavesWhenItsLineGoes) {
   EXPECT_TRUE(IsServed(*new_scorer));
 
   // Whoever is refused reads its own key again, so that it needs no restart.
-  SwapFile(KeyFile(keys_, "scorer"), FileText(KeyFile(keys_, "scorer-next")));
+  SwapFile(KeyFile(keys_, "scorer"), ReadFile(KeyFile(keys_, "scorer-next")));
   EXPECT_TRUE(IsServed(*old_scorer));
   EXPECT_EQ(old_scorer->refusal(), "");
 }
@@ -255,7 +248,7 @@ TEST(GatekeeperStart, NeedsItsFilesAndNeverRepeatsThem) {
   ASSERT_TRUE(MakeKeys(keys).ok());
   for (const std::string wrong : {"hunter2", "hunter2 hunter2", ""}) {
     for (const char* file : {"aggregator.key", "scorers.allowed"}) {
-      const std::string before = FileText(keys + "/" + file);
+      const std::string before = ReadFile(keys + "/" + file);
       std::ofstream(keys + "/" + file) << wrong << "\n";
       const std::string said = start();
       std::ofstream(keys + "/" + file) << before;

@@ -1,11 +1,10 @@
 // The page's bytes, the JSON beside it, money, and publication into OUT.
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "aggregator/publish.h"
 #include "aggregator/why.h"
+#include "tests/support/read_file.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/ledger_fixture.h"
 
@@ -16,13 +15,6 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-std::string Read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  return bytes.str();
-}
 
 class PageTest : public LedgerTest {
  protected:
@@ -44,7 +36,7 @@ class PageTest : public LedgerTest {
 TEST_F(PageTest, TheClassicLayoutByteForByte) {
   scores["2501.00001"] = {8, 7};
   const Digest digest = Published("2025-01-03", {{"2501.00001"}, {"2501.00002"}});
-  const std::string page = Read(out() + "/test/md/2025-01/2025-01-03-output.md");
+  const std::string page = ReadFile(out() + "/test/md/2025-01/2025-01-03-output.md");
   EXPECT_EQ(page, R"(# Personalized Daily ArXiv Papers 2025-01-03
 
 | *[gpt-4o]*   | Prompt   | Completion   | Total   |
@@ -104,7 +96,7 @@ Score these.
 
 [PAPER LIST HERE]
 )");
-  EXPECT_EQ(page, Read(out() + "/test/output.md"));
+  EXPECT_EQ(page, ReadFile(out() + "/test/output.md"));
 }
 
 TEST_F(PageTest, TheJsonFilesSayWhatWasSelectedAndWhatBecameOfEveryRow) {
@@ -112,12 +104,12 @@ TEST_F(PageTest, TheJsonFilesSayWhatWasSelectedAndWhatBecameOfEveryRow) {
   Published("2025-01-03",
             {{"2501.00001"}, {"2501.00002"}, {"2501.00003", wire::ANNOUNCE_TYPE_REPLACE, 2}});
   const auto papers =
-      nlohmann::json::parse(Read(out() + "/test/json/2025-01/2025-01-03-output.json"));
+      nlohmann::json::parse(ReadFile(out() + "/test/json/2025-01/2025-01-03-output.json"));
   ASSERT_EQ(papers.size(), 1u);
   EXPECT_EQ(papers["2501.00002"]["SCORE"], 17);
   EXPECT_EQ(papers["2501.00002"]["authors"][0], "Ada Author");
   const auto status =
-      nlohmann::json::parse(Read(out() + "/test/json/2025-01/2025-01-03-digest.json"));
+      nlohmann::json::parse(ReadFile(out() + "/test/json/2025-01/2025-01-03-digest.json"));
   EXPECT_EQ(status["state"], "published");
   EXPECT_EQ(status["funnel"]["arxiv"], 3);
   EXPECT_EQ(status["funnel"]["not_wanted"], 1);
@@ -132,30 +124,30 @@ TEST_F(PageTest, OutComesBackByteForByte) {
   Published("2025-01-06", {{"2501.00002"}});
   std::map<std::string, std::string> before;
   for (const auto& entry : fs::recursive_directory_iterator(out())) {
-    if (entry.is_regular_file()) before[entry.path()] = Read(entry.path());
+    if (entry.is_regular_file()) before[entry.path()] = ReadFile(entry.path());
   }
   ASSERT_EQ(before.size(), 13u) << "three each, the newest page; six of the site";
   for (const auto& [path, bytes] : before) fs::remove(path);
   const auto written = publisher.Reconcile();
   ASSERT_TRUE(written.ok());
   EXPECT_EQ(*written, 13);
-  for (const auto& [path, bytes] : before) EXPECT_EQ(Read(path), bytes) << path;
+  for (const auto& [path, bytes] : before) EXPECT_EQ(ReadFile(path), bytes) << path;
   EXPECT_EQ(*publisher.Reconcile(), 0) << "nothing is stale any more";
 }
 
 TEST_F(PageTest, APublicationBringsBackWhatElseIsMissing) {
   const Digest first = Published("2025-01-03", {{"2501.00001"}});
-  const std::string path = out() + "/test/md/2025-01/2025-01-03-output.md", page = Read(path);
+  const std::string path = out() + "/test/md/2025-01/2025-01-03-output.md", page = ReadFile(path);
   const Digest second = Published("2025-01-06", {{"2501.00002"}});
   fs::remove_all(out());
   EXPECT_EQ(*publisher.Reconcile(second.id), 13);
-  EXPECT_EQ(Read(path), page);
+  EXPECT_EQ(ReadFile(path), page);
 }
 
 TEST_F(PageTest, TheNewestPageIsThatOfTheNewestDateNotOfTheNewestRun) {
   Published("2025-01-06", {{"2501.00002"}});
   Published("2025-01-03", {{"2501.00001"}});
-  EXPECT_THAT(Read(out() + "/test/output.md"), HasSubstr("Papers 2025-01-06"));
+  EXPECT_THAT(ReadFile(out() + "/test/output.md"), HasSubstr("Papers 2025-01-06"));
 }
 
 TEST_F(PageTest, AWithheldDigestHasAStatusAndNoPage) {
@@ -165,7 +157,7 @@ TEST_F(PageTest, AWithheldDigestHasAStatusAndNoPage) {
   ASSERT_TRUE(publisher.Reconcile().ok());
   EXPECT_FALSE(fs::exists(out() + "/test/md/2025-01/2025-01-03-output.md"));
   const auto status =
-      nlohmann::json::parse(Read(out() + "/test/json/2025-01/2025-01-03-digest.json"));
+      nlohmann::json::parse(ReadFile(out() + "/test/json/2025-01/2025-01-03-digest.json"));
   EXPECT_EQ(status["state"], "withheld");
   EXPECT_THAT(status["notes"][0], HasSubstr("401 key refused"));
 }
@@ -183,7 +175,7 @@ TEST_F(PageTest, APageWithUnscoredPapersSaysSoAtItsTop) {
   store->db().Exec("UPDATE digest SET withhold = 0");
   publisher.Publish(digest.id);
   ASSERT_TRUE(publisher.Reconcile().ok());
-  EXPECT_THAT(Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
+  EXPECT_THAT(ReadFile(out() + "/test/md/2025-01/2025-01-03-output.md"),
               StartsWith("> 2 of 10 papers could not be scored and are missing from this page: 2 "
                          "(the provider is away). A later run can score them.\n\n# Personalized"));
   store->db().Exec("UPDATE row SET mendable = 0");
@@ -203,7 +195,7 @@ TEST_F(PageTest, ARemedialPageSaysWhatItStandsFor) {
   publisher.Publish(opened->digest.id);
   ASSERT_TRUE(publisher.Reconcile().ok());
   EXPECT_THAT(
-      Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
+      ReadFile(out() + "/test/md/2025-01/2025-01-03-output.md"),
       StartsWith(
           "> This is a remedial run for missed papers from 01/01/2025 to "
           "01/02/2025.\n> \n> Results generated on 06/15/2025.\n> \n> Rebuilt from ids and "
@@ -222,13 +214,13 @@ TEST_F(PageTest, ACategoryWithoutAPaperIsNamed) {
   ScoreEverything();
   publisher.Publish(digest.id);
   ASSERT_TRUE(publisher.Reconcile().ok());
-  EXPECT_THAT(Read(out() + "/test/md/2025-01/2025-01-03-output.md"),
+  EXPECT_THAT(ReadFile(out() + "/test/md/2025-01/2025-01-03-output.md"),
               StartsWith("> No paper was listed in: cs.AI, cs.CV.\n\n# Personalized"));
   const auto status =
-      nlohmann::json::parse(Read(out() + "/test/json/2025-01/2025-01-03-digest.json"));
+      nlohmann::json::parse(ReadFile(out() + "/test/json/2025-01/2025-01-03-digest.json"));
   EXPECT_EQ(status["no_paper_listed"], (std::vector<std::string>{"cs.AI", "cs.CV"}));
   EXPECT_EQ(status["notes"][0], "No paper was listed in: cs.AI, cs.CV.");
-  EXPECT_THAT(Read(out() + "/site/test/2025-01-03.html"),
+  EXPECT_THAT(ReadFile(out() + "/site/test/2025-01-03.html"),
               HasSubstr("No paper was listed in: cs.AI, cs.CV."));
 }
 
@@ -297,7 +289,7 @@ TEST_F(PageTest, LexicalScoresAreNamedOnThePage) {
   ScoreEverything("lexical");
   publisher.Publish(digest.id);
   ASSERT_TRUE(publisher.Reconcile().ok());
-  const auto page = Read(out() + "/test/md/2025-01/2025-01-03-output.md");
+  const auto page = ReadFile(out() + "/test/md/2025-01/2025-01-03-output.md");
   EXPECT_THAT(page, StartsWith("> Scored by words alone"));
   EXPECT_THAT(page, HasSubstr("| *[lexical]*"));
 }

@@ -7,13 +7,13 @@
 
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "aggregator/dispatch.h"
 #include "aggregator/publish.h"
 #include "aggregator/schema.h"
 #include "aggregator/verify.h"
 #include "common/wire.h"
+#include "tests/support/read_file.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy {
@@ -22,13 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
-
-std::string Read(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  return bytes.str();
-}
 
 void Write(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
@@ -82,7 +75,7 @@ TEST_F(StoreTest, AKillDuringTheVeryFirstStartLeavesNothingThatIsRefused) {
   // What is there at each instant before the rename: any part of a database, and
   // its journal.
   MakeLedger();
-  const std::string whole = Read(db_);
+  const std::string whole = ReadFile(db_);
   for (const size_t bytes : {size_t{0}, size_t{1}, size_t{4096}, whole.size() / 2, whole.size()}) {
     for (const auto& entry : fs::directory_iterator(data_)) fs::remove(entry);
     Write(db_ + ".new", whole.substr(0, bytes));
@@ -106,7 +99,7 @@ TEST_F(StoreTest, GarbageIsRefusedAndLeftAsItIs) {
   const std::string garbage(100'000, 'x');
   Write(db_, garbage);
   EXPECT_THAT(Refusal(), AllOf(HasSubstr("not a database"), HasSubstr("restore")));
-  EXPECT_EQ(Read(db_), garbage);
+  EXPECT_EQ(ReadFile(db_), garbage);
 }
 
 TEST_F(StoreTest, ADatabaseOfSomethingElseIsRefused) {
@@ -127,10 +120,10 @@ TEST_F(StoreTest, ALedgerOfANewerVersionIsRefusedAndLeftAsItIs) {
   Database(db_, Access::kWrite)
       .Script("PRAGMA journal_mode = DELETE; PRAGMA user_version = " +
               std::to_string(SchemaVersion() + 1));
-  const std::string before = Read(db_);
+  const std::string before = ReadFile(db_);
   EXPECT_THAT(Refusal(), HasSubstr("written by a newer version of Paperboy (schema " +
                                    std::to_string(SchemaVersion() + 1)));
-  EXPECT_EQ(Read(db_), before);
+  EXPECT_EQ(ReadFile(db_), before);
   auto reader = Store::OpenForReading(data_);
   ASSERT_FALSE(reader.ok());
   EXPECT_THAT(reader.error().message, HasSubstr("use the program that writes it"));
@@ -140,7 +133,7 @@ TEST_F(StoreTest, ALedgerOfANewerVersionIsRefusedAndLeftAsItIs) {
 TEST_F(StoreTest, FlippedBytesAnywhereInTheFileAreFoundAtTheStart) {
   MakeLedger(100);
   { Database(db_, Access::kWrite).Script("PRAGMA journal_mode = DELETE; VACUUM"); }
-  const std::string sound = Read(db_);
+  const std::string sound = ReadFile(db_);
   constexpr size_t kPage = 4096;
   ASSERT_GT(sound.size(), 30 * kPage);
   for (size_t page = 0; page < sound.size() / kPage; ++page) {
@@ -148,7 +141,7 @@ TEST_F(StoreTest, FlippedBytesAnywhereInTheFileAreFoundAtTheStart) {
     for (size_t i = 0; i < 64; ++i) damaged[page * kPage + i] ^= static_cast<char>(0xFF);
     Write(db_, damaged);
     EXPECT_THAT(Refusal(), HasSubstr("restore it from a backup")) << "page " << page + 1;
-    EXPECT_EQ(Read(db_), damaged) << "it is left as it is";
+    EXPECT_EQ(ReadFile(db_), damaged) << "it is left as it is";
   }
   Write(db_, sound);
   EXPECT_EQ(Refusal(), "");
@@ -156,7 +149,7 @@ TEST_F(StoreTest, FlippedBytesAnywhereInTheFileAreFoundAtTheStart) {
 
 TEST_F(StoreTest, ATruncatedFileIsRefused) {
   MakeLedger(100);
-  const std::string sound = Read(db_);
+  const std::string sound = ReadFile(db_);
   Write(db_, sound.substr(0, sound.size() / 2));
   EXPECT_THAT(Refusal(), HasSubstr("restore it from a backup"));
 }
@@ -191,7 +184,7 @@ class MigrationTest : public StoreTest, public testing::WithParamInterface<int> 
   void SetUp() override {
     const std::string name =
         PAPERBOY_SOURCE_DIR "/tests/fixtures/ledger_v" + std::to_string(GetParam()) + ".sql";
-    Database(db_, Access::kCreate).Script(Read(name));
+    Database(db_, Access::kCreate).Script(ReadFile(name));
     ASSERT_EQ(SchemaVersionOf(*std::make_unique<Database>(db_, Access::kWrite)), GetParam());
   }
 };
