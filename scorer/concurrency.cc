@@ -20,7 +20,9 @@ constexpr size_t kLatenciesKept = 64;
 }  // namespace
 
 Concurrency::Concurrency(size_t most)
-    : most_(static_cast<double>(most)), limit_(static_cast<double>(std::min(kFirst, most))) {}
+    : most_(static_cast<double>(most)),
+      limit_(static_cast<double>(std::min(kFirst, most))),
+      doubles_up_to_(most_) {}
 
 size_t Concurrency::batches() const {
   const size_t calls = limit();
@@ -52,7 +54,7 @@ void Concurrency::OnAnswered(uint32_t kind, MonotonicTime sent, MonotonicTime no
   most_in_flight_ = std::max(most_in_flight_, in_flight);
   const bool used = 2 * most_in_flight_ >= limit();
   used_ |= used;
-  if (slow_start_ && used) limit_ = std::min(most_, limit_ + 1);
+  if (used && limit_ < doubles_up_to_) limit_ = std::min(most_, limit_ + 1);
   EndRoundIfDue(now);
 }
 
@@ -73,7 +75,7 @@ void Concurrency::EndRoundIfDue(MonotonicTime now) {
     risen_by_ = 0;
     // Right after it shrank the server is as little loaded as it ever is.
     Settle(std::exchange(just_shrunk_, false) && rise < 0 ? 1 : kUsualMoves);
-    if (!slow_start_ && used_) {
+    if (used_ && limit_ >= doubles_up_to_) {
       limit_ = std::min(most_, limit_ + std::max(1.0, (trouble_at_ - limit_) / 2));
     }
     return BeginRound();
@@ -111,7 +113,8 @@ void Concurrency::Settle(double weight) {
 void Concurrency::Shrink(double factor, MonotonicTime now) {
   if (!just_shrunk_) trouble_at_ = limit_;
   limit_ = std::max(1.0, limit_ * factor);
-  slow_start_ &= answered_ == 0;  // where nothing is answered there is an outage, not a load
+  // Where nothing is answered there is an outage, not a load.
+  doubles_up_to_ = answered_ == 0 ? std::max(doubles_up_to_, trouble_at_ / 2) : 0;
   shrunk_ = now;
   just_shrunk_ = true;
   risen_by_ = 0;

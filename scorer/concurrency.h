@@ -5,7 +5,8 @@
 // TCP's way: from kFirst on it doubles each round trip (slow start, RFC 5681). At the
 // first trouble it shrinks, and from then on it grows with every round that ends well:
 // by half of what is left up to where trouble began (BIC), then by one. A round is as
-// many ended calls as may be in flight, at least kLeastRound. Trouble is
+// many ended calls as may be in flight, at least kLeastRound. After an outage, in which no
+// call was answered, it doubles again, up to half of where trouble began. Trouble is
 //   - failures (5xx, time-outs, broken connections) of a fifth of a round: half. A
 //     single 5xx is none: one call in a hundred fails at any provider, at any load.
 //   - latency that rises to kRisen times what is usual: three quarters. Compared are
@@ -74,7 +75,7 @@ class Concurrency {
 
   const double most_;
   double limit_;
-  bool slow_start_ = true;
+  double doubles_up_to_;  // until a load has been too much: as many as are allowed
   MonotonicTime shrunk_{};
   double trouble_at_ = 0;     // the limit at which trouble began
   bool just_shrunk_ = false;  // and no round has ended well since

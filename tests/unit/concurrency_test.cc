@@ -187,6 +187,28 @@ TEST_F(ConcurrencyTest, AServerThatFailsAltogetherIsTriedWithOneCallAndUsedAgain
   }
 }
 
+TEST_F(ConcurrencyTest, AfterAnOutageItDoublesAgainUpToHalfOfBefore) {
+  Concurrency controller(64);
+  MonotonicTime now{1h};
+  const auto round = [&] {
+    const MonotonicTime sent = now;
+    now += 1s;
+    for (size_t left = controller.limit(); left > 0; --left) {
+      controller.OnAnswered(0, sent, now, left);
+    }
+  };
+  for (int i = 0; i < 8; ++i) round();
+  ASSERT_EQ(controller.limit(), 64u);
+  // When it begins, some are answered yet.
+  for (int i = 0; i < 24; ++i) controller.OnAnswered(0, now - 1s, now, 64);
+  for (int i = 0; i < 200; ++i) controller.OnFailed(now, now), now += 1s;
+  ASSERT_EQ(controller.limit(), 1u);
+  for (const size_t expected : {2u, 4u, 8u, 16u, 32u, 48u, 56u}) {
+    round();
+    EXPECT_EQ(controller.limit(), expected);
+  }
+}
+
 TEST_F(ConcurrencyTest, AProviderThatBecomesSlowerByItselfIsUsedAsMuchAsBefore) {
   double slower = 1;
   Client client(64, [&](size_t) { return Client::Answer{1s * slower * LogNormal(0.3)}; });
