@@ -15,10 +15,12 @@ LogField TraceField(const std::set<std::string>& traces) {
   return {"trace", std::vector<std::string>(traces.begin(), traces.end())};
 }
 
+LogField LeaseField(uint64_t lease) { return {"lease", std::to_string(lease)}; }
+
 LogFields FieldsOf(const wire::Batch& batch) {
   return {{"digest", batch.digest()},
           {"trace", batch.trace()},
-          {"lease", batch.lease()},
+          LeaseField(batch.lease()),
           {"model", batch.model()}};
 }
 

@@ -2,6 +2,7 @@
 // keeps it or hands it on but to scorers (Batch.trace), and nothing depends on it.
 #pragma once
 
+#include <cstdint>
 #include <set>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ std::string TraceOf(std::string_view profile, std::string_view date, std::string
 
 // The field `trace` of lines about these digests: of several a list.
 LogField TraceField(const std::set<std::string>& traces);
+
+// The field `lease`, as a text: it is above 2^53, up to which readers of JSON keep numbers.
+LogField LeaseField(uint64_t lease);
 
 // Of lines about a batch: digest, trace, lease, model.
 LogFields FieldsOf(const wire::Batch& batch);

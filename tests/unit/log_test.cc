@@ -92,12 +92,12 @@ TEST(LogScope, ScopesAddUpAndTheInnerOneHolds) {
   const std::string lines = Logged("info", "json", [] {
     const LogScope outer{{"trace", "outer"}, {"digest", 12}};
     {
-      const LogScope inner{{"trace", "inner"}, {"lease", uint64_t{1} << 40}};
+      const LogScope inner{{"trace", "inner"}, {"rows", uint64_t{1} << 40}};
       spdlog::info("in both");
     }
     spdlog::info("in the outer one");
   });
-  EXPECT_THAT(lines, HasSubstr(R"("in both","digest":12,"trace":"inner","lease":1099511627776})"));
+  EXPECT_THAT(lines, HasSubstr(R"("in both","digest":12,"trace":"inner","rows":1099511627776})"));
   EXPECT_THAT(lines, HasSubstr(R"("in the outer one","trace":"outer","digest":12})"));
 }
 
@@ -191,6 +191,23 @@ TEST(Trace, OfSeveralDigestsIsAList) {
   EXPECT_EQ(fields({}), nlohmann::json::object());
   EXPECT_EQ(fields({"a"}), nlohmann::json({{"trace", "a"}}));
   EXPECT_EQ(fields({"a", "b"}), nlohmann::json::parse(R"({"trace":["a","b"]})"));
+}
+
+// A reader that takes numbers for doubles would have one lease for several.
+TEST(Trace, ALeaseIsKeptByEveryReaderOfJson) {
+  wire::Batch batch;
+  batch.set_digest(7);
+  batch.set_trace("a");
+  batch.set_lease(411200675725180929);
+  batch.set_model("gpt-4o");
+  const auto fields = FieldsLogged([&] {
+    const LogScope scope(FieldsOf(batch));
+    spdlog::info("x");
+  });
+  EXPECT_EQ(
+      fields,
+      nlohmann::json(
+          {{"digest", 7}, {"trace", "a"}, {"lease", "411200675725180929"}, {"model", "gpt-4o"}}));
 }
 
 }  // namespace
