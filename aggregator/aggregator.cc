@@ -7,11 +7,12 @@
 #include "aggregator/page.h"
 #include "aggregator/prices.h"
 #include "common/eastern.h"
+#include "common/log.h"
 #include "common/redis_keys.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "common/wire.h"
 #include "prometheus/registry.h"
-#include "spdlog/spdlog.h"
 
 namespace paperboy {
 namespace {
@@ -64,6 +65,21 @@ bool AsksNoMore(Database& db, DigestId id) {
     any = true;
   }
   return any;
+}
+
+// Something that happened to the digest.
+void Log(const Digest& digest, const std::string& what,
+         spdlog::level::level_enum level = spdlog::level::info) {
+  const LogScope scope(FieldsOf(digest));
+  spdlog::log(level, "{} {}: {}", digest.profile, digest.date, what);
+}
+
+std::vector<std::string> SelectedPapers(Database& db, DigestId id) {
+  std::vector<std::string> papers;
+  auto cursor = db.Query(
+      "SELECT paper FROM row WHERE digest = ? AND state = 'selected' ORDER BY position", id);
+  while (cursor.Next()) papers.push_back(cursor.Text(0));
+  return papers;
 }
 
 bool IsDone(const Digest& digest) {
@@ -156,6 +172,12 @@ void Aggregator::SendToScorer(ScorerFrame frame) {
   frame.reply.set_wire_major(kWireMajor);
   if (!world_.scorers.SendTo(frame.peer, frame.reply.SerializeAsString())) {
     undelivered_.push_back(std::move(frame));
+  } else if (frame.reply.has_batch() && spdlog::should_log(spdlog::level::debug)) {
+    const wire::Batch& batch = frame.reply.batch();
+    const LogScope scope(FieldsOf(batch));
+    const LogScope papers{{"papers", IdsOf(batch.papers())}};
+    spdlog::debug("batch {} is handed out: {}", batch.lease(),
+                  Counted(static_cast<uint64_t>(batch.papers_size()), "paper"));
   }
 }
 
@@ -349,9 +371,14 @@ void Aggregator::AnswerAmended(const Result<Amended>& amended, wire::FetcherRepl
 
 void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& open,
                             wire::FetcherReply* reply, const Instant& now) {
+  const auto before = FindDigest(db_, open.profile().name(), open.date());
   auto opened = intake_.Open(open);
   if (!opened) return SetRefused(reply->mutable_refused(), opened.error());
   const Digest& digest = opened->digest;
+  const bool news = !before || before->edition != digest.edition || before->state != digest.state;
+  Log(digest,
+      "opened by a fetcher; edition " + std::to_string(digest.edition) + ", " + digest.state,
+      news ? spdlog::level::info : spdlog::level::debug);
   auto* answer = reply->mutable_opened();
   answer->set_digest(digest.id);
   answer->set_edition(digest.edition);
@@ -377,7 +404,10 @@ void Aggregator::AnswerPlanned(const std::string& peer, const Result<bool>& plan
   reply->mutable_ack();
   const Digest digest = *FindDigest(db_, id);
   Follow(peer, digest);
-  if (*planned) dispatch_.OnWork(id, now);
+  if (*planned) {
+    Log(digest, "sealed, " + Counted(CountFunnel(db_, id).arxiv(), "row"));
+    dispatch_.OnWork(id, now);
+  }
   if (IsDone(digest)) to_publish_.insert(id);
 }
 
@@ -481,6 +511,7 @@ void Aggregator::BeginPublishing() {
   to_publish_.erase(to_publish_.begin());
   const auto digest = FindDigest(db_, publication_->digest);
   if (digest && digest->state == "complete") {
+    if (!failed_.contains(digest->id)) Log(*digest, "complete");
     publisher_.Publish(digest->id);
     publication_->completed = true;
     days_counted_on_.clear();
@@ -493,10 +524,14 @@ void Aggregator::Announce() {
   const DigestId id = publication_->digest;
   const auto digest = FindDigest(db_, id);
   if (!digest || !IsDone(*digest)) return;
+  const LogScope scope(FieldsOf(*digest));
   if (publication_->completed) {
     const auto funnel = CountFunnel(db_, id);
-    spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
-                 digest->state, funnel.selected(), funnel.scanned());
+    {
+      const LogScope selected{{"papers", SelectedPapers(db_, id)}};
+      spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
+                   digest->state, funnel.selected(), funnel.scanned());
+    }
     if (AsksNoMore(db_, id)) {
       spdlog::warn(
           "{} {}: {} without a score, and no later run asks about them: `paperboy-aggregator retry "

@@ -254,6 +254,7 @@ class Dispatch {
   void CountFailure(const Lease& lease, const std::string& message);
   bool ProviderWorks(const Lease& lease, const std::string& key, int64_t alone_failures) const;
   int64_t Splits(const std::string& key) const;
+  void LogResult(const wire::Result& result);
   void Refuse(const std::string& message);
   std::shared_ptr<const wire::Profile> ProfileOf(const Digest& digest);
 

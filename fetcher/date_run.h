@@ -83,6 +83,7 @@ class DateRun {
   // Takes the step with every digest that has no outcome yet.
   void Each(const std::function<Status(Delivery&)>& step);
   void End(size_t index, Outcome outcome);
+  std::set<std::string> Traces() const;  // of those that have no outcome yet
   void Collect();
   void EndWithout(const std::set<std::string>& without,
                   const std::function<Outcome(const Delivery::Target&)>& outcome);

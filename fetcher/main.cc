@@ -87,7 +87,8 @@ int ShowGaps(const Options& options, const std::string& program) {
   EpollLoop loop;
   Pump pump(loop);
   loop.OnStopSignal([&](int signal) { pump.Stop(signal); });
-  Progress progress(loop, Progress::ModeFor(settings->progress, stderr), stderr);
+  Progress progress(
+      loop, Progress::ModeFor(settings->progress, options.String("log-format"), stderr), stderr);
   zmq::context_t context;
   const auto dealer = AggregatorSocket::Connect(loop, context, settings->aggregator);
   if (!dealer) return Usage(dealer.error());
@@ -183,7 +184,8 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   status.LoopTurned();
   status.SetTrouble("");
 
-  Progress progress(loop, Progress::ModeFor(settings.progress, stderr), stderr);
+  Progress progress(
+      loop, Progress::ModeFor(settings.progress, options.String("log-format"), stderr), stderr);
   progress.OnWaitingChange([&](const std::string& what) {
     status.SetTrouble(what.empty() ? "" : "waiting for " + what);
   });

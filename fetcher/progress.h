@@ -1,5 +1,5 @@
 // What the fetcher is doing, for a person at standard error: on a terminal one
-// line that updates, else a line when something changes.
+// line that updates, else a line when something changes; or for the log.
 #pragma once
 
 #include <cstdint>
@@ -13,20 +13,24 @@ namespace paperboy {
 
 class Progress {
  public:
-  enum class Mode { kTerminal, kPlain, kNone };
+  enum class Mode { kTerminal, kPlain, kLog, kNone };
 
   // `out` stays the caller's.
   Progress(const Loop& loop, Mode mode, std::FILE* out);
   ~Progress();  // leaves the cursor on a line of its own
 
-  // --progress as given; auto is a terminal's line if `out` is one.
-  static Mode ModeFor(const std::string& option, std::FILE* out);
+  // --progress and --log-format as given; auto is lines of the log if that is JSON, else a
+  // terminal's line if `out` is one.
+  static Mode ModeFor(const std::string& option, const std::string& log_format, std::FILE* out);
 
   // Something happened: a line that stays.
   void Say(const std::string& text);
+  // Something happened that a person need not be told: a line of the log, which is at debug
+  // unless the log shows the progress.
+  void Log(const std::string& text) const;
 
   // What is being waited for, as "Redis at localhost:6379 (connection refused)";
-  // empty: nothing. Shown when it changes and every 10 s.
+  // empty: nothing. Shown when it changes and, but in the log, every 10 s.
   void Waiting(const std::string& what);
   const std::string& waiting() const { return waiting_; }
   // Told of every change, whatever the mode.

@@ -1,7 +1,5 @@
 #include "fetcher/run.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -10,6 +8,7 @@
 
 #include "common/calendar.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "fetcher/choose_reading.h"
 #include "fetcher/day_lists.h"
 #include "fetcher/file_source.h"
@@ -144,6 +143,7 @@ Status FetchRun::AddMending() {
 void FetchRun::Read(size_t task) {
   task_ = task;
   const std::optional<Day> day = tasks_[task].day;
+  const LogScope scope(day ? FieldsOf(*day) : LogFields());
   const MonotonicTime begin = parts_.pump.now();
   if (task > 0 && begin >= deadline_) {
     return Fail(day ? FormatDate(*day) : "newest",
@@ -414,7 +414,17 @@ void FetchRun::Show() {
   }
 }
 
+LogFields FetchRun::FieldsOf(Day day) const {
+  const std::string date = FormatDate(day);
+  std::set<std::string> traces;
+  for (const wire::Profile& profile : tasks_[task_].profiles) {
+    traces.insert(TraceOf(profile.name(), date, profile.revision()));
+  }
+  return {{"date", date}, TraceField(traces)};
+}
+
 bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
+  const LogScope scope(FieldsOf(day));
   if (reported_waiting_ != day) {
     const MonotonicTime limit = std::min(deadline_, parts_.pump.now() + kLastWord);
     if (const Status told = ReportDay(Names(), day, "waiting", why, limit); told) {
@@ -466,6 +476,7 @@ Status FetchRun::ReportDay(const std::vector<std::string>& profiles, Day day,
 
 void FetchRun::Fail(const std::string& date, const Error& error) {
   if (parts_.pump.stopped()) return;
+  parts_.progress.Log(date + ": failed: " + error.message);
   for (const wire::Profile& profile : profiles()) {
     outcomes_[task_].push_back(FailedOutcome(profile.name(), date, error));
   }
@@ -474,6 +485,7 @@ void FetchRun::Fail(const std::string& date, const Error& error) {
 void FetchRun::EndAll(const std::string& date, const std::string& state, const std::string& why,
                       ExitCode code) {
   if (parts_.pump.stopped()) return;
+  parts_.progress.Log(date + ": " + state + ": " + why);
   for (const wire::Profile& profile : profiles()) {
     outcomes_[task_].push_back(Outcome{profile.name(), date, state, why, code, std::nullopt});
   }

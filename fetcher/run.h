@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/eastern.h"
+#include "common/log.h"
 #include "fetcher/arxiv_source.h"
 #include "fetcher/date_run.h"
 #include "fetcher/day_lists.h"
@@ -139,6 +140,8 @@ class FetchRun {
               ExitCode code);
   Status ReportDay(const std::vector<std::string>& profiles, Day day, const std::string& state,
                    const std::string& why, MonotonicTime deadline);
+  // Of log lines about the date, for the task's profiles.
+  LogFields FieldsOf(Day day) const;
 
   std::vector<wire::Profile>& profiles() { return tasks_[task_].profiles; }
   std::vector<std::string> Names() const;    // of the task's profiles

@@ -220,8 +220,9 @@ Options FetcherOptions() {
       {.name = "progress",
        .default_value = "auto",
        .placeholder = "KIND",
-       .help = "How to show progress on standard error: auto (a line that updates on a terminal, "
-               "else plain), plain (a line when something changes), none.",
+       .help = "How to show progress on standard error: auto (with --log-format json lines of "
+               "the log, else on a terminal a line that updates, else plain), plain (a line when "
+               "something changes), none.",
        .choices = {"auto", "plain", "none"}},
       {.name = "contact",
        .default_value = "paperboy",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/trace.h"
 #include "common/wire.h"
 
 namespace paperboy {
@@ -38,12 +39,14 @@ void AggregatorLink::Start(Handlers handlers) {
   ready_due_ = true;
 }
 
-void AggregatorLink::Deliver(const wire::Result& result) {
+void AggregatorLink::Deliver(const wire::Result& result, const std::string& trace) {
   wire::ScorerMessage message;
   message.set_wire_major(kWireMajor);
   *message.mutable_result() = result;
   Kept& kept = results_[result.lease()];
   kept.frame = message.SerializeAsString();
+  kept.trace = trace;
+  kept.digest = result.digest();
   SendKept(&kept);
   ready_due_ = true;
 }
@@ -122,15 +125,25 @@ void AggregatorLink::OnReply(const std::string& frame) {
     OnHeard(reply.beat().heard());
     OnBeat(reply.beat().boot());
   } else if (reply.has_ack()) {
-    if (results_.erase(reply.ack().lease()) > 0 && results_.empty()) {
-      handlers_.on_all_acknowledged();
-    }
+    OnAck(reply.ack().lease());
   } else if (reply.has_void_leases()) {
     for (const uint64_t lease : reply.void_leases().leases()) handlers_.on_void(lease);
   } else if (reply.has_batch()) {
     OnHeard(reply.batch().heard());
     OnBatch(std::move(*reply.mutable_batch()));
   }
+}
+
+void AggregatorLink::OnAck(uint64_t lease) {
+  const auto kept = results_.find(lease);
+  if (kept == results_.end()) return;
+  if (spdlog::should_log(spdlog::level::debug)) {
+    const LogScope scope{
+        {"digest", kept->second.digest}, {"trace", kept->second.trace}, LeaseField(lease)};
+    spdlog::debug("the result of batch {} is acknowledged", lease);
+  }
+  results_.erase(kept);
+  if (results_.empty()) handlers_.on_all_acknowledged();
 }
 
 void AggregatorLink::OnHeard(uint64_t number) {

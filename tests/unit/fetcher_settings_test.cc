@@ -2,8 +2,11 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "common/epoll_loop.h"
+#include "common/log.h"
 #include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/outcome.h"
@@ -358,9 +361,41 @@ TEST_F(ProgressTest, ATerminalHasOneLine) {
 }
 
 TEST_F(ProgressTest, NoneIsNothing) {
-  Progress progress(loop_, Progress::ModeFor("none", file_), file_);
+  Progress progress(loop_, Progress::ModeFor("none", "json", file_), file_);
   progress.Say("done");
   progress.Waiting("Redis");
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(ProgressTest, WithJsonLogsWhatChangesIsALineOfTheLog) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("fetcher", "info", "json");
+  Progress progress(loop_, Progress::ModeFor("auto", "json", file_), file_);
+  progress.Waiting("Redis");
+  progress.Waiting("Redis");
+  progress.Say("cs.LG: 3 papers");
+  progress.Log("begun");
+  for (uint64_t scored = 0; scored <= 50; ++scored) progress.Scoring(scored, 50, 2);
+  std::vector<std::string> messages;
+  std::istringstream lines(testing::internal::GetCapturedStderr());
+  for (std::string line; std::getline(lines, line);) {
+    messages.push_back(nlohmann::json::parse(line)["message"]);
+  }
+  EXPECT_THAT(messages, testing::ElementsAre("waiting for Redis", "cs.LG: 3 papers", "begun",
+                                             "scored 50 of 50, 2 scorers"));
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(ProgressTest, APersonIsNotToldWhatIsForTheLog) {
+  testing::internal::CaptureStderr();
+  Progress progress(loop_, Progress::ModeFor("auto", "text", file_), file_);
+  SetUpLogging("fetcher", "info", "text");
+  progress.Log("begun");
+  SetUpLogging("fetcher", "debug", "text");
+  progress.Log("sealed");
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(logged, Not(HasSubstr("begun")));
+  EXPECT_THAT(logged, HasSubstr("debug fetcher: sealed"));
   EXPECT_EQ(Written(), "");
 }
 
