@@ -14,6 +14,10 @@ namespace {
 // arXiv's own, for all its services: https://info.arxiv.org/help/api/tou.html
 constexpr std::chrono::duration<double> kArxivsInterval{3};
 
+// It opened on that day.
+constexpr date::sys_days kArxivsFirstDay = date::year(1991) / 8 / 14;
+constexpr size_t kShownChars = 40;  // of what is no date
+
 constexpr char kAbout[] =
     "Reads what arXiv announced on a day, delivers it to the aggregator, follows until the\n"
     "digest of each profile is published, and prints how it went.";
@@ -62,9 +66,12 @@ Exit codes:
 )";
 
 Result<date::sys_days> DateOption(const Options& options, const std::string& name) {
-  const Result<date::sys_days> day = ParseDate(options.String(name));
-  if (!day) return Invalid("--" + name + ": " + day.error().message);
-  return *day;
+  const std::string text = options.String(name);
+  const Result<date::sys_days> day = ParseDate(text);
+  if (day && *day >= kArxivsFirstDay) return *day;
+  return Invalid("--" + name + " \"" + CutChars(CleanText(text), kShownChars) +
+                 "\" is no date from " + FormatDate(kArxivsFirstDay) + ", arXiv's first day, to " +
+                 FormatDate(kLastDate) + "; write it as 2025-04-15");
 }
 
 Status ReadSource(const std::string& text, FetcherSettings* settings) {

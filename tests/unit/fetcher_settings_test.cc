@@ -103,6 +103,28 @@ TEST_F(FetcherSettingsTest, RefusesDatesThatMakeNoSense) {
               HasSubstr("use api"));
 }
 
+// Also where the future is allowed, as for `calendar`.
+TEST_F(FetcherSettingsTest, RefusesDatesThatArxivNeverHadOrNobodyCanTell) {
+  const auto trouble = [](std::vector<const char*> args) -> std::string {
+    args.insert(args.begin(), "paperboy-fetcher");
+    Options options = FetcherOptions();
+    EXPECT_TRUE(options.Parse(static_cast<int>(args.size()), args.data()).ok());
+    FetcherSettings settings;
+    const Status read = ReadDates(options, &settings);
+    return read ? "" : read.error().message;
+  };
+  for (const char* bad : {"1991-08-13", "1850-01-01", "2201-01-01", "2262-04-12", "9999-12-31"}) {
+    const std::string allowed = std::string("\"") + bad +
+                                "\" is no date from 1991-08-14, arXiv's first day, to 2200-12-31; "
+                                "write it as 2025-04-15";
+    EXPECT_EQ(trouble({"--date", bad}), "--date " + allowed);
+    EXPECT_EQ(trouble({"--from", bad, "--to", "2025-04-15"}), "--from " + allowed);
+    EXPECT_EQ(trouble({"--from", "2025-04-15", "--to", bad}), "--to " + allowed);
+  }
+  EXPECT_EQ(trouble({"--from", "1991-08-14", "--to", "2200-12-31"}), "");
+  EXPECT_EQ(Trouble({"--date", "1991-08-14"}), "");
+}
+
 TEST_F(FetcherSettingsTest, RefusesTheFuture) {
   EXPECT_THAT(Trouble({"--date", "2026-09-16"}), HasSubstr("future"));
   EXPECT_THAT(Trouble({"--from", "2026-09-14", "--to", "2026-09-16"}), HasSubstr("future"));
