@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "common/calendar.h"
 #include "common/text.h"
+#include "fetcher/listing.h"
 
 namespace paperboy {
 namespace {
@@ -17,6 +19,7 @@ constexpr std::chrono::duration<double> kArxivsInterval{3};
 // It opened on that day.
 constexpr date::sys_days kArxivsFirstDay = date::year(1991) / 8 / 14;
 constexpr size_t kShownChars = 40;  // of what is no date
+constexpr size_t kFilesNamed = 3;
 
 constexpr char kAbout[] =
     "Reads what arXiv announced on a day, delivers it to the aggregator, follows until the\n"
@@ -279,6 +282,20 @@ std::string FileOf(const FetcherSettings& settings, const std::string& date) {
     path.replace(at, kPlaceholder.size(), date);
   }
   return path;
+}
+
+Status CheckFiles(const FetcherSettings& settings) {
+  if (settings.source != SourceKind::kFile || !settings.range) return Ok();
+  std::vector<std::string> names;
+  for (date::sys_days day = *settings.from; day <= *settings.to; day += date::days(1)) {
+    names.push_back(FileOf(settings, FormatDate(day)));
+    // One file for all dates is asked for by its name, and missed by it.
+    std::error_code none;
+    if (names.back() == settings.file || std::filesystem::exists(names.back(), none)) return Ok();
+  }
+  return Invalid("--source file:" + settings.file + ": no date from " + FormatDate(*settings.from) +
+                 " to " + FormatDate(*settings.to) + " has its file; looked for " +
+                 NameSome(names, names.size(), kFilesNamed));
 }
 
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text) {

@@ -145,6 +145,28 @@ TEST_F(FetcherSettingsTest, KnowsItsSources) {
   EXPECT_THAT(Trouble({"--source", "ftp"}), HasSubstr("none of auto"));
 }
 
+TEST_F(FetcherSettingsTest, MissesFilesNamedByDateOnlyWhenThereIsNone) {
+  TempDir dir;
+  const auto trouble = [&](const std::string& to, const std::string& source) -> std::string {
+    const auto settings =
+        Read({"--from", "2026-09-10", "--to", to.c_str(), "--source", ("file:" + source).c_str()});
+    EXPECT_TRUE(settings.ok());
+    const Status checked = CheckFiles(*settings);
+    return checked ? "" : checked.error().message;
+  };
+  const std::string named = dir.File("{date}.jsonl");
+  EXPECT_EQ(trouble("2026-09-14", named),
+            "--source file:" + named +
+                ": no date from 2026-09-10 to 2026-09-14 has its file; "
+                "looked for " +
+                dir.File("2026-09-10.jsonl") + ", " + dir.File("2026-09-11.jsonl") + ", " +
+                dir.File("2026-09-12.jsonl") + " and 2 more");
+  EXPECT_EQ(trouble("2026-09-14", dir.File("one.jsonl")), "") << "said where it is read";
+  std::ofstream(dir.File("2026-09-14.jsonl")) << "\n";
+  EXPECT_EQ(trouble("2026-09-14", named), "");
+  EXPECT_THAT(trouble("2026-09-13", named), HasSubstr("2026-09-13"));
+}
+
 TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
   EXPECT_THAT(Trouble({"--contact", "me@example.org\r\nX: y"}), HasSubstr("--contact"));
 }
