@@ -285,6 +285,18 @@ TEST(Outcomes, TheSummaryIsATableThatAddsUp) {
   EXPECT_THAT(text, HasSubstr("  refused  line 17: no title\n"));
 }
 
+TEST(Outcomes, TheSummarySaysHowManyRefusalsItDoesNotName) {
+  wire::Published published;
+  published.set_state("published");
+  for (int line = 1; line <= 10; ++line) published.add_refusals("line " + std::to_string(line));
+  published.mutable_funnel()->set_refused(17);
+  const auto text = [&] { return Summary({PublishedOutcome("ml", "2026-09-15", published)}); };
+  EXPECT_THAT(text(), testing::EndsWith("  refused  line 10\n  refused  and 7 more; `paperboy-"
+                                        "aggregator papers 2026-09-15 refused` lists all\n"));
+  published.mutable_funnel()->set_refused(10);
+  EXPECT_THAT(text(), testing::EndsWith("  refused  line 10\n"));
+}
+
 TEST(Outcomes, TokensThatWereNotReportedAreNotZero) {
   wire::Published published;
   published.set_state("published");
