@@ -441,5 +441,15 @@ TEST(CalendarLine, HasAColumnForEachOfItsHeader) {
   EXPECT_EQ(std::count(header.begin(), header.end(), '\t'), 5);
 }
 
+TEST(NothingAnnouncedOn, SaysWhenSomethingIs) {
+  EXPECT_EQ(NothingAnnouncedOn(*ParseDate("2026-09-19")),
+            "arXiv announces nothing on Saturday 2026-09-19, next on Monday 2026-09-21");
+  EXPECT_EQ(
+      NothingAnnouncedOn(*ParseDate("2026-11-27")),
+      "arXiv announces nothing on Friday 2026-11-27, next on Monday 2026-11-30: no mailing on "
+      "the evening of 2026-11-26 (Thanksgiving)");
+  EXPECT_EQ(NothingAnnouncedOn(*ParseDate("2026-09-21")), "");
+}
+
 }  // namespace
 }  // namespace paperboy
