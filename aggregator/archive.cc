@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "spdlog/fmt/fmt.h"
+
 namespace paperboy {
 namespace {
 
@@ -55,12 +57,17 @@ DayRecord Read(Database& db, const std::string& profile, const std::string& date
   day.status = ReadStatusHead(status);
   day.state = day.status.state;
   day.why = day.status.why;
+  if (day.state == "published" && !day.status.late.empty()) {
+    day.state = "partial";
+    day.why = fmt::format("not announced in time: {}", fmt::join(day.status.late, ", "));
+  }
   if (day.state == "published" && IsQuiet(day.status)) day.state = "quiet";
   if (day.state == "withheld") {
     day.state = "failed";
     day.why = WithheldBecause(day.status);
   }
-  static const std::set<std::string> known = {"published", "quiet", "holiday", "failed", "waiting"};
+  static const std::set<std::string> known = {"published", "partial", "quiet",
+                                              "holiday",   "failed",  "waiting"};
   if (!known.contains(day.state)) day.state = "failed";
   day.has_page =
       db.Query("SELECT 1 FROM file WHERE path = ?", PathBelowOut(profile, "md", date, "output.md"))
@@ -147,8 +154,9 @@ std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
 }
 
 std::map<std::string, int> CountStatesAfter(Database& db, const std::string& date) {
-  std::map<std::string, int> counts = {{"published", 0}, {"withheld", 0}, {"holiday", 0},
-                                       {"quiet", 0},     {"waiting", 0},  {"failed", 0}};
+  std::map<std::string, int> counts = {{"published", 0}, {"partial", 0}, {"withheld", 0},
+                                       {"holiday", 0},   {"quiet", 0},   {"waiting", 0},
+                                       {"failed", 0}};
   for (const auto& profile : RecordedProfiles(db)) {
     for (auto next = DateAfter(db, profile, Recorded::kAnything, date); next;
          next = DateAfter(db, profile, Recorded::kAnything, *next)) {

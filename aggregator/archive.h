@@ -39,8 +39,10 @@ std::optional<std::string> RecordedFile(Database& db, const std::string& path);
 // A date as a calendar shows it.
 struct DayRecord {
   std::string date;
-  std::string state;  // published, quiet, holiday, failed (withheld too), waiting
-  std::string why;    // for people; of a date with a page as it should be ""
+  // published, partial (without a list that was late), quiet, holiday, failed (withheld
+  // too), waiting
+  std::string state;
+  std::string why;  // for people; of a date with a page as it should be ""
   bool has_page = false;
   int64_t papers = 0;  // on its page
   StatusHead status;
@@ -52,7 +54,7 @@ std::optional<DayRecord> FindDayRecord(Database& db, const std::string& profile,
 std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
                                     const std::string& month);
 
-// How many of the dates after `date`, of all profiles together, ended how: published,
+// How many of the dates after `date`, of all profiles together, ended how: published, partial,
 // withheld, holiday, quiet, waiting, failed. Each is named, at 0 too.
 std::map<std::string, int> CountStatesAfter(Database& db, const std::string& date);
 

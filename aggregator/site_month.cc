@@ -97,7 +97,8 @@ std::string Calendar(sys_days begin, const Days& records) {
 // "18 published, 1 holiday, 2 missing"
 std::string StatesLine(const Days& records) {
   std::string text;
-  for (const char* state : {"published", "quiet", "holiday", "failed", "waiting", "missing"}) {
+  for (const char* state :
+       {"published", "partial", "quiet", "holiday", "failed", "waiting", "missing"}) {
     int count = 0;
     for (const auto& [day, record] : records) count += record.state == state ? 1 : 0;
     if (count == 0) continue;

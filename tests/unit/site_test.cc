@@ -445,8 +445,38 @@ TEST_F(SiteTest, StatesAreCountedOverAllProfiles) {
   Published("2025-05-09");
   EXPECT_THAT(CountStatesAfter(store->db(), "2025-05-08"),
               ElementsAre(testing::Pair("failed", 1), testing::Pair("holiday", 1),
-                          testing::Pair("published", 2), testing::Pair("quiet", 1),
-                          testing::Pair("waiting", 0), testing::Pair("withheld", 1)));
+                          testing::Pair("partial", 0), testing::Pair("published", 2),
+                          testing::Pair("quiet", 1), testing::Pair("waiting", 0),
+                          testing::Pair("withheld", 1)));
+}
+
+TEST_F(SiteTest, ADayIsPartialUntilItsLateListComes) {
+  Published("2025-05-12");
+  profile.add_categories("cs.AI");
+  const Digest digest = Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  ScoreEverything();
+  Publish(digest);
+  const auto counted = [&](const std::string& state) {
+    return CountStatesAfter(store->db(), "2025-05-12").at(state);
+  };
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "partial 2 papers");
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("Days: 1 published, 1 partial."));
+  EXPECT_THAT(Page("test/2025-05.html"),
+              HasSubstr("<li>2025-05-13: <span class=\"partial\">partial</span>: <bdi>not "
+                        "announced in time: cs.AI</bdi></li>"));
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("<p>Total relevant papers: 4</p>"));
+  EXPECT_EQ(counted("partial"), 1);
+  EXPECT_EQ(counted("published"), 0);
+
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2505.20003"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
+  ScoreEverything();
+  Publish(digest);
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "published 3 papers");
+  EXPECT_THAT(Page("test/2025-05.html"), testing::Not(HasSubstr("partial")));
+  EXPECT_EQ(counted("partial"), 0);
+  EXPECT_EQ(counted("published"), 1);
 }
 
 TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {
