@@ -10,6 +10,7 @@
 
 #include "aggregator/folder.h"
 #include "aggregator/publish.h"
+#include "aggregator/site_html.h"
 #include "common/calendar.h"
 #include "spdlog/fmt/fmt.h"
 #include "tests/unit/ledger_fixture.h"
@@ -89,10 +90,10 @@ class SiteTest : public LedgerTest {
   std::map<int, std::string> Calendar(const std::string& html) {
     std::map<int, std::string> days;
     const std::regex cell(
-        R"re(<td class="(\w+)"(?: title="[^"]*")?><span class="weekday">\w{3}</span> (?:<a href="([^"]*)">)?(\d+)(?:</a>)?(?: <br />(\w+))?(?: <br />([^<]*))?</td>)re");
+        R"re(<td class="([\w-]+)"(?: title="[^"]*")?><span class="weekday">\w{3}</span> (?:<a href="([^"]*)">)?(\d+)(?:</a>)?(?: <br />([\w ]+))?(?: <br />([^<]*))?</td>)re");
     for (std::sregex_iterator it(html.begin(), html.end(), cell), end; it != end; ++it) {
       if ((*it)[1] == "weekend" && !(*it)[4].matched) continue;
-      EXPECT_EQ((*it)[1], (*it)[4]);
+      EXPECT_EQ((*it)[1], StateClass((*it)[4]));
       days[std::stoi((*it)[3])] = (*it)[4].str() + ((*it)[5].matched ? " " + (*it)[5].str() : "");
       EXPECT_EQ((*it)[2].matched, (*it)[5].matched) << "a page has a link and a number";
     }

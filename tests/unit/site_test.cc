@@ -479,6 +479,53 @@ TEST_F(SiteTest, ADayIsPartialUntilItsLateListComes) {
   EXPECT_EQ(counted("published"), 1);
 }
 
+TEST_F(SiteTest, ADayThatWaitsForScorersIsBeingScored) {
+  Published("2025-05-12");
+  Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  EXPECT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_FALSE(publisher.LookAtScoring());
+  const std::string& html = Page("test/2025-05.html");
+  EXPECT_EQ(Calendar(html)[13], "being scored");
+  EXPECT_THAT(html, HasSubstr("Days: 1 published, 1 being scored."));
+  EXPECT_THAT(html, HasSubstr("<p>Not in these totals: 1 day being scored.</p>"));
+  EXPECT_THAT(Page("index.html"), HasSubstr("<a href=\"test/2025-05.html\">2025-05-13</a>: "
+                                            "<span class=\"being-scored\">being scored</span>"));
+  EXPECT_EQ(folder.files, Anew());
+
+  ScoreEverything();
+  Publish(*FindDigest(store->db(), "test", "2025-05-13"));
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "published 2 papers");
+  EXPECT_THAT(Page("index.html"), Not(HasSubstr("being scored")));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, ADayThatIsScoredAgainKeepsItsPage) {
+  Published("2025-05-12");
+  Published("2025-05-13", 3);
+  profile.set_prompt("Other.\n[PAPER LIST HERE]");
+  Open("2025-05-13");
+  const std::string page = Page("test/2025-05-13.html");
+  ASSERT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "being scored 3 papers");
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("<p>Total relevant papers: 5</p>"));
+  EXPECT_EQ(Page("test/2025-05-13.html"), page);
+  EXPECT_THAT(CountStatesAfter(store->db(), "2025-05-12"),
+              testing::Contains(testing::Pair("published", 1)));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, TheFirstDayOfAnArchiveIsShownWhileItIsScored) {
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  Deliver("2025-05-13", {{"2505.20001"}});
+  ASSERT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "being scored");
+  EXPECT_THAT(Page("index.html"), HasSubstr("being scored"));
+  EXPECT_EQ(folder.files, Anew());
+}
+
 TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {
   Published("2025-05-12");
   const Digest digest = Published("2025-05-13");
