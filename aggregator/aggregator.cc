@@ -25,7 +25,8 @@ constexpr int kRefusalsShown = 10;
 // Ids per SADD.
 constexpr size_t kHintChunk = 500;
 constexpr Milliseconds kHintDeadline{5'000};
-// For Reconcile: of no digest the files are compared, of the dates without one they are.
+// To publish this is to bring the site to what is being scored; for Reconcile: of no digest the
+// files are compared, of the dates without one they are.
 constexpr std::optional<DigestId> kNoDigest = 0;
 
 wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
@@ -162,6 +163,7 @@ void Aggregator::Tell(const Instant& now) {
     TellProgress(now);
     UpdateMetrics();
     CountDays(now);
+    if (publisher_.LookAtScoring()) to_publish_.insert(*kNoDigest);
   } catch (const StorageError& e) {
     NoteTrouble(e.what());
   }
@@ -505,7 +507,7 @@ void Aggregator::GoOnPublishing(bool tick) {
   step_ = world_.loop.After(Milliseconds(0), [this] { step_due_ = true; });
 }
 
-// Publishes the next digest if it is complete, and lists its files.
+// Publishes the next digest, if it is one and complete, and lists the files.
 void Aggregator::BeginPublishing() {
   publication_ = {*to_publish_.begin()};
   to_publish_.erase(to_publish_.begin());

@@ -1,5 +1,7 @@
 #include "aggregator/publish.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "aggregator/archive.h"
@@ -71,7 +73,15 @@ void Publisher::RecordDay(const std::string& profile, const std::string& date) {
   }
 }
 
+bool Publisher::LookAtScoring() {
+  const auto before = std::exchange(being_scored_, DigestsBeingScored(db_));
+  std::ranges::set_symmetric_difference(before, being_scored_,
+                                        std::inserter(recorded_, recorded_.end()));
+  return before != being_scored_;
+}
+
 void Publisher::Begin(std::optional<DigestId> changed) {
+  LookAtScoring();
   recorded_.merge(in_hand_);
   in_hand_ = std::exchange(recorded_, {});
   looks_.clear();

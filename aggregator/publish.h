@@ -52,6 +52,10 @@ class Publisher {
   // Inside the caller's transaction.
   void RecordDay(const std::string& profile, const std::string& date);
 
+  // Whether other digests are being scored than at the last look: the site shows those, and
+  // the next Begin brings it to that.
+  bool LookAtScoring();
+
   // Brings OUT to what is recorded: every file that is missing or differs, each
   // profile's newest page, and the site. After the publication of `changed` the
   // bytes of other digests' files are not compared, and of the site only the pages
@@ -88,6 +92,7 @@ class Publisher {
   // Profile and date of what was recorded since the site last agreed with it, and of what
   // the steps under way bring to it.
   std::set<std::pair<std::string, std::string>> recorded_, in_hand_;
+  std::set<std::pair<std::string, std::string>> being_scored_;  // at the last look
   std::vector<Look> looks_;
   size_t next_ = 0;  // of them
 };

@@ -144,8 +144,12 @@ std::string NavigationHtml(const std::string& label, const std::vector<SiteLink>
   return "<nav aria-label=\"" + label + "\">\n" + html + "\n</nav>\n";
 }
 
+std::string StateClass(const std::string& state) {
+  return state == kBeingScored ? "being-scored" : state;
+}
+
 std::string StateHtml(const DayRecord& day) {
-  std::string html = "<span class=\"" + day.state + "\">" + day.state + "</span>";
+  std::string html = "<span class=\"" + StateClass(day.state) + "\">" + day.state + "</span>";
   if (!day.why.empty()) html += ": <bdi>" + EscapeHtml(ValidUtf8(day.why)) + "</bdi>";
   return html;
 }

@@ -74,7 +74,9 @@ std::string GapsText(const std::string& profile, const FillCommands& commands,
   std::vector<date::sys_days> mendable;
   std::string text;
   for (const Gap& gap : gaps) {
-    table.Add({profile, FormatDate(gap.day), gap.state, gap.why});
+    if (table.size() < kGapsShown) {
+      table.Add({profile, FormatDate(gap.day), gap.state, gap.why});
+    }
     if (gap.mendable) {
       mendable.push_back(gap.day);
     } else {
@@ -87,7 +89,12 @@ std::string GapsText(const std::string& profile, const FillCommands& commands,
     title = fmt::format("To fill them, with {} as you gave it, which holds a password:\n",
                         fmt::join(commands.left_out, ", "));
   }
-  return table.Text() + title + text;
+  std::string more;
+  if (gaps.size() > kGapsShown) {
+    more = fmt::format("and {} more to {}; --from and --to show a part of them\n",
+                       gaps.size() - kGapsShown, FormatDate(gaps.back().day));
+  }
+  return table.Text() + more + title + text;
 }
 
 std::string GuessesText(const wire::Days& days, date::sys_days from, date::sys_days to) {

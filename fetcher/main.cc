@@ -230,6 +230,7 @@ int Main(int argc, const char* const* argv) {
   if (!options.words().empty()) return RunCommand(options, argv[0]);
   Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());
+  if (const Status files = CheckFiles(*settings); !files) return Usage(files.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
   if (!profiles) return Usage(profiles.error());
   settings->deadline = DeadlineFor(*settings, *profiles, Clock::now());

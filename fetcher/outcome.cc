@@ -44,7 +44,7 @@ std::string Cost(const wire::Published& published) {
                      Counted(published.lost_calls(), "call"), published.lost_cost());
 }
 
-std::string Details(const wire::Published& published) {
+std::string Details(const std::string& date, const wire::Published& published) {
   std::string text = FunnelTable(published.funnel());
   if (!published.model().empty()) text += Field("model", published.model());
   text += Field("calls", Grouped(published.calls()));
@@ -53,6 +53,12 @@ std::string Details(const wire::Published& published) {
   text += Field("page", published.page());
   for (const std::string& note : published.notes()) text += Field("note", note);
   for (const std::string& refusal : published.refusals()) text += Field("refused", refusal);
+  const auto named = static_cast<uint64_t>(published.refusals_size());
+  if (published.funnel().refused() > named) {
+    text += Field("refused", fmt::format("and {} more; `paperboy-aggregator papers {} refused` "
+                                         "lists all",
+                                         Grouped(published.funnel().refused() - named), date));
+  }
   return text;
 }
 
@@ -148,7 +154,7 @@ std::string Summary(const std::vector<Outcome>& outcomes) {
                         outcome.state);
     if (!outcome.why.empty()) text += ": " + outcome.why;
     text += "\n";
-    if (outcome.published) text += Details(*outcome.published);
+    if (outcome.published) text += Details(outcome.date, *outcome.published);
   }
   return text;
 }

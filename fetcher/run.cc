@@ -9,6 +9,7 @@
 #include "common/calendar.h"
 #include "common/text.h"
 #include "common/trace.h"
+#include "fetcher/calendar_command.h"
 #include "fetcher/choose_reading.h"
 #include "fetcher/day_lists.h"
 #include "fetcher/file_source.h"
@@ -75,6 +76,10 @@ std::vector<std::string> FetchRun::Names() const {
 
 std::vector<Outcome> FetchRun::Go() {
   deadline_ = parts_.pump.now() + settings_.deadline;
+  if (!settings_.from && settings_.source != SourceKind::kFile) {
+    const std::string nothing = NothingAnnouncedOn(EasternDay(parts_.clock()));
+    if (!nothing.empty()) parts_.progress.Say(nothing);
+  }
   if (const Status made = MakeTasks(); !made) {
     tasks_ = {{std::nullopt, all_profiles_}};
     Fail("newest", made.error());

@@ -2,17 +2,24 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "common/calendar.h"
 #include "common/text.h"
+#include "fetcher/listing.h"
 
 namespace paperboy {
 namespace {
 
 // arXiv's own, for all its services: https://info.arxiv.org/help/api/tou.html
 constexpr std::chrono::duration<double> kArxivsInterval{3};
+
+// It opened on that day.
+constexpr date::sys_days kArxivsFirstDay = date::year(1991) / 8 / 14;
+constexpr size_t kShownChars = 40;  // of what is no date
+constexpr size_t kFilesNamed = 3;
 
 constexpr char kAbout[] =
     "Reads what arXiv announced on a day, delivers it to the aggregator, follows until the\n"
@@ -62,9 +69,12 @@ Exit codes:
 )";
 
 Result<date::sys_days> DateOption(const Options& options, const std::string& name) {
-  const Result<date::sys_days> day = ParseDate(options.String(name));
-  if (!day) return Invalid("--" + name + ": " + day.error().message);
-  return *day;
+  const std::string text = options.String(name);
+  const Result<date::sys_days> day = ParseDate(text);
+  if (day && *day >= kArxivsFirstDay) return *day;
+  return Invalid("--" + name + " \"" + CutChars(CleanText(text), kShownChars) +
+                 "\" is no date from " + FormatDate(kArxivsFirstDay) + ", arXiv's first day, to " +
+                 FormatDate(kLastDate) + "; write it as 2025-04-15");
 }
 
 Status ReadSource(const std::string& text, FetcherSettings* settings) {
@@ -273,6 +283,20 @@ std::string FileOf(const FetcherSettings& settings, const std::string& date) {
     path.replace(at, kPlaceholder.size(), date);
   }
   return path;
+}
+
+Status CheckFiles(const FetcherSettings& settings) {
+  if (settings.source != SourceKind::kFile || !settings.range) return Ok();
+  std::vector<std::string> names;
+  for (date::sys_days day = *settings.from; day <= *settings.to; day += date::days(1)) {
+    names.push_back(FileOf(settings, FormatDate(day)));
+    // One file for all dates is asked for by its name, and missed by it.
+    std::error_code none;
+    if (names.back() == settings.file || std::filesystem::exists(names.back(), none)) return Ok();
+  }
+  return Invalid("--source file:" + settings.file + ": no date from " + FormatDate(*settings.from) +
+                 " to " + FormatDate(*settings.to) + " has its file; looked for " +
+                 NameSome(names, names.size(), kFilesNamed));
 }
 
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text) {

@@ -415,6 +415,26 @@ TEST_F(AggregatorTest, MetricsTellTheStatesOfTheLastDays) {
       << days("waiting") << " " << days("failed");
 }
 
+TEST_F(AggregatorTest, TheSiteShowsADigestThatWaitsForScorers) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  ASSERT_TRUE(Ask(RowsOf(opened->opened(), 3), 10s));
+  const auto shown = [&] {
+    const auto month = out_.Read("site/test/2025-01.html");
+    return month && month->find("<td class=\"being-scored\">") != month->npos;
+  };
+  RunUntil(
+      loop_, [] { return false; }, 2 * kBeat + 100ms);
+  EXPECT_FALSE(shown()) << "its list is not in";
+  wire::FetcherMessage seal;
+  seal.mutable_seal()->set_digest(opened->opened().digest());
+  seal.mutable_seal()->set_edition(opened->opened().edition());
+  seal.mutable_seal()->set_category("cs.LG");
+  seal.mutable_seal()->set_rows(3);
+  ASSERT_TRUE(Ask(seal, 10s));
+  EXPECT_TRUE(Until(shown));
+}
+
 TEST_F(AggregatorTest, CommandsAreAnsweredAfterTheCommit) {
   ASSERT_TRUE(Ask(OpenOf("2025-01-03"), 10s)->has_opened());
   wire::FetcherMessage redo;

@@ -106,6 +106,28 @@ TEST_F(FetcherSettingsTest, RefusesDatesThatMakeNoSense) {
               HasSubstr("use api"));
 }
 
+// Also where the future is allowed, as for `calendar`.
+TEST_F(FetcherSettingsTest, RefusesDatesThatArxivNeverHadOrNobodyCanTell) {
+  const auto trouble = [](std::vector<const char*> args) -> std::string {
+    args.insert(args.begin(), "paperboy-fetcher");
+    Options options = FetcherOptions();
+    EXPECT_TRUE(options.Parse(static_cast<int>(args.size()), args.data()).ok());
+    FetcherSettings settings;
+    const Status read = ReadDates(options, &settings);
+    return read ? "" : read.error().message;
+  };
+  for (const char* bad : {"1991-08-13", "1850-01-01", "2201-01-01", "2262-04-12", "9999-12-31"}) {
+    const std::string allowed = std::string("\"") + bad +
+                                "\" is no date from 1991-08-14, arXiv's first day, to 2200-12-31; "
+                                "write it as 2025-04-15";
+    EXPECT_EQ(trouble({"--date", bad}), "--date " + allowed);
+    EXPECT_EQ(trouble({"--from", bad, "--to", "2025-04-15"}), "--from " + allowed);
+    EXPECT_EQ(trouble({"--from", "2025-04-15", "--to", bad}), "--to " + allowed);
+  }
+  EXPECT_EQ(trouble({"--from", "1991-08-14", "--to", "2200-12-31"}), "");
+  EXPECT_EQ(Trouble({"--date", "1991-08-14"}), "");
+}
+
 TEST_F(FetcherSettingsTest, RefusesTheFuture) {
   EXPECT_THAT(Trouble({"--date", "2026-09-16"}), HasSubstr("future"));
   EXPECT_THAT(Trouble({"--from", "2026-09-14", "--to", "2026-09-16"}), HasSubstr("future"));
@@ -124,6 +146,28 @@ TEST_F(FetcherSettingsTest, KnowsItsSources) {
   EXPECT_EQ(file->file, "a b.jsonl");
   EXPECT_THAT(Trouble({"--source", "file:"}), HasSubstr("needs a path"));
   EXPECT_THAT(Trouble({"--source", "ftp"}), HasSubstr("none of auto"));
+}
+
+TEST_F(FetcherSettingsTest, MissesFilesNamedByDateOnlyWhenThereIsNone) {
+  TempDir dir;
+  const auto trouble = [&](const std::string& to, const std::string& source) -> std::string {
+    const auto settings =
+        Read({"--from", "2026-09-10", "--to", to.c_str(), "--source", ("file:" + source).c_str()});
+    EXPECT_TRUE(settings.ok());
+    const Status checked = CheckFiles(*settings);
+    return checked ? "" : checked.error().message;
+  };
+  const std::string named = dir.File("{date}.jsonl");
+  EXPECT_EQ(trouble("2026-09-14", named),
+            "--source file:" + named +
+                ": no date from 2026-09-10 to 2026-09-14 has its file; "
+                "looked for " +
+                dir.File("2026-09-10.jsonl") + ", " + dir.File("2026-09-11.jsonl") + ", " +
+                dir.File("2026-09-12.jsonl") + " and 2 more");
+  EXPECT_EQ(trouble("2026-09-14", dir.File("one.jsonl")), "") << "said where it is read";
+  std::ofstream(dir.File("2026-09-14.jsonl")) << "\n";
+  EXPECT_EQ(trouble("2026-09-14", named), "");
+  EXPECT_THAT(trouble("2026-09-13", named), HasSubstr("2026-09-13"));
 }
 
 TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
@@ -242,6 +286,18 @@ TEST(Outcomes, TheSummaryIsATableThatAddsUp) {
   EXPECT_THAT(text, HasSubstr("  tokens   23,745 prompt + 3,079 completion\n"));
   EXPECT_THAT(text, HasSubstr("  note     a note\n"));
   EXPECT_THAT(text, HasSubstr("  refused  line 17: no title\n"));
+}
+
+TEST(Outcomes, TheSummarySaysHowManyRefusalsItDoesNotName) {
+  wire::Published published;
+  published.set_state("published");
+  for (int line = 1; line <= 10; ++line) published.add_refusals("line " + std::to_string(line));
+  published.mutable_funnel()->set_refused(17);
+  const auto text = [&] { return Summary({PublishedOutcome("ml", "2026-09-15", published)}); };
+  EXPECT_THAT(text(), testing::EndsWith("  refused  line 10\n  refused  and 7 more; `paperboy-"
+                                        "aggregator papers 2026-09-15 refused` lists all\n"));
+  published.mutable_funnel()->set_refused(10);
+  EXPECT_THAT(text(), testing::EndsWith("  refused  line 10\n"));
 }
 
 TEST(Outcomes, TokensThatWereNotReportedAreNotZero) {
@@ -418,6 +474,16 @@ TEST(CalendarLine, HasAColumnForEachOfItsHeader) {
   EXPECT_EQ(CalendarLine(*ParseDate("2025-03-15")), "2025-03-15\tSat\t-\t-\t-\ta Saturday\n");
   const std::string header = kCalendarHeader;
   EXPECT_EQ(std::count(header.begin(), header.end(), '\t'), 5);
+}
+
+TEST(NothingAnnouncedOn, SaysWhenSomethingIs) {
+  EXPECT_EQ(NothingAnnouncedOn(*ParseDate("2026-09-19")),
+            "arXiv announces nothing on Saturday 2026-09-19, next on Monday 2026-09-21");
+  EXPECT_EQ(
+      NothingAnnouncedOn(*ParseDate("2026-11-27")),
+      "arXiv announces nothing on Friday 2026-11-27, next on Monday 2026-11-30: no mailing on "
+      "the evening of 2026-11-26 (Thanksgiving)");
+  EXPECT_EQ(NothingAnnouncedOn(*ParseDate("2026-09-21")), "");
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "fetcher/settings.h"
 
 namespace paperboy {
@@ -77,6 +79,29 @@ TEST(Gaps, AreFilledByAsFewCommandsAsPossible) {
                               "paperboy-fetcher --profile profiles/ml --from 2026-09-17 --to "
                               "2026-09-17\n"));
   EXPECT_EQ(GapsText("ml", commands, {}), "ml: no gaps\n");
+}
+
+TEST(Gaps, OfALongListTheFirstHundredAreShownAndAllAreFilled) {
+  std::vector<Gap> gaps;
+  for (const date::sys_days day : PagesBetween(Day("2025-01-02"), Day("2026-01-02"))) {
+    gaps.push_back({day, "missing", "", true});
+    if (gaps.size() == 137) break;
+  }
+  const FillCommands commands{"fetch", "redo"};
+  const auto lines = [&] {
+    const std::string text = GapsText("ml", commands, gaps);
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const std::string first = FormatDate(gaps.front().day);
+  const std::string last = FormatDate(gaps.back().day);
+  EXPECT_THAT(GapsText("ml", commands, gaps),
+              testing::AllOf(HasSubstr(FormatDate(gaps[99].day) + "  missing"),
+                             testing::Not(HasSubstr(FormatDate(gaps[100].day))),
+                             HasSubstr("\nand 37 more to " + last + "; --from and --to show"),
+                             HasSubstr("fetch --from " + first + " --to " + last + "\n")));
+  EXPECT_EQ(lines(), 1 + 100 + 1 + 1 + 1) << "heading, gaps, how many more, title, command";
+  gaps.resize(100);
+  EXPECT_EQ(lines(), 1 + 100 + 1 + 1);
 }
 
 FillCommands Commands(std::vector<const char*> arguments, const char* program) {
