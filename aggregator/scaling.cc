@@ -10,10 +10,18 @@ namespace {
 // Models that are remembered, in the ledger those that were heard of last.
 constexpr size_t kModelsKept = 100;
 // A change by less is noise.
-constexpr double kChanged = 0.1;
+constexpr double kNoise = 0.1;
 
 bool Changed(int64_t before, int64_t now) {
-  return std::abs(static_cast<double>(now - before)) > kChanged * static_cast<double>(before);
+  return std::abs(static_cast<double>(now - before)) > kNoise * static_cast<double>(before);
+}
+
+// Moved no further than into the noise around `now`: taken over whole, the first outlier
+// would stay until there is one on the other side.
+int64_t Followed(int64_t before, int64_t now) {
+  const auto said = static_cast<double>(now);
+  return std::clamp(before, static_cast<int64_t>(std::ceil(said * (1 - kNoise))),
+                    static_cast<int64_t>(said * (1 + kNoise)));
 }
 
 }  // namespace
@@ -58,9 +66,8 @@ uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pac
 void Scaling::Heard(const std::string& model, ScorerPace pace) {
   if (heard_.size() > kModelsKept) heard_.clear();
   if (const auto known = Find(model)) {
-    if (pace.latency_ms == 0 || !Changed(known->latency_ms, pace.latency_ms)) {
-      pace.latency_ms = known->latency_ms;
-    }
+    if (pace.latency_ms == 0) pace.latency_ms = known->latency_ms;
+    if (known->latency_ms > 0) pace.latency_ms = Followed(known->latency_ms, pace.latency_ms);
     if (!Changed(known->rpm, pace.rpm)) pace.rpm = known->rpm;
   }
   heard_[model] = pace;

@@ -59,8 +59,9 @@ class Scaling {
  public:
   explicit Scaling(Database& db) : db_(db) {}
 
-  // What scorers say now of their model; of the latency only when they know one. What
-  // differs by less than a tenth is as before: it would make the number go up and down.
+  // What scorers say now of their model; of the latency only when they know one. A quota
+  // that differs by less than a tenth is as before, and a latency is moved to within a
+  // tenth: noise would make the number go up and down.
   void Heard(const std::string& model, ScorerPace pace);
   // Writes down what has changed. Inside the caller's transaction.
   void Keep();
