@@ -14,13 +14,45 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/loopback.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 namespace {
 
 using testing::HasSubstr;
 using testing::Not;
+
+// A connection on which nothing happens but what a test says.
+class RawClient {
+ public:
+  explicit RawClient(int port, const std::string& bytes = "")
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in address = Loopback(port);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    Send(bytes);
+  }
+  ~RawClient() { ::close(fd_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  void Send(const std::string& bytes) { ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  void SayNoMore() { ::shutdown(fd_, SHUT_WR); }
+  // Whether the server has ended the connection, without an answer or with `answer`.
+  bool Ended() {
+    char buffer[4096];
+    ssize_t got;
+    while ((got = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT)) > 0) {
+      answer.append(buffer, static_cast<size_t>(got));
+    }
+    return got == 0 || errno != EAGAIN;
+  }
+  std::string answer;
+
+ private:
+  const int fd_;
+};
 
 class StatusServerTest : public testing::Test {
  protected:
@@ -108,25 +140,6 @@ TEST_F(StatusServerTest, HandlersRunOneAtATime) {
   EXPECT_EQ(most, 1);
 }
 
-// As browsers do: connections on which nothing is said.
-TEST_F(StatusServerTest, SilentConnectionsDoNotHoldUpAProbe) {
-  Start();
-  std::vector<int> fds;
-  for (int i = 0; i < 3; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(server_.port()));
-    ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    fds.push_back(fd);
-  }
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_EQ(Get("/healthz").status, 200);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
-  for (const int fd : fds) ::close(fd);
-}
-
 TEST_F(StatusServerTest, ExceptionInAHandlerTellsNothing) {
   server_.Handle("/broken", [](const std::string&) -> HttpAnswer {
     throw std::runtime_error("password is hunter2");
@@ -207,6 +220,92 @@ TEST_F(StatusServerTest, AFileThatABrowserHasIsNotSentAgain) {
   ASSERT_TRUE(changed);
   EXPECT_EQ(changed->status, 200);
   EXPECT_EQ(changed->body, "second");
+}
+
+// As a kubelet asks: it takes no answer that comes later than the chart's timeoutSeconds.
+class StatusServerHeldTest : public StatusServerTest {
+ protected:
+  void ExpectProbesAnswered() {
+    httplib::Client kubelet = Client();
+    kubelet.set_read_timeout(std::chrono::seconds(5));
+    for (const char* path : {"/healthz", "/readyz", "/metrics"}) {
+      const auto probe = kubelet.Get(path);
+      ASSERT_TRUE(probe) << path << ": " << to_string(probe.error());
+    }
+  }
+  std::vector<std::unique_ptr<RawClient>> Hold(size_t clients, const std::string& bytes) {
+    std::vector<std::unique_ptr<RawClient>> held;
+    for (size_t i = 0; i < clients; ++i) {
+      held.push_back(std::make_unique<RawClient>(server_.port(), bytes));
+    }
+    return held;
+  }
+};
+
+// As browsers do: they connect in advance.
+TEST_F(StatusServerHeldTest, ClientsThatSayNothingHoldUpNoProbe) {
+  Start();
+  const auto held = Hold(100, "");
+  ExpectProbesAnswered();
+  EXPECT_TRUE(held.front()->Ended()) << "of too many the oldest goes";
+}
+
+TEST_F(StatusServerHeldTest, HalfRequestsHoldUpNoProbe) {
+  Start();
+  const auto held = Hold(60, "GET /readyz HTTP/1.1\r\nHost: here\r\n");
+  ExpectProbesAnswered();
+  EXPECT_FALSE(held.front()->Ended()) << "there is room for it, and it has time";
+  held.front()->Send("\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return held.front()->Ended(); }, std::chrono::seconds(20)));
+  EXPECT_THAT(held.front()->answer, HasSubstr("503"));
+}
+
+TEST_F(StatusServerHeldTest, ClientsThatTakeNoAnswerHoldUpNoProbe) {
+  // More than the sockets' own buffers take.
+  server_.Handle("/large",
+                 [](const std::string&) { return HttpAnswer{.body = std::string(8 << 20, 'x')}; });
+  Start();
+  const auto held = Hold(20, "GET /large HTTP/1.1\r\n\r\n");
+  ExpectProbesAnswered();
+}
+
+TEST_F(StatusServerHeldTest, ARequestThatComesByteByByteHasAnEnd) {
+  Start();
+  RawClient client(server_.port(), "GET /readyz HTTP/1.1\r\nX: ");
+  const auto ended = [&] {
+    client.Send("x");
+    return client.Ended();
+  };
+  ASSERT_TRUE(WaitUntil(ended, std::chrono::seconds(30)));
+  EXPECT_THAT(client.answer, HasSubstr("400 Bad Request"));
+}
+
+TEST_F(StatusServerTest, ARequestThatIsNotWholeIsToldSo) {
+  Start();
+  const std::string too_long = "GET /readyz HTTP/1.1\r\nX: " + std::string(20'000, 'x');
+  for (const std::string& half : {std::string("GET /readyz HTTP/1.1\r\n"), too_long}) {
+    RawClient client(server_.port(), half);
+    client.SayNoMore();
+    ASSERT_TRUE(WaitUntil([&] { return client.Ended(); }, std::chrono::seconds(20)));
+    EXPECT_THAT(client.answer, HasSubstr("400 Bad Request"));
+  }
+  RawClient silent(server_.port());
+  silent.SayNoMore();
+  ASSERT_TRUE(WaitUntil([&] { return silent.Ended(); }, std::chrono::seconds(20)));
+  EXPECT_EQ(silent.answer, "");
+}
+
+TEST_F(StatusServerTest, AFileIsServedWholeWhateverRangesAreAskedFor) {
+  const TempDir dir;
+  std::ofstream(dir.File("page.md")) << std::string(50'000, 'x');
+  server_.ServeFiles("/", dir.path());
+  Start();
+  std::string ranges = "bytes=0-";
+  for (int i = 0; i < 1'000; ++i) ranges += ",0-";
+  const auto page = Client().Get("/page.md", {{"Range", ranges}});
+  ASSERT_TRUE(page) << to_string(page.error());
+  EXPECT_EQ(page->status, 200);
+  EXPECT_EQ(page->body.size(), 50'000u);
 }
 
 TEST_F(StatusServerTest, MissingDirectoryIsSaidAtTheStart) {
