@@ -9,19 +9,20 @@ namespace {
 
 // Models that are remembered, in the ledger those that were heard of last.
 constexpr size_t kModelsKept = 100;
-// A change by less is noise.
-constexpr double kNoise = 0.1;
+// A quota that changed by less is as before.
+constexpr double kChanged = 0.1;
+// How far the latency in use may lie above what scorers say.
+constexpr double kLatencyAbove = 0.15;
 
 bool Changed(int64_t before, int64_t now) {
-  return std::abs(static_cast<double>(now - before)) > kNoise * static_cast<double>(before);
+  return std::abs(static_cast<double>(now - before)) > kChanged * static_cast<double>(before);
 }
 
-// Moved no further than into the noise around `now`: taken over whole, the first outlier
-// would stay until there is one on the other side.
-int64_t Followed(int64_t before, int64_t now) {
-  const auto said = static_cast<double>(now);
-  return std::clamp(before, static_cast<int64_t>(std::ceil(said * (1 - kNoise))),
-                    static_cast<int64_t>(said * (1 + kNoise)));
+// As near to what it was as may be. Never below what is said: too few scorers leave quota
+// unused, and those that are too many only wait.
+int64_t Followed(int64_t before, int64_t said) {
+  return std::clamp(before, said,
+                    said + static_cast<int64_t>(kLatencyAbove * static_cast<double>(said)));
 }
 
 }  // namespace

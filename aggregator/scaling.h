@@ -60,8 +60,8 @@ class Scaling {
   explicit Scaling(Database& db) : db_(db) {}
 
   // What scorers say now of their model; of the latency only when they know one. A quota
-  // that differs by less than a tenth is as before, and a latency is moved to within a
-  // tenth: noise would make the number go up and down.
+  // that differs by less than a tenth is as before, and a latency follows what is said
+  // downwards no further than to 15 % above it: noise would make the number go up and down.
   void Heard(const std::string& model, ScorerPace pace);
   // Writes down what has changed. Inside the caller's transaction.
   void Keep();

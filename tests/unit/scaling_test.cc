@@ -108,7 +108,7 @@ TEST_F(ScalingTest, WhoSpokeLastDoesNotDecide) {
   EXPECT_EQ(Desired(), 2u) << "a limit that one has found holds for all";
 }
 
-TEST_F(ScalingTest, ALatencyIsFollowedNoFurtherThanIsSure) {
+TEST_F(ScalingTest, ALatencyIsFollowedUpAtOnceAndDownBeyondItsNoise) {
   Scaling scaling(store->db());
   const auto heard = [&](int64_t latency_ms) {
     scaling.Heard("gpt-4o", {.rpm = 6'000, .calls = 1, .latency_ms = latency_ms});
@@ -118,10 +118,9 @@ TEST_F(ScalingTest, ALatencyIsFollowedNoFurtherThanIsSure) {
   };
   EXPECT_EQ(heard(10'000), 1'000u);
   EXPECT_EQ(heard(9'100), 1'000u) << "noise";
-  EXPECT_EQ(heard(10'900), 1'000u);
-  EXPECT_EQ(heard(12'000), 1'080u) << "an outlier, of which the next ones take nothing back";
-  EXPECT_EQ(heard(10'000), 1'080u);
-  EXPECT_EQ(heard(5'000), 550u) << "a change";
+  EXPECT_EQ(heard(10'900), 1'090u);
+  EXPECT_EQ(heard(9'600), 1'090u) << "up at once, and not down again";
+  EXPECT_EQ(heard(5'000), 575u) << "a change";
 }
 
 TEST_F(ScalingTest, GoesDownOnlyAfterAWhile) {
