@@ -39,14 +39,12 @@ void AggregatorLink::Start(Handlers handlers) {
   ready_due_ = true;
 }
 
-void AggregatorLink::Deliver(const wire::Result& result, const std::string& trace) {
+void AggregatorLink::Deliver(const wire::Result& result) {
   wire::ScorerMessage message;
   message.set_wire_major(kWireMajor);
   *message.mutable_result() = result;
   Kept& kept = results_[result.lease()];
   kept.frame = message.SerializeAsString();
-  kept.trace = trace;
-  kept.digest = result.digest();
   SendKept(&kept);
   ready_due_ = true;
 }
@@ -138,8 +136,7 @@ void AggregatorLink::OnAck(uint64_t lease) {
   const auto kept = results_.find(lease);
   if (kept == results_.end()) return;
   if (spdlog::should_log(spdlog::level::debug)) {
-    const LogScope scope{
-        {"digest", kept->second.digest}, {"trace", kept->second.trace}, LeaseField(lease)};
+    const LogScope scope{LeaseField(lease)};
     spdlog::debug("the result of batch {} is acknowledged", lease);
   }
   results_.erase(kept);

@@ -43,8 +43,8 @@ class AggregatorLink {
 
   // Sends the result now and again until it is acknowledged, however long that
   // takes: it was paid for. Whoever says Ready bounds the memory that this needs
-  // by asking for no work while too many results wait. `trace` is its batch's.
-  void Deliver(const wire::Result& result, const std::string& trace = "");
+  // by asking for no work while too many results wait.
+  void Deliver(const wire::Result& result);
   // Something in Ready has changed: say it when this turn ends, or after a pause that
   // grows with the number of batches held, as the cost of saying it does.
   void ReadyChanged() { ready_due_ = true; }
@@ -69,8 +69,6 @@ class AggregatorLink {
  private:
   struct Kept {
     std::string frame;
-    std::string trace;
-    int64_t digest = 0;
     MonotonicTime sent;  // epoch: not yet
   };
 

@@ -341,9 +341,8 @@ wire::Result Deferred::ResultFor(const Held& held) const {
 
 void Deferred::Finish(uint64_t lease, const wire::Result& result) {
   world_.metrics.OnPapers(AnsweredIn(result));
-  const std::string trace = held_.at(lease).batch.trace();
   held_.erase(lease);
-  world_.link.Deliver(result, trace);
+  world_.link.Deliver(result);
 }
 
 void Deferred::GiveBack(uint64_t lease, ProviderFailure::Kind kind, const std::string& message) {

@@ -183,7 +183,7 @@ void Scorer::Refuse(const wire::Batch& batch, ProviderFailure::Kind kind,
   wire::Result result = EmptyResult(batch);
   result.mutable_failure()->set_kind(kind);
   result.mutable_failure()->set_message(message);
-  world_.link.Deliver(result, batch.trace());
+  world_.link.Deliver(result);
 }
 
 void Scorer::ScoreByWords(const wire::Batch& batch) {
@@ -195,7 +195,7 @@ void Scorer::ScoreByWords(const wire::Batch& batch) {
     const LogScope papers{{"papers", IdsOf(batch.papers())}};
     spdlog::debug("batch {} is scored by words", batch.lease());
   }
-  world_.link.Deliver(result, batch.trace());
+  world_.link.Deliver(result);
 }
 
 void Scorer::OnVoid(uint64_t lease) {
@@ -506,9 +506,8 @@ void Scorer::Finish(uint64_t lease) {
   job.result.set_reasoning(job.model != nullptr && job.model->dialect.max_completion_tokens);
   world_.metrics.OnPapers(AnsweredIn(job.result));
   const wire::Result result = std::move(job.result);
-  const std::string trace = job.batch.trace();
   jobs_.erase(place);
-  world_.link.Deliver(result, trace);
+  world_.link.Deliver(result);
 }
 
 void Scorer::Leave() {

@@ -96,7 +96,7 @@ class Trace : public testing::Test {
   bool AllAcknowledged(const std::string& trace) {
     const auto all = [&] {
       const Lines lines(system.Logs());
-      return lines.Of("scorer", trace).Saying("is acknowledged").All("lease") ==
+      return lines.Saying("is acknowledged").All("lease") ==
              lines.Of("scorer", trace).Saying("is made").All("lease");
     };
     return WaitUntil(all, std::chrono::seconds(10));
