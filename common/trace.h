@@ -16,7 +16,7 @@ namespace paperboy {
 // 32 lower-case hex digits, the form of a W3C trace-id: the first 128 bits of the SHA-256
 // of "PROFILE\nDATE\nREVISION", with the profile's name, the announcement date as
 // YYYY-MM-DD and the profile's revision. So it is the same in every run, try and restart,
-// and another one in another edition.
+// and another one with another revision; a revision that comes back has its trace again.
 std::string TraceOf(std::string_view profile, std::string_view date, std::string_view revision);
 
 // The field `trace` of lines about these digests: of several a list.
