@@ -204,6 +204,7 @@ bool Aggregator::Transact(const Instant& now) {
     transaction.Commit();
   } catch (const StorageError& e) {
     fetcher_outbox_.clear();
+    once_committed_.clear();
     dispatch_.TakeFrames();
     dispatch_.TakeCompleted();
     followers_ = followers;
@@ -215,6 +216,7 @@ bool Aggregator::Transact(const Instant& now) {
   }
   reset_needed_ = false;
   metrics_.commits.Increment();
+  for (const auto& log : std::exchange(once_committed_, {})) log();
   if (failed_.empty() && !reconcile_due_) NoteTrouble("");
   return true;
 }
@@ -368,7 +370,9 @@ void Aggregator::AnswerAmended(const Result<Amended>& amended, wire::FetcherRepl
   if (!amended) return SetRefused(reply->mutable_refused(), amended.error());
   *reply->mutable_done() = (*amended).done;
   for (const DigestId id : (*amended).sealed) dispatch_.OnWork(id, now);
-  for (const auto& line : (*amended).done.lines()) spdlog::info("by command: {}", line);
+  once_committed_.push_back([lines = (*amended).done.lines()] {
+    for (const auto& line : lines) spdlog::info("by command: {}", line);
+  });
 }
 
 void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& open,
@@ -378,9 +382,11 @@ void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& ope
   if (!opened) return SetRefused(reply->mutable_refused(), opened.error());
   const Digest& digest = opened->digest;
   const bool news = !before || before->edition != digest.edition || before->state != digest.state;
-  Log(digest,
-      "opened by a fetcher; edition " + std::to_string(digest.edition) + ", " + digest.state,
-      news ? spdlog::level::info : spdlog::level::debug);
+  once_committed_.push_back([digest, news] {
+    Log(digest,
+        "opened by a fetcher; edition " + std::to_string(digest.edition) + ", " + digest.state,
+        news ? spdlog::level::info : spdlog::level::debug);
+  });
   auto* answer = reply->mutable_opened();
   answer->set_digest(digest.id);
   answer->set_edition(digest.edition);
@@ -407,7 +413,9 @@ void Aggregator::AnswerPlanned(const std::string& peer, const Result<bool>& plan
   const Digest digest = *FindDigest(db_, id);
   Follow(peer, digest);
   if (*planned) {
-    Log(digest, "sealed, " + Counted(CountFunnel(db_, id).arxiv(), "row"));
+    once_committed_.push_back([digest, rows = CountFunnel(db_, id).arxiv()] {
+      Log(digest, "sealed, " + Counted(rows, "row"));
+    });
     dispatch_.OnWork(id, now);
   }
   if (IsDone(digest)) to_publish_.insert(id);

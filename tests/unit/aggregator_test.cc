@@ -168,6 +168,24 @@ TEST_F(AggregatorTest, AFetcherOfADigestThatCouldNotBeStoredIsNotFollowedUp) {
   EXPECT_GT(heard_, before) << "progress comes";
 }
 
+// Who gets no answer says the same again.
+TEST_F(AggregatorTest, WhatWasNotCommittedIsNotLogged) {
+  store_->db().Script(
+      "CREATE TABLE spoiled(digest REFERENCES digest(id) DEFERRABLE INITIALLY DEFERRED);"
+      "CREATE TRIGGER spoil AFTER INSERT ON digest BEGIN INSERT INTO spoiled VALUES (-1); END;");
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(Ask(OpenOf("2025-01-03"), 300ms)) << "the commit fails";
+  EXPECT_FALSE(Ask(OpenOf("2025-01-03"), 300ms));
+  store_->db().Script("DROP TRIGGER spoil");
+  EXPECT_TRUE(Ask(OpenOf("2025-01-03"), 10s));
+  const std::string logged = testing::internal::GetCapturedStdout();
+  const std::string line = "test 2025-01-03: opened by a fetcher; edition 1, open";
+  const size_t first = logged.find(line);
+  ASSERT_NE(first, std::string::npos) << logged;
+  EXPECT_EQ(logged.find(line, first + 1), std::string::npos) << logged;
+  EXPECT_GT(first, logged.find("nothing is acknowledged")) << logged;
+}
+
 // The word about the digest before a list that came late may have crossed with it.
 TEST_F(AggregatorTest, WhoSealsAListIsToldHowTheDigestEndsAlsoIfItWasToldBefore) {
   const auto opened = Ask(OpenOf("2025-01-03"), 10s);
