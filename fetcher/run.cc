@@ -182,6 +182,7 @@ void FetchRun::Read(size_t task) {
 }
 
 void FetchRun::FromFile(Day day) {
+  const LogScope scope(FieldsOf(day));
   const std::string date = FormatDate(day);
   const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
@@ -202,6 +203,7 @@ void FetchRun::FromFile(Day day) {
 }
 
 void FetchRun::FromPast(Day day, bool asked_for) {
+  const LogScope scope(FieldsOf(day));
   if (!AnnouncementFor(day)) return MendDayOff(day);
   const WallTime now = parts_.clock();
   const bool remedial = settings_.range || (asked_for && day < EasternDay(now));

@@ -5,8 +5,10 @@
 #include <set>
 #include <vector>
 
+#include "common/eastern.h"
 #include "common/profile.h"
 #include "tests/process/digest_test.h"
+#include "tests/support/fake_clock.h"
 
 namespace paperboy {
 namespace {
@@ -147,6 +149,25 @@ TEST_F(Trace, LeadsFromTheFetchOverTheCallsToThePage) {
   EXPECT_THAT(calls.All("papers"), IsSupersetOf(selected));
   EXPECT_THAT(system.RunCommand({"why", *selected.begin()}).out, HasSubstr("trace " + trace));
   EXPECT_THAT(run.err + system.Logs(), Not(HasSubstr("test-key")));
+}
+
+TEST_F(Trace, BeginsAtTheFetchAlsoWithoutADate) {
+  FakeClock clock;
+  clock.Set(EasternTime(*ParseDate(kDate), std::chrono::hours(10)));
+  Day today = day;
+  today.settings.env = clock.env();
+  System there(today.settings);
+  there.StartAggregator(kJsonLogs);
+  there.StartScorers(1, "openai", kJsonLogs);
+  auto arguments = kJsonLogs;
+  arguments.insert(arguments.end(), {"--progress", "auto"});
+  const auto run = there.RunFetcher(arguments);
+  ASSERT_EQ(run.exit.code, 0) << run.err << there.Logs();
+  const auto profile = LoadProfile(PAPERBOY_SOURCE_DIR "/config/profiles/default");
+  const Lines read = Lines(run.err).Of("fetcher", TraceOfBundled(kDate));
+  for (const std::string& category : profile->categories()) {
+    EXPECT_GT(read.Saying(kDate + (" " + category) + ": ").size(), 0u) << run.err;
+  }
 }
 
 TEST_F(Trace, IsTheSameAfterARestartAndADeliveryAnew) {

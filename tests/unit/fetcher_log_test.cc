@@ -1,0 +1,66 @@
+// What the fetcher's JSON logs tell: the fields and levels of its lines.
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "common/trace.h"
+#include "tests/unit/fetcher_fixture.h"
+
+namespace paperboy {
+namespace {
+
+using nlohmann::json;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Not;
+using testing::SizeIs;
+
+class FetcherLogTest : public FetcherTest {
+ protected:
+  FetcherLogTest() { mode_ = Progress::Mode::kLog; }
+
+  // The lines of a run, in their order.
+  std::vector<json> Logged(const std::function<void(Pump&)>& meanwhile = nullptr) {
+    testing::internal::CaptureStderr();
+    SetUpLogging("fetcher", "info", "json");
+    outcomes_ = Fetch(meanwhile);
+    std::istringstream logged(testing::internal::GetCapturedStderr());
+    std::vector<json> lines;
+    for (std::string line; std::getline(logged, line);) lines.push_back(json::parse(line));
+    return lines;
+  }
+  // Of those whose message has the words; "" of a line without the key.
+  static std::vector<json> ValuesOf(const std::string& key, const std::vector<json>& lines,
+                                    const std::string& words) {
+    std::vector<json> values;
+    for (const json& line : lines) {
+      if (line["message"].get<std::string>().find(words) == std::string::npos) continue;
+      values.push_back(line.value(key, json("")));
+    }
+    return values;
+  }
+
+  std::vector<Outcome> outcomes_;
+};
+
+TEST_F(FetcherLogTest, WhatIsReadWithoutADateHasTheTraceOfItsDigest) {
+  now_ = EasternTime(Day("2026-09-15"), std::chrono::hours(10));
+  settings_.file = dir_.File("papers.jsonl");
+  std::ofstream(settings_.file)
+      << R"({"id": "2609.00001", "title": "T", "abstract": "A", "authors": []})"
+      << "\n";
+  for (const auto& [source, list] :
+       std::map<SourceKind, std::string>{{SourceKind::kAuto, "cs.LG: "},
+                                         {SourceKind::kApi, "cs.LG: "},
+                                         {SourceKind::kFile, "the file: "}}) {
+    aggregator_.ForgetAll();
+    settings_.source = source;
+    const std::vector<json> lines = Logged();
+    ASSERT_THAT(outcomes_, ElementsAre(Ended("published", kExitOk)));
+    const auto traces = ValuesOf("trace", lines, list);
+    EXPECT_THAT(traces, Not(SizeIs(0))) << json(lines).dump(1);
+    EXPECT_THAT(traces, Each(json(TraceOf("ml", "2026-09-15", "r1")))) << json(lines).dump(1);
+  }
+}
+
+}  // namespace
+}  // namespace paperboy
