@@ -183,7 +183,6 @@ Outcome DateRun::Late(const Delivery& delivery) const {
 }
 
 bool DateRun::Follow(const Listings& lists) {
-  const LogScope scope{TraceField(Traces())};
   for (const auto& delivery : active_) delivery->SetHeardAt(parts_.pump.now());
   for (;;) {
     Collect();

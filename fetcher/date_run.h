@@ -76,6 +76,7 @@ class DateRun {
 
   std::vector<Outcome> TakeOutcomes() { return std::move(outcomes_); }
 
+  std::set<std::string> Traces() const;  // of the digests without outcome
   // Adds how far the digests are to `sum`: papers, scorers, what is waited for.
   void AddProgress(wire::Progress* sum) const;
 
@@ -83,7 +84,6 @@ class DateRun {
   // Takes the step with every digest that has no outcome yet.
   void Each(const std::function<Status(Delivery&)>& step);
   void End(size_t index, Outcome outcome);
-  std::set<std::string> Traces() const;  // of those that have no outcome yet
   void Collect();
   void EndWithout(const std::set<std::string>& without,
                   const std::function<Outcome(const Delivery::Target&)>& outcome);

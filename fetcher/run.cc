@@ -388,6 +388,7 @@ FetchRun::Job& FetchRun::Begin(Day day, const char* source, bool remedial) {
 }
 
 void FetchRun::Finish(Job& job) {
+  const LogScope scope{TraceField(job.run->Traces())};
   while (!job.run->Follow(job.lists)) {
     Result<Listings> lists = job.lists;
     if (job.read_again) lists = job.read_again(job.run->Missing());
@@ -410,10 +411,14 @@ void FetchRun::OnPush(const wire::FetcherReply& reply) {
 void FetchRun::Show() {
   wire::Progress sum;
   size_t done = 0;
+  std::set<std::string> traces;
   for (const auto& job : jobs_) {
     job->run->AddProgress(&sum);
     done += job->run->done() ? 1 : 0;
+    traces.merge(job->run->Traces());
   }
+  // It may be called in the middle of what is about one digest.
+  const LogScope scope{{"profile", ""}, {"date", ""}, {"digest", ""}, TraceField(traces)};
   parts_.progress.Dates(jobs_.size(), done, tasks_.size());
   parts_.progress.Waiting(sum.waiting_for());
   if (sum.waiting_for().empty() && sum.to_score() > 0) {

@@ -126,6 +126,7 @@ class FetchRun {
   void Finish(Job& job);
   // Hands on what the aggregator told, and shows how far everything is.
   void OnPush(const wire::FetcherReply& reply);
+  // Its lines of the log are about all digests that have no outcome yet.
   void Show();
 
   // Waits for the next look at arXiv. False when there is none: --no-wait, the

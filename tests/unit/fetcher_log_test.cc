@@ -62,5 +62,32 @@ TEST_F(FetcherLogTest, WhatIsReadWithoutADateHasTheTraceOfItsDigest) {
   }
 }
 
+TEST_F(FetcherLogTest, WhatIsAboutAllDigestsHasTheTraceOfEach) {
+  settings_.from = Day("2026-09-14");
+  settings_.to = Day("2026-09-15");
+  settings_.range = true;
+  aggregator_.Set([](auto* knobs) {
+    knobs->publish = false;
+    knobs->waiting_for = "no scorer is connected";
+  });
+
+  const std::vector<json> lines = Logged([&](Pump&) {
+    if (std::count(waits_.begin(), waits_.end(), "no scorer is connected") == 0) return;
+    if (aggregator_.DigestOf("ml", "2026-09-15").sealed.size() < 2) return;
+    aggregator_.Set([](auto* knobs) { knobs->publish = true; });
+  });
+
+  ASSERT_THAT(outcomes_, SizeIs(2));
+  const std::string words = "waiting for no scorer is connected";
+  const auto traces = ValuesOf("trace", lines, words);
+  ASSERT_THAT(traces, Not(SizeIs(0))) << json(lines).dump(1);
+  const std::set<std::string> both = {TraceOf("ml", "2026-09-14", "r1"),
+                                      TraceOf("ml", "2026-09-15", "r1")};
+  EXPECT_EQ(traces.front(), json(both)) << json(lines).dump(1);
+  for (const char* key : {"profile", "date", "digest"}) {
+    EXPECT_EQ(ValuesOf(key, lines, words).front(), "") << key;
+  }
+}
+
 }  // namespace
 }  // namespace paperboy
