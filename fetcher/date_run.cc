@@ -43,9 +43,9 @@ void DateRun::End(size_t index, Outcome outcome) {
   const LogScope scope(active_[index]->Fields());
   const std::string text = outcome.date + " " + outcome.profile + ": " + outcome.state;
   if (outcome.published) {
-    parts_.progress.Say(text);
+    parts_.progress.Say(text, LevelOf(outcome));
   } else {
-    parts_.progress.Log(text + ": " + outcome.why);
+    parts_.progress.Log(text + ": " + outcome.why, LevelOf(outcome));
   }
   ended_.push_back(active_[index]->progress());
   outcomes_.push_back(std::move(outcome));

@@ -132,6 +132,11 @@ Outcome PublishedOutcome(std::string profile, std::string date, wire::Published 
           std::move(published)};
 }
 
+spdlog::level::level_enum LevelOf(const Outcome& outcome) {
+  if (outcome.state == "failed") return spdlog::level::err;
+  return outcome.exit_code == kExitOk ? spdlog::level::info : spdlog::level::warn;
+}
+
 ExitCode WorstOf(const std::vector<ExitCode>& codes) {
   for (const ExitCode code :
        {kExitUsage, kExitUnreachable, kExitWithheld, kExitNotAnnounced, kExitReplaced}) {

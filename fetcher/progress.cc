@@ -42,16 +42,16 @@ void Progress::ClearLine() {
   line_open_ = false;
 }
 
-void Progress::Say(const std::string& text) {
-  if (mode_ == Mode::kLog) return Log(text);
+void Progress::Say(const std::string& text, Level level) {
+  if (mode_ == Mode::kLog) return Log(text, level);
   if (mode_ == Mode::kNone) return;
   ClearLine();
   std::fprintf(out_, "%s\n", text.c_str());
   std::fflush(out_);
 }
 
-void Progress::Log(const std::string& text) const {
-  spdlog::log(mode_ == Mode::kLog ? spdlog::level::info : spdlog::level::debug, "{}", text);
+void Progress::Log(const std::string& text, Level level) const {
+  spdlog::log(mode_ == Mode::kLog ? level : spdlog::level::debug, "{}", text);
 }
 
 void Progress::Show(const std::string& line, bool changed) {

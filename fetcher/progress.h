@@ -2,6 +2,8 @@
 // line that updates, else a line when something changes; or for the log.
 #pragma once
 
+#include <spdlog/common.h>
+
 #include <cstdint>
 #include <cstdio>
 #include <functional>
@@ -23,11 +25,12 @@ class Progress {
   // terminal's line if `out` is one.
   static Mode ModeFor(const std::string& option, const std::string& log_format, std::FILE* out);
 
-  // Something happened: a line that stays.
-  void Say(const std::string& text);
+  using Level = spdlog::level::level_enum;
+  // Something happened: a line that stays, in the log of that level.
+  void Say(const std::string& text, Level level = spdlog::level::info);
   // Something happened that a person need not be told: a line of the log, which is at debug
   // unless the log shows the progress.
-  void Log(const std::string& text) const;
+  void Log(const std::string& text, Level level = spdlog::level::info) const;
 
   // What is being waited for, as "Redis at localhost:6379 (connection refused)";
   // empty: nothing. Shown when it changes and, but in the log, every 10 s.

@@ -186,7 +186,7 @@ void FetchRun::FromFile(Day day) {
   const std::string date = FormatDate(day);
   const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
-    return EndAll(date, "skipped", "there is no file " + path, kExitOk);
+    return EndAll({"", date, "skipped", "there is no file " + path, kExitOk, {}});
   }
   const auto read = [this, path](const std::set<std::string>&) -> Result<Listings> {
     Result<Listing> list = Note(ReadPaperFile(path));
@@ -468,7 +468,7 @@ void FetchRun::NoAnnouncement(Day day) {
   if (const Status told = ReportDay(Names(), day, "holiday", why, deadline_); !told) {
     return Fail(FormatDate(day), told.error());
   }
-  EndAll(FormatDate(day), "holiday", why + ": arXiv announces nothing", kExitOk);
+  EndAll({"", FormatDate(day), "holiday", why + ": arXiv announces nothing", kExitOk, {}});
 }
 
 Status FetchRun::ReportDay(const std::vector<std::string>& profiles, Day day,
@@ -487,19 +487,15 @@ Status FetchRun::ReportDay(const std::vector<std::string>& profiles, Day day,
 }
 
 void FetchRun::Fail(const std::string& date, const Error& error) {
-  if (parts_.pump.stopped()) return;
-  parts_.progress.Log(date + ": failed: " + error.message);
-  for (const wire::Profile& profile : profiles()) {
-    outcomes_[task_].push_back(FailedOutcome(profile.name(), date, error));
-  }
+  EndAll(FailedOutcome("", date, error));
 }
 
-void FetchRun::EndAll(const std::string& date, const std::string& state, const std::string& why,
-                      ExitCode code) {
+void FetchRun::EndAll(Outcome outcome) {
   if (parts_.pump.stopped()) return;
-  parts_.progress.Log(date + ": " + state + ": " + why);
+  parts_.progress.Log(outcome.date + ": " + outcome.state + ": " + outcome.why, LevelOf(outcome));
   for (const wire::Profile& profile : profiles()) {
-    outcomes_[task_].push_back(Outcome{profile.name(), date, state, why, code, std::nullopt});
+    outcome.profile = profile.name();
+    outcomes_[task_].push_back(outcome);
   }
 }
 

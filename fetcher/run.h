@@ -137,8 +137,7 @@ class FetchRun {
   bool LookAgain(Milliseconds pause, const std::string& why);
   void NoAnnouncement(Day day);
   void Fail(const std::string& date, const Error& error);
-  void EndAll(const std::string& date, const std::string& state, const std::string& why,
-              ExitCode code);
+  void EndAll(Outcome outcome);  // of each of the task's profiles
   Status ReportDay(const std::vector<std::string>& profiles, Day day, const std::string& state,
                    const std::string& why, MonotonicTime deadline);
   // Of log lines about the date, for the task's profiles.

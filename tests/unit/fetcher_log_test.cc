@@ -89,5 +89,30 @@ TEST_F(FetcherLogTest, WhatIsAboutAllDigestsHasTheTraceOfEach) {
   }
 }
 
+TEST_F(FetcherLogTest, WhatALaterRunMendsIsAWarningAndWhatFailedAnError) {
+  settings_.wait = false;
+  const auto level_of = [&](const std::string& words) {
+    const std::vector<json> lines = Logged();
+    const auto levels = ValuesOf("level", lines, words);
+    EXPECT_THAT(levels, SizeIs(1)) << words << json(lines).dump(1);
+    return levels.empty() ? "" : levels[0].get<std::string>();
+  };
+  EXPECT_EQ(level_of("2026-09-15 ml: published"), "info");
+  aggregator_.ForgetAll();
+  aggregator_.Set([](auto* knobs) { knobs->published.set_state("withheld"); });
+  EXPECT_EQ(level_of("2026-09-15 ml: withheld"), "warn");
+  aggregator_.ForgetAll();
+  aggregator_.Set([](auto* knobs) { knobs->refuse = "no such topic"; });
+  EXPECT_EQ(level_of("2026-09-15 ml: failed"), "error");
+  aggregator_.Set([](auto* knobs) { knobs->refuse = ""; });
+  ServeArxiv("2026-09-14", "");
+  EXPECT_EQ(level_of("2026-09-15 ml: not announced"), "warn");
+  AskForFile("2026-09-15", "");
+  settings_.file = dir_.File("missing");
+  EXPECT_EQ(level_of("2026-09-15: failed"), "error");
+  AskFor("2026-09-13", SourceKind::kAuto);
+  EXPECT_EQ(level_of("2026-09-13: holiday"), "info");
+}
+
 }  // namespace
 }  // namespace paperboy
