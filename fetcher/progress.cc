@@ -29,9 +29,9 @@ Progress::~Progress() { ClearLine(); }
 
 Progress::Mode Progress::ModeFor(const std::string& option, const std::string& log_format,
                                  std::FILE* out) {
+  if (log_format == "json") return option == "none" ? Mode::kEvents : Mode::kLog;
   if (option == "none") return Mode::kNone;
   if (option == "plain") return Mode::kPlain;
-  if (log_format == "json") return Mode::kLog;
   return ::isatty(::fileno(out)) == 1 ? Mode::kTerminal : Mode::kPlain;
 }
 
@@ -43,7 +43,7 @@ void Progress::ClearLine() {
 }
 
 void Progress::Say(const std::string& text, Level level) {
-  if (mode_ == Mode::kLog) return Log(text, level);
+  if (InLog()) return Log(text, level);
   if (mode_ == Mode::kNone) return;
   ClearLine();
   std::fprintf(out_, "%s\n", text.c_str());
@@ -51,11 +51,12 @@ void Progress::Say(const std::string& text, Level level) {
 }
 
 void Progress::Log(const std::string& text, Level level) const {
-  spdlog::log(mode_ == Mode::kLog ? level : spdlog::level::debug, "{}", text);
+  spdlog::log(InLog() ? level : spdlog::level::debug, "{}", text);
 }
 
 void Progress::Show(const std::string& line, bool changed) {
   const MonotonicTime now = loop_.now();
+  if (mode_ == Mode::kEvents) return;
   if (mode_ == Mode::kLog) {
     if (changed) Log(line);
   } else if (mode_ == Mode::kTerminal) {

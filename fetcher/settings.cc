@@ -232,7 +232,7 @@ Options FetcherOptions() {
        .placeholder = "KIND",
        .help = "How to show progress on standard error: auto (with --log-format json lines of "
                "the log, else on a terminal a line that updates, else plain), plain (a line when "
-               "something changes), none.",
+               "something changes), none (with --log-format json what happened is logged still).",
        .choices = {"auto", "plain", "none"}},
       {.name = "contact",
        .default_value = "paperboy",

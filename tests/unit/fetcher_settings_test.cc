@@ -417,7 +417,7 @@ TEST_F(ProgressTest, ATerminalHasOneLine) {
 }
 
 TEST_F(ProgressTest, NoneIsNothing) {
-  Progress progress(loop_, Progress::ModeFor("none", "json", file_), file_);
+  Progress progress(loop_, Progress::ModeFor("none", "text", file_), file_);
   progress.Say("done");
   progress.Waiting("Redis");
   EXPECT_EQ(Written(), "");
@@ -439,6 +439,22 @@ TEST_F(ProgressTest, WithJsonLogsWhatChangesIsALineOfTheLog) {
   }
   EXPECT_THAT(messages, testing::ElementsAre("waiting for Redis", "cs.LG: 3 papers", "begun",
                                              "scored 50 of 50, 2 scorers"));
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(ProgressTest, WithJsonLogsAndNoProgressWhatHappenedIsLogged) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("fetcher", "info", "json");
+  Progress progress(loop_, Progress::ModeFor("none", "json", file_), file_);
+  progress.Waiting("Redis");
+  progress.Scoring(50, 50, 2);
+  progress.Say("cs.LG: 3 papers");
+  progress.Log("sealed");
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(logged, HasSubstr(R"("message":"cs.LG: 3 papers")"));
+  EXPECT_THAT(logged, HasSubstr(R"("message":"sealed")"));
+  EXPECT_THAT(logged, Not(HasSubstr("Redis")));
+  EXPECT_THAT(logged, Not(HasSubstr("scored")));
   EXPECT_EQ(Written(), "");
 }
 
