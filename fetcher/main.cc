@@ -135,14 +135,19 @@ std::string RandomOwner() {
   return text;
 }
 
-int Report(const std::vector<Outcome>& outcomes, int stop_signal) {
+int Report(const std::vector<Outcome>& outcomes, int stop_signal, const std::string& log_format) {
   std::fputs(Summary(outcomes).c_str(), stdout);
   std::fflush(stdout);
   if (stop_signal == 0) return WorstOf(outcomes);
-  std::fprintf(stderr,
-               "stopped by %s; the aggregator goes on with what it has. The same command "
-               "continues where the ledger stands.\n",
-               stop_signal == SIGINT ? "SIGINT" : "SIGTERM");
+  const std::string stopped = fmt::format(
+      "stopped by {}; the aggregator goes on with what it has. The same command "
+      "continues where the ledger stands.",
+      stop_signal == SIGINT ? "SIGINT" : "SIGTERM");
+  if (log_format == "json") {
+    spdlog::warn("{}", stopped);
+  } else {
+    std::fprintf(stderr, "%s\n", stopped.c_str());
+  }
   return 128 + stop_signal;
 }
 
@@ -215,7 +220,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
                std::move(profiles));
   const std::vector<Outcome> outcomes = run.Go();
   progress.Waiting("");
-  return Report(outcomes, pump.stop_signal());
+  return Report(outcomes, pump.stop_signal(), options.String("log-format"));
 }
 
 int Main(int argc, const char* const* argv) {

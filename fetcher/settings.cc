@@ -232,7 +232,8 @@ Options FetcherOptions() {
        .placeholder = "KIND",
        .help = "How to show progress on standard error: auto (with --log-format json lines of "
                "the log, else on a terminal a line that updates, else plain), plain (a line when "
-               "something changes), none (with --log-format json what happened is logged still).",
+               "something changes; not with JSON logs), none (with JSON logs what happened is "
+               "logged still).",
        .choices = {"auto", "plain", "none"}},
       {.name = "contact",
        .default_value = "paperboy",
@@ -342,6 +343,11 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.wait = !options.Flag("no-wait");
   settings.dry_run = options.Flag("dry-run");
   settings.progress = options.String("progress");
+  if (settings.progress == "plain" && options.String("log-format") == "json") {
+    return Invalid(
+        "--progress plain would mix its lines with the objects of --log-format json on standard "
+        "error; leave --progress out, and the log has them");
+  }
   settings.contact = options.String("contact");
   const bool printable = std::all_of(settings.contact.begin(), settings.contact.end(),
                                      [](unsigned char c) { return c >= 0x20 && c < 0x7f; });

@@ -2,6 +2,7 @@
 #include "common/trace.h"
 
 #include <algorithm>
+#include <csignal>
 #include <set>
 #include <vector>
 
@@ -168,6 +169,18 @@ TEST_F(Trace, BeginsAtTheFetchAlsoWithoutADate) {
   for (const std::string& category : profile->categories()) {
     EXPECT_GT(read.Saying(kDate + (" " + category) + ": ").size(), 0u) << run.err;
   }
+}
+
+TEST_F(Trace, AFetcherThatIsToldToStopSaysSoAsJson) {
+  system.StartAggregator(kJsonLogs);
+  const auto fetcher = system.StartFetcher(
+      {"--date", kDate, "--source", "rss", "--log-format", "json", "--progress", "none"});
+  ASSERT_TRUE(fetcher->WaitForOutput("is delivered and sealed", std::chrono::seconds(30)));
+  fetcher->Kill(SIGTERM);
+  EXPECT_EQ(fetcher->Wait(std::chrono::seconds(20)).value_or(Process::Exit{}).code, 128 + SIGTERM);
+  const Lines lines(fetcher->Stderr());
+  EXPECT_EQ(lines.Saying("default: begun").All("level"), std::set<std::string>{"info"});
+  EXPECT_EQ(lines.Saying("stopped by SIGTERM").All("level"), std::set<std::string>{"warn"});
 }
 
 TEST_F(Trace, IsTheSameAfterARestartAndADeliveryAnew) {

@@ -170,6 +170,12 @@ TEST_F(FetcherSettingsTest, MissesFilesNamedByDateOnlyWhenThereIsNone) {
   EXPECT_THAT(trouble("2026-09-13", named), HasSubstr("2026-09-13"));
 }
 
+TEST_F(FetcherSettingsTest, RefusesPlainLinesAmongObjects) {
+  EXPECT_THAT(Trouble({"--progress", "plain", "--log-format", "json"}), HasSubstr("--progress"));
+  EXPECT_EQ(Trouble({"--progress", "none", "--log-format", "json"}), "");
+  EXPECT_EQ(Trouble({"--progress", "plain"}), "");
+}
+
 TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
   EXPECT_THAT(Trouble({"--contact", "me@example.org\r\nX: y"}), HasSubstr("--contact"));
 }
