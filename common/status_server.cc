@@ -52,12 +52,14 @@ class Pages : public httplib::Server {
   std::string Answer(const std::string& request) {
     Exchange exchange(request);
     bool closed = false;
-    // A file is served whole: a header has room for thousands of ranges, each a copy of it.
-    const auto whole = [](httplib::Request& parsed) {
+    // A file is served whole and as it is: a header has room for thousands of ranges, each
+    // a copy of it, and to compress a megabyte can take a second, on everybody's thread.
+    const auto as_it_is = [](httplib::Request& parsed) {
       parsed.ranges.clear();
       parsed.headers.erase("Range");
+      parsed.headers.erase("Accept-Encoding");
     };
-    process_request(exchange, /*close_connection=*/true, closed, whole);
+    process_request(exchange, /*close_connection=*/true, closed, as_it_is);
     return std::move(exchange.answer);
   }
 };

@@ -308,6 +308,24 @@ TEST_F(StatusServerTest, AFileIsServedWholeWhateverRangesAreAskedFor) {
   EXPECT_EQ(page->body.size(), 50'000u);
 }
 
+// Brotli takes about a second per megabyte, on the thread that answers the probes too.
+TEST_F(StatusServerHeldTest, NoAnswerIsCompressedWhateverIsAccepted) {
+  const TempDir dir;
+  std::ofstream(dir.File("page.md")) << std::string(4 << 20, 'x');
+  server_.ServeFiles("/", dir.path());
+  Start();
+  const auto held = Hold(10, "GET /page.md HTTP/1.1\r\nAccept-Encoding: br\r\n\r\n");
+  ExpectProbesAnswered();
+  for (const char* encodings : {"br", "gzip", "deflate, gzip, br"}) {
+    for (const char* path : {"/page.md", "/metrics"}) {
+      const auto answer = Client().Get(path, {{"Accept-Encoding", encodings}});
+      ASSERT_TRUE(answer) << to_string(answer.error());
+      EXPECT_EQ(answer->status, 200);
+      EXPECT_FALSE(answer->has_header("Content-Encoding")) << path << " for " << encodings;
+    }
+  }
+}
+
 TEST_F(StatusServerTest, MissingDirectoryIsSaidAtTheStart) {
   server_.ServeFiles("/site", "/no/such/directory");
   const Status started = server_.Start("127.0.0.1:0");
