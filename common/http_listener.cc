@@ -41,6 +41,10 @@ Result<int> BoundSocket(const std::string& host, int port) {
   std::string why;
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     const int fd = ::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+      why = std::strerror(errno);
+      continue;
+    }
     const int yes = 1, no = 0;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (address->ai_family == AF_INET6) {
@@ -50,7 +54,7 @@ Result<int> BoundSocket(const std::string& host, int port) {
       return fd;
     }
     why = std::strerror(errno);
-    if (fd >= 0) ::close(fd);
+    ::close(fd);
   }
   return Invalid(why);
 }
@@ -186,6 +190,7 @@ Status HttpListener::Start(const std::string& host, int port) {
   if (!bound) return bound.error();
   impl_->listen_fd = *bound;
   impl_->stop_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (impl_->stop_fd < 0) return Invalid(std::strerror(errno));
   impl_->loop.Watch(impl_->listen_fd, EPOLLIN, [impl = impl_.get()](uint32_t) { impl->Accept(); });
   impl_->loop.Watch(impl_->stop_fd, EPOLLIN, [impl = impl_.get()](uint32_t) { impl->loop.Stop(); });
   impl_->thread = std::thread([impl = impl_.get()] { impl->loop.Run(); });

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 #include <prometheus/counter.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <fstream>
@@ -14,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/http_listener.h"
 #include "tests/support/loopback.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/until.h"
@@ -341,6 +344,22 @@ TEST_F(StatusServerTest, PortInUseIsInvalidAndSaysSo) {
   ASSERT_FALSE(started.ok());
   EXPECT_EQ(started.error().kind, ErrorKind::kInvalid);
   EXPECT_THAT(started.error().message, HasSubstr(address + ": Address already in use"));
+}
+
+TEST(HttpListenerTest, WithoutFileDescriptorsSaysSo) {
+  for (const rlim_t left : {0, 1}) {  // none for its socket, none for what ends it
+    HttpListener listener([](const std::string&) { return std::string(); });
+    const int lowest = ::eventfd(0, EFD_CLOEXEC);
+    ::close(lowest);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit few{static_cast<rlim_t>(lowest) + left, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const Status started = listener.Start("127.0.0.1", 0);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    ASSERT_FALSE(started.ok());
+    EXPECT_EQ(started.error().message, "Too many open files");
+  }
 }
 
 TEST_F(StatusServerTest, MalformedAddressIsInvalid) {
