@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -18,16 +19,14 @@
 namespace paperboy {
 namespace {
 
-// At a time. Whoever comes beyond them ends the one that is there the longest.
+// At a time. Whoever comes beyond them ends the one that loses the least.
 constexpr size_t kMostConnections = 64;
 constexpr size_t kMostRequestBytes = 16 << 10;
+constexpr size_t kSmallAnswerBytes = 64 << 10;
 constexpr int kBacklog = 128;
-// From its first byte to its last, whatever the client does.
-constexpr Milliseconds kForRequest{5'000};
-constexpr Milliseconds kForAnswer{30'000};
-// Then, for the client's end: a connection that is closed while something unread waits is
-// reset, and the answer with it.
-constexpr Milliseconds kForGoodbye{2'000};
+constexpr char kBusy[] =
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nbusy\n";
 
 Result<int> BoundSocket(const std::string& host, int port) {
   addrinfo hints{};
@@ -70,11 +69,12 @@ int PortOf(int fd) {
 }  // namespace
 
 struct HttpListener::Impl {
-  explicit Impl(Answer a) : answer(std::move(a)) {}
+  Impl(Answer a, HttpLimits l) : answer(std::move(a)), limits(l) {}
   ~Impl();
 
-  // Its request comes, its answer goes, and what comes after that is thrown away.
-  enum class Phase { kRequest, kAnswer, kGoodbye };
+  // Its answer is taken and what comes after that is thrown away; its request comes; its
+  // answer goes. A connection that ends earlier loses less.
+  enum class Phase { kGoodbye, kRequest, kAnswer };
   struct Connection {
     int fd;
     Phase phase = Phase::kRequest;
@@ -86,6 +86,7 @@ struct HttpListener::Impl {
   using Place = std::list<Connection>::iterator;
 
   void Accept();
+  void MakeRoom();
   void Enter(Place place, Phase phase, uint32_t events, Milliseconds time);
   void OnReady(Place place);
   void Read(Place place);
@@ -95,10 +96,12 @@ struct HttpListener::Impl {
   void End(Place place);
 
   const Answer answer;
+  const HttpLimits limits;
   EpollLoop loop;
   int listen_fd = -1;
   int stop_fd = -1;
   std::list<Connection> connections;  // the oldest first
+  size_t answer_bytes = 0;            // of all of them
   std::thread thread;
 };
 
@@ -119,9 +122,16 @@ void HttpListener::Impl::Accept() {
     if (errno != EAGAIN) std::this_thread::sleep_for(Milliseconds(1));
     return;
   }
-  if (connections.size() == kMostConnections) End(connections.begin());
+  if (connections.size() == kMostConnections) MakeRoom();
   connections.push_back({.fd = fd});
-  Enter(std::prev(connections.end()), Phase::kRequest, EPOLLIN, kForRequest);
+  const Place place = std::prev(connections.end());
+  Enter(place, Phase::kRequest, EPOLLIN, limits.request);
+  Read(place);  // what has come: so it is no half request when the next one needs room
+}
+
+void HttpListener::Impl::MakeRoom() {
+  End(std::min_element(connections.begin(), connections.end(),
+                       [](const Connection& a, const Connection& b) { return a.phase < b.phase; }));
 }
 
 void HttpListener::Impl::Enter(Place place, Phase phase, uint32_t events, Milliseconds time) {
@@ -152,7 +162,11 @@ void HttpListener::Impl::Read(Place place) {
 void HttpListener::Impl::Reply(Place place) {
   place->answer = answer(place->request);
   if (place->answer.empty()) return End(place);
-  Enter(place, Phase::kAnswer, EPOLLOUT, kForAnswer);
+  if (place->answer.size() > kSmallAnswerBytes && answer_bytes >= limits.answer_bytes) {
+    place->answer = std::string(kBusy);  // moved in: nothing is left of what was large
+  }
+  answer_bytes += place->answer.size();
+  Enter(place, Phase::kAnswer, EPOLLOUT, limits.answer);
   Write(place);
 }
 
@@ -165,9 +179,10 @@ void HttpListener::Impl::Write(Place place) {
     if (sent < 0) return End(place);
     place->sent += static_cast<size_t>(sent);
   }
+  answer_bytes -= place->answer.size();
   std::string().swap(place->answer);
   ::shutdown(place->fd, SHUT_WR);
-  Enter(place, Phase::kGoodbye, EPOLLIN, kForGoodbye);
+  Enter(place, Phase::kGoodbye, EPOLLIN, limits.goodbye);
 }
 
 void HttpListener::Impl::OnDeadline(Place place) {
@@ -179,10 +194,12 @@ void HttpListener::Impl::End(Place place) {
   loop.Cancel(place->deadline);
   loop.Unwatch(place->fd);
   ::close(place->fd);
+  answer_bytes -= place->answer.size();
   connections.erase(place);
 }
 
-HttpListener::HttpListener(Answer answer) : impl_(std::make_unique<Impl>(std::move(answer))) {}
+HttpListener::HttpListener(Answer answer, HttpLimits limits)
+    : impl_(std::make_unique<Impl>(std::move(answer), limits)) {}
 HttpListener::~HttpListener() = default;
 
 Status HttpListener::Start(const std::string& host, int port) {

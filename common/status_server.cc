@@ -9,7 +9,6 @@
 #include <optional>
 #include <system_error>
 
-#include "common/http_listener.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -107,7 +106,9 @@ void AddFileHeaders(const httplib::Request& request, httplib::Response& response
 }  // namespace
 
 struct StatusServer::Impl {
-  explicit Impl(std::shared_ptr<prometheus::Registry> r) : registry(std::move(r)) {
+  Impl(std::shared_ptr<prometheus::Registry> r, HttpLimits limits)
+      : registry(std::move(r)),
+        listener([this](const std::string& request) { return server.Answer(request); }, limits) {
     server.set_file_extension_and_mimetype_mapping("md", "text/markdown; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("html", "text/html; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("css", "text/css; charset=utf-8");
@@ -140,11 +141,12 @@ struct StatusServer::Impl {
   Pages server;
   std::shared_ptr<prometheus::Registry> registry;
   std::string missing_dir;
-  HttpListener listener{[this](const std::string& request) { return server.Answer(request); }};
+  HttpListener listener;
 };
 
-StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock now)
-    : impl_(std::make_unique<Impl>(std::move(registry))), now_(std::move(now)) {
+StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock now,
+                           HttpLimits limits)
+    : impl_(std::make_unique<Impl>(std::move(registry), limits)), now_(std::move(now)) {
   impl_->server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     const bool turned = now_() - last_turn_.load() < kLoopSilence;
     Send({turned ? 200 : 503, "text/plain", turned ? "ok\n" : "the event loop stands still\n"},
