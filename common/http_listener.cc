@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -18,16 +19,14 @@
 namespace paperboy {
 namespace {
 
-// At a time. Whoever comes beyond them ends the one that is there the longest.
+// At a time. Whoever comes beyond them ends the one that loses the least.
 constexpr size_t kMostConnections = 64;
 constexpr size_t kMostRequestBytes = 16 << 10;
+constexpr size_t kSmallAnswerBytes = 64 << 10;
 constexpr int kBacklog = 128;
-// From its first byte to its last, whatever the client does.
-constexpr Milliseconds kForRequest{5'000};
-constexpr Milliseconds kForAnswer{30'000};
-// Then, for the client's end: a connection that is closed while something unread waits is
-// reset, and the answer with it.
-constexpr Milliseconds kForGoodbye{2'000};
+constexpr char kBusy[] =
+    "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nbusy\n";
 
 Result<int> BoundSocket(const std::string& host, int port) {
   addrinfo hints{};
@@ -41,6 +40,10 @@ Result<int> BoundSocket(const std::string& host, int port) {
   std::string why;
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     const int fd = ::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+      why = std::strerror(errno);
+      continue;
+    }
     const int yes = 1, no = 0;
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (address->ai_family == AF_INET6) {
@@ -50,7 +53,7 @@ Result<int> BoundSocket(const std::string& host, int port) {
       return fd;
     }
     why = std::strerror(errno);
-    if (fd >= 0) ::close(fd);
+    ::close(fd);
   }
   return Invalid(why);
 }
@@ -66,11 +69,12 @@ int PortOf(int fd) {
 }  // namespace
 
 struct HttpListener::Impl {
-  explicit Impl(Answer a) : answer(std::move(a)) {}
+  Impl(Answer a, HttpLimits l) : answer(std::move(a)), limits(l) {}
   ~Impl();
 
-  // Its request comes, its answer goes, and what comes after that is thrown away.
-  enum class Phase { kRequest, kAnswer, kGoodbye };
+  // Its answer is taken and what comes after that is thrown away; its request comes; its
+  // answer goes. A connection that ends earlier loses less.
+  enum class Phase { kGoodbye, kRequest, kAnswer };
   struct Connection {
     int fd;
     Phase phase = Phase::kRequest;
@@ -82,6 +86,7 @@ struct HttpListener::Impl {
   using Place = std::list<Connection>::iterator;
 
   void Accept();
+  void MakeRoom();
   void Enter(Place place, Phase phase, uint32_t events, Milliseconds time);
   void OnReady(Place place);
   void Read(Place place);
@@ -91,10 +96,12 @@ struct HttpListener::Impl {
   void End(Place place);
 
   const Answer answer;
+  const HttpLimits limits;
   EpollLoop loop;
   int listen_fd = -1;
   int stop_fd = -1;
   std::list<Connection> connections;  // the oldest first
+  size_t answer_bytes = 0;            // of all of them
   std::thread thread;
 };
 
@@ -115,9 +122,16 @@ void HttpListener::Impl::Accept() {
     if (errno != EAGAIN) std::this_thread::sleep_for(Milliseconds(1));
     return;
   }
-  if (connections.size() == kMostConnections) End(connections.begin());
+  if (connections.size() == kMostConnections) MakeRoom();
   connections.push_back({.fd = fd});
-  Enter(std::prev(connections.end()), Phase::kRequest, EPOLLIN, kForRequest);
+  const Place place = std::prev(connections.end());
+  Enter(place, Phase::kRequest, EPOLLIN, limits.request);
+  Read(place);  // what has come: so it is no half request when the next one needs room
+}
+
+void HttpListener::Impl::MakeRoom() {
+  End(std::min_element(connections.begin(), connections.end(),
+                       [](const Connection& a, const Connection& b) { return a.phase < b.phase; }));
 }
 
 void HttpListener::Impl::Enter(Place place, Phase phase, uint32_t events, Milliseconds time) {
@@ -148,7 +162,11 @@ void HttpListener::Impl::Read(Place place) {
 void HttpListener::Impl::Reply(Place place) {
   place->answer = answer(place->request);
   if (place->answer.empty()) return End(place);
-  Enter(place, Phase::kAnswer, EPOLLOUT, kForAnswer);
+  if (place->answer.size() > kSmallAnswerBytes && answer_bytes >= limits.answer_bytes) {
+    place->answer = std::string(kBusy);  // moved in: nothing is left of what was large
+  }
+  answer_bytes += place->answer.size();
+  Enter(place, Phase::kAnswer, EPOLLOUT, limits.answer);
   Write(place);
 }
 
@@ -161,9 +179,10 @@ void HttpListener::Impl::Write(Place place) {
     if (sent < 0) return End(place);
     place->sent += static_cast<size_t>(sent);
   }
+  answer_bytes -= place->answer.size();
   std::string().swap(place->answer);
   ::shutdown(place->fd, SHUT_WR);
-  Enter(place, Phase::kGoodbye, EPOLLIN, kForGoodbye);
+  Enter(place, Phase::kGoodbye, EPOLLIN, limits.goodbye);
 }
 
 void HttpListener::Impl::OnDeadline(Place place) {
@@ -175,10 +194,12 @@ void HttpListener::Impl::End(Place place) {
   loop.Cancel(place->deadline);
   loop.Unwatch(place->fd);
   ::close(place->fd);
+  answer_bytes -= place->answer.size();
   connections.erase(place);
 }
 
-HttpListener::HttpListener(Answer answer) : impl_(std::make_unique<Impl>(std::move(answer))) {}
+HttpListener::HttpListener(Answer answer, HttpLimits limits)
+    : impl_(std::make_unique<Impl>(std::move(answer), limits)) {}
 HttpListener::~HttpListener() = default;
 
 Status HttpListener::Start(const std::string& host, int port) {
@@ -186,6 +207,7 @@ Status HttpListener::Start(const std::string& host, int port) {
   if (!bound) return bound.error();
   impl_->listen_fd = *bound;
   impl_->stop_fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (impl_->stop_fd < 0) return Invalid(std::strerror(errno));
   impl_->loop.Watch(impl_->listen_fd, EPOLLIN, [impl = impl_.get()](uint32_t) { impl->Accept(); });
   impl_->loop.Watch(impl_->stop_fd, EPOLLIN, [impl = impl_.get()](uint32_t) { impl->loop.Stop(); });
   impl_->thread = std::thread([impl = impl_.get()] { impl->loop.Run(); });

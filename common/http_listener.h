@@ -1,15 +1,31 @@
 // The connections of an HTTP server, all on one thread that waits for none of them: a
 // client that says nothing, says it slowly, or does not take its answer holds up nobody,
-// and all that it does has an end. One request a connection.
+// and all that it does has an end. One request a connection. cpp-httplib's own pool gives a
+// thread to each client for as long as it likes, so that as many slow ones as there are
+// threads hold up every probe.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "common/loop.h"
 #include "common/result.h"
 
 namespace paperboy {
+
+struct HttpLimits {
+  // From its first byte to its last, whatever the client does.
+  Milliseconds request{5'000};
+  Milliseconds answer{30'000};
+  // Then, for the client's end: a connection that is closed while something unread waits is
+  // reset, and the answer with it.
+  Milliseconds goodbye{2'000};
+  // Of answers that are being taken. With more there is 503 for a request whose answer is
+  // larger than 64 KiB, which no probe's is. A sixteenth of what the chart gives the
+  // aggregator; a day's largest file is some megabytes.
+  size_t answer_bytes = 64 << 20;
+};
 
 class HttpListener {
  public:
@@ -18,7 +34,7 @@ class HttpListener {
   // on which everybody waits meanwhile.
   using Answer = std::function<std::string(const std::string& request)>;
 
-  explicit HttpListener(Answer answer);
+  explicit HttpListener(Answer answer, HttpLimits limits = {});
   ~HttpListener();  // ends all connections, and joins
   HttpListener(const HttpListener&) = delete;
   HttpListener& operator=(const HttpListener&) = delete;

@@ -9,7 +9,6 @@
 #include <optional>
 #include <system_error>
 
-#include "common/http_listener.h"
 #include "common/text.h"
 
 namespace paperboy {
@@ -52,12 +51,14 @@ class Pages : public httplib::Server {
   std::string Answer(const std::string& request) {
     Exchange exchange(request);
     bool closed = false;
-    // A file is served whole: a header has room for thousands of ranges, each a copy of it.
-    const auto whole = [](httplib::Request& parsed) {
+    // A file is served whole and as it is: a header has room for thousands of ranges, each
+    // a copy of it, and to compress a megabyte can take a second, on everybody's thread.
+    const auto as_it_is = [](httplib::Request& parsed) {
       parsed.ranges.clear();
       parsed.headers.erase("Range");
+      parsed.headers.erase("Accept-Encoding");
     };
-    process_request(exchange, /*close_connection=*/true, closed, whole);
+    process_request(exchange, /*close_connection=*/true, closed, as_it_is);
     return std::move(exchange.answer);
   }
 };
@@ -105,7 +106,9 @@ void AddFileHeaders(const httplib::Request& request, httplib::Response& response
 }  // namespace
 
 struct StatusServer::Impl {
-  explicit Impl(std::shared_ptr<prometheus::Registry> r) : registry(std::move(r)) {
+  Impl(std::shared_ptr<prometheus::Registry> r, HttpLimits limits)
+      : registry(std::move(r)),
+        listener([this](const std::string& request) { return server.Answer(request); }, limits) {
     server.set_file_extension_and_mimetype_mapping("md", "text/markdown; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("html", "text/html; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("css", "text/css; charset=utf-8");
@@ -138,11 +141,12 @@ struct StatusServer::Impl {
   Pages server;
   std::shared_ptr<prometheus::Registry> registry;
   std::string missing_dir;
-  HttpListener listener{[this](const std::string& request) { return server.Answer(request); }};
+  HttpListener listener;
 };
 
-StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock now)
-    : impl_(std::make_unique<Impl>(std::move(registry))), now_(std::move(now)) {
+StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock now,
+                           HttpLimits limits)
+    : impl_(std::make_unique<Impl>(std::move(registry), limits)), now_(std::move(now)) {
   impl_->server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     const bool turned = now_() - last_turn_.load() < kLoopSilence;
     Send({turned ? 200 : 503, "text/plain", turned ? "ok\n" : "the event loop stands still\n"},

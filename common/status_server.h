@@ -14,6 +14,7 @@
 #include <mutex>
 #include <string>
 
+#include "common/http_listener.h"
 #include "common/result.h"
 
 namespace paperboy {
@@ -31,7 +32,7 @@ class StatusServer {
   // Serves `registry` under /metrics. Handlers are added before Start. `now` is
   // called on any thread.
   explicit StatusServer(std::shared_ptr<prometheus::Registry> registry,
-                        Clock now = std::chrono::steady_clock::now);
+                        Clock now = std::chrono::steady_clock::now, HttpLimits limits = {});
   ~StatusServer();  // stops and joins
   StatusServer(const StatusServer&) = delete;
   StatusServer& operator=(const StatusServer&) = delete;

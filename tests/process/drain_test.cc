@@ -1,4 +1,4 @@
-// A scorer that is told to stop in the middle of slow calls. What the provider answered,
+// A scorer that is told to stop in the middle of its calls. What the provider answered,
 // and charges for, is in the ledger with its call and cost; no paper is asked about again,
 // and the page is that of an undisturbed run.
 #include <csignal>
@@ -15,6 +15,7 @@ using testing::Pair;
 
 constexpr int kPapers = 80;
 constexpr uint64_t kBatch = 4;
+constexpr uint64_t kCalls = 4;  // at once
 
 struct Books {
   uint64_t calls = 0, prompt_tokens = 0, completion_tokens = 0, unpriced = 0;
@@ -52,21 +53,28 @@ class Drain : public testing::Test {
   }
   void StartScorer() {
     system_.StartScorers(1, "openai",
-                         {"--model", "gpt-4o", "--concurrency", "4", "--call-timeout",
-                          std::to_string(call_timeout_.count())});
+                         {"--model", "gpt-4o", "--concurrency", std::to_string(kCalls),
+                          "--call-timeout", std::to_string(call_timeout_.count())});
   }
-  // Until some papers are scored, and calls have begun that take a while.
+  // Some papers are scored, and as many calls as may be are with the provider, which
+  // answers them when AnswersCome, and not before.
   void InTheMiddle() {
+    system_.llm().AllowAnswers(2);
     system_.StartAggregator();
     StartScorer();
     fetcher_ = system_.StartFetcher(Fetch(system_, day_));
-    const auto account = [&] { return system_.llm().account(); };
-    ASSERT_TRUE(WaitUntil([&] { return account().ok >= 2; }, 60s)) << system_.Logs();
-    system_.llm().SetLatency(3s);
-    const uint64_t before = account().calls;
-    ASSERT_TRUE(WaitUntil([&] { return account().calls >= before + 2; }, 60s)) << system_.Logs();
-    ASSERT_LT(account().sent.size(), kPapers - 2 * kBatch) << "too late to mean anything";
+    const auto in_the_middle = [&] {
+      const auto account = system_.llm().account();
+      return account.ok == 2 && account.in_flight == kCalls;
+    };
+    ASSERT_TRUE(WaitUntil(in_the_middle, 60s)) << system_.Logs();
+    ASSERT_LT(system_.llm().account().sent.size(), size_t{kPapers});
   }
+  void TellScorerToStop(int signal = SIGTERM) {
+    system_.scorer(0).Kill(signal);
+    ASSERT_TRUE(system_.scorer(0).WaitForOutput("stopping: ", 20s)) << system_.Logs();
+  }
+  void AnswersCome() { system_.llm().AllowAnswers(UINT64_MAX); }
   void ExpectScorerEnds(int code) {
     EXPECT_EQ(system_.scorer(0).Wait(60s), (Process::Exit{.code = code})) << system_.Logs();
   }
@@ -82,9 +90,7 @@ class Drain : public testing::Test {
     EXPECT_EQ(books.scored, account.scored);
   }
   void ExpectThePageOfAnUndisturbedRun() {
-    Day calm_day = day_;
-    calm_day.settings.llm.latency = 0ms;
-    System calm(calm_day.settings);
+    System calm(day_.settings);
     calm.StartAggregator();
     calm.StartScorers(2, "openai", {"--model", "gpt-4o"});
     EXPECT_EQ(calm.RunFetcher(Fetch(calm, day_)).exit.code, 0) << calm.Logs();
@@ -96,7 +102,7 @@ class Drain : public testing::Test {
   }
   // Another scorer completes the day.
   void ExpectTheRestIsDone() {
-    system_.llm().SetLatency(50ms);
+    AnswersCome();
     StartScorer();
     ASSERT_EQ(fetcher_->Wait(120s).value_or(Process::Exit{}).code, 0)
         << fetcher_->Stderr() << system_.Logs();
@@ -107,8 +113,8 @@ class Drain : public testing::Test {
     EXPECT_THAT(system_.llm().account().sent, Each(Pair(testing::_, 1u)));
   }
 
-  const Day day_ = DayOf(kPapers, 500ms);
-  std::chrono::seconds call_timeout_{20};
+  const Day day_ = DayOf(kPapers);
+  std::chrono::seconds call_timeout_{60};
   System system_{day_.settings};
   std::unique_ptr<Process> fetcher_;
 };
@@ -117,10 +123,12 @@ class DrainBySignal : public Drain, public testing::WithParamInterface<int> {};
 
 TEST_P(DrainBySignal, InTheMiddleOfCallsLosesNoPaperAndNoPaidAnswer) {
   InTheMiddle();
-  system_.scorer(0).Kill(GetParam());
+  const auto sent = system_.llm().account().sent;
+  TellScorerToStop(GetParam());
+  AnswersCome();
   ExpectScorerEnds(0);
   ExpectTheLedgerHasWhatTheProviderAnswered();  // by the one that stopped alone
-  EXPECT_LT(system_.llm().account().sent.size(), size_t{kPapers}) << "the rest went back unasked";
+  EXPECT_EQ(system_.llm().account().sent, sent) << "the rest went back unasked";
   ExpectTheRestIsDone();
   ExpectNoPaperTwice();
   ExpectTheLedgerHasWhatTheProviderAnswered();
@@ -132,7 +140,8 @@ INSTANTIATE_TEST_SUITE_P(Signals, DrainBySignal, testing::Values(SIGTERM, SIGINT
 TEST_F(Drain, WhileTheAggregatorIsAwayForAMomentDeliversWhenItIsBack) {
   InTheMiddle();
   system_.KillAggregator();
-  system_.scorer(0).Kill(SIGTERM);
+  TellScorerToStop();
+  AnswersCome();
   ASSERT_TRUE(WaitUntil([&] { return system_.llm().account().in_flight == 0; }, 30s));
   EXPECT_TRUE(system_.scorer(0).running()) << "it has answers to deliver";
   system_.RestartAggregator();
@@ -144,10 +153,11 @@ TEST_F(Drain, WhileTheAggregatorIsAwayForAMomentDeliversWhenItIsBack) {
 }
 
 TEST_F(Drain, WhileTheAggregatorIsAwayForLongLeavesPaidAnswersToTheNextScorer) {
-  call_timeout_ = 4s;
+  call_timeout_ = 15s;  // it waits as long, and 5 s
   InTheMiddle();
   system_.KillAggregator();
-  system_.scorer(0).Kill(SIGTERM);
+  TellScorerToStop();
+  AnswersCome();
   ExpectScorerEnds(0);
   EXPECT_THAT(system_.scorer(0).Stdout(), HasSubstr("results not acknowledged"));
   EXPECT_LT(LedgerOf(system_).calls, system_.llm().account().ok) << "some were not delivered";
@@ -159,11 +169,9 @@ TEST_F(Drain, WhileTheAggregatorIsAwayForLongLeavesPaidAnswersToTheNextScorer) {
 
 TEST_F(Drain, ASecondSignalEndsItAtOnceAndCostsNoMoreThanWhatIsInFlight) {
   InTheMiddle();
-  system_.scorer(0).Kill(SIGTERM);
-  ASSERT_TRUE(system_.scorer(0).WaitForOutput("stopping: ", 20s)) << system_.Logs();
-  const auto calls = system_.llm().calls();
+  TellScorerToStop();
   std::set<std::string> under_way;
-  for (const auto& call : calls) {
+  for (const auto& call : system_.llm().calls()) {
     if (!call.over) under_way.insert(call.papers.begin(), call.papers.end());
   }
   system_.scorer(0).Kill(SIGTERM);
@@ -174,7 +182,8 @@ TEST_F(Drain, ASecondSignalEndsItAtOnceAndCostsNoMoreThanWhatIsInFlight) {
     EXPECT_LE(times, under_way.contains(paper) ? 2u : 1u) << paper;
     repeats += times - 1;
   }
-  EXPECT_LE(repeats, 4 * kBatch);
+  EXPECT_EQ(repeats, under_way.size()) << "which nobody answered";
+  EXPECT_LE(repeats, kCalls * kBatch);
 }
 
 }  // namespace
