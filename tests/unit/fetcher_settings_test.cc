@@ -187,6 +187,21 @@ TEST_F(FetcherSettingsTest, MissesFilesNamedByDateOnlyWhenThereIsNone) {
   EXPECT_THAT(trouble("2026-09-13", named), HasSubstr("2026-09-13"));
 }
 
+// As a scheduled run has it, each day for that day alone.
+TEST_F(FetcherSettingsTest, MissesNoFileOfDatesWithoutAnAnnouncement) {
+  TempDir dir;
+  now_ = EasternTime(*ParseDate("2026-11-30"), hours(10));
+  const auto checked = [&](const char* from, const char* to) {
+    const auto settings = Read(
+        {"--from", from, "--to", to, "--source", ("file:" + dir.File("{date}.jsonl")).c_str()});
+    EXPECT_TRUE(settings.ok());
+    return CheckFiles(*settings).ok();
+  };
+  EXPECT_TRUE(checked("2026-09-12", "2026-09-12")) << "a Saturday";
+  EXPECT_TRUE(checked("2026-11-27", "2026-11-29")) << "after Thanksgiving, and a weekend";
+  EXPECT_FALSE(checked("2026-11-27", "2026-11-30")) << "with a Monday";
+}
+
 TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
   EXPECT_THAT(Trouble({"--contact", "me@example.org\r\nX: y"}), HasSubstr("--contact"));
 }
