@@ -482,7 +482,7 @@ void Aggregator::Reconcile() {
   reconcile_due_ = !written.ok();
   compare_all_ = compare_all_ && reconcile_due_;
   if (!written) return NoteTrouble(written.error().message);
-  if (*written > 0) spdlog::info("{} written below OUT", Counted(*written, "file"));
+  if (*written > 0) spdlog::info("{} written or removed below OUT", Counted(*written, "file"));
 }
 
 // One step in a turn, so that peers are served between them. What fails is tried again

@@ -300,7 +300,12 @@ void Dispatch::NoteProvider(const wire::Result& result, const Lease& lease, bool
   const auto& failure = result.failure();
   if (failure.kind() == Failure::NONE) {
     if (!new_call_answered) return;
-    providers_.erase(lease.provider);
+    // A call that was under way when the provider refused another is no news of that.
+    const auto provider = providers_.find(lease.provider);
+    if (provider != providers_.end() && (provider->second.hard_failures == 0 ||
+                                         lease.handed_out >= provider->second.last_failure)) {
+      providers_.erase(provider);
+    }
     if (last_answer_.size() > kProvidersRemembered) last_answer_.clear();
     last_answer_[lease.provider] = ++answers_;
     for (const auto& key : lease.keys) failing_.erase(key);

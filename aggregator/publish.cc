@@ -88,6 +88,10 @@ void Publisher::Begin(std::optional<DigestId> changed) {
   next_ = 0;
   LookAtFiles(changed);
   LookAtSite(changed);
+  // Behind the pages that led there.
+  for (const SitePage& page : FormerSitePages(db_)) {
+    looks_.push_back({page.Path(), "", "", std::nullopt, true, true});
+  }
 }
 
 Result<int> Publisher::Step() try {
@@ -146,6 +150,11 @@ void Publisher::LookAtSite(std::optional<DigestId> changed) {
 }
 
 Result<int> Publisher::WriteIfStale(const Look& look) {
+  if (look.former) {
+    if (!out_.Has(look.path)) return 0;
+    if (auto status = out_.Remove(look.path); !status) return status.error();
+    return 1;
+  }
   std::string content;
   const auto have = out_.Read(look.path);
   if (look.page) {

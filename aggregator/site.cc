@@ -193,6 +193,18 @@ std::set<SitePage> SitePagesAround(Database& db, const std::string& profile,
   return pages;
 }
 
+std::set<SitePage> FormerSitePages(Database& db) {
+  std::set<SitePage> pages;
+  auto cursor = db.Query("SELECT profile, date FROM digest WHERE state = 'open'");
+  while (cursor.Next()) {
+    const std::string profile = cursor.Text(0), month = MonthOf(cursor.Text(1));
+    const auto date = DateAfter(db, profile, Recorded::kAnything, month + "-00");
+    if (!date || MonthOf(*date) != month) pages.insert({profile, month});
+    if (!Newest(db, profile, Recorded::kAnything)) pages.insert({profile, "index"});
+  }
+  return pages;
+}
+
 std::string RenderSitePage(Database& db, const SitePage& page) {
   if (page.name == "style") return std::string(embedded::kSiteCss);
   if (page.profile.empty()) return FrontPage(db);

@@ -44,7 +44,7 @@ FillCommands CommandsFor(const Options& options, const std::string& program,
                          const std::string& folder);
 
 // For people: a line for each of the first kGapsShown gaps, how many more there are, and the
-// commands that fill all of them.
+// commands that fill them: of more than kGapsShown dates to redo, or ranges to fetch, the first.
 inline constexpr size_t kGapsShown = 100;
 std::string GapsText(const std::string& profile, const FillCommands& commands,
                      const std::vector<Gap>& gaps);

@@ -447,7 +447,7 @@ void Scorer::LearnPace(const Job& job, const ChatOutcome& outcome) {
 // What the response says about model and server, beyond its papers.
 void Scorer::Learn(const Job& job, const ChatOutcome& outcome) {
   Model& model = *job.model;
-  if (outcome.kind == ChatOutcome::Kind::kAnswered) {
+  if (outcome.kind == ChatOutcome::Kind::kAnswered && job.since >= model.refused_at) {
     model.worked = true;
     model.refused.clear();
   } else if (outcome.failure.kind() == ProviderFailure::HARD) {
@@ -455,6 +455,7 @@ void Scorer::Learn(const Job& job, const ChatOutcome& outcome) {
       spdlog::error("{} cannot be used: {}", model.name, outcome.failure.message());
     }
     model.worked = false;
+    model.refused_at = world_.loop.now();
     model.refused = outcome.failure.message();
   }
   if (model.dialect.json_schema && !outcome.dialect.json_schema) {

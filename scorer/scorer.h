@@ -82,8 +82,9 @@ class Scorer {
   struct Model {
     std::string name;
     ChatDialect dialect;
-    bool worked = false;  // has answered a call since it was last refused for good
-    std::string refused;  // why it refuses every call, for people; empty: it does not
+    bool worked = false;         // has answered a call since it was last refused for good
+    std::string refused;         // why it refuses every call, for people; empty: it does not
+    MonotonicTime refused_at{};  // last; answers to calls of before are no news of that
     TokenEstimate tokens;
     std::unique_ptr<Limiter> limiter;
     Concurrency concurrency;

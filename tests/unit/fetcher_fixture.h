@@ -134,7 +134,8 @@ class FetcherTest : public testing::Test {
     RedisClient redis(loop, *ParseRedisUrl(redis_server_.url()));
     CurlClient http(loop, 1);
     const auto clock = [this] { return now_; };
-    ArxivClient arxiv(pump, redis, http, progress, clock, {kInterval, "tests", "owner"});
+    ArxivClient arxiv(pump, redis, http, progress, clock,
+                      {settings_.arxiv_interval, "tests", "owner"});
     ArxivSource source(arxiv, arxiv_server_->rss_url(), arxiv_server_->api_url(),
                        arxiv_server_->oai_url());
     zmq::context_t context;

@@ -128,6 +128,23 @@ TEST_F(FetcherSettingsTest, RefusesDatesThatArxivNeverHadOrNobodyCanTell) {
   EXPECT_EQ(Trouble({"--date", "1991-08-14"}), "");
 }
 
+TEST_F(FetcherSettingsTest, OffersTheDatesThatItTakes) {
+  const auto no_date = [](const std::string& given, const std::string& range) {
+    return "--date \"" + given + "\" is no date from " + range + "; write it as 2025-04-15";
+  };
+  const std::string arxivs = "1991-08-14, arXiv's first day, to 2026-09-15";
+  for (const char* bad : {"1991-08-13", "2025-02-30", "14.9.2026", "2201-01-01"}) {
+    EXPECT_EQ(Trouble({"--date", bad}), no_date(bad, arxivs));
+    EXPECT_EQ(Trouble({"--date", bad, "--source", "oai"}), no_date(bad, arxivs));
+  }
+  EXPECT_EQ(Trouble({"--date", "1991-08-13", "--source", "file:x"}), "") << "arXiv is not asked";
+  EXPECT_EQ(Trouble({"--date", "1900-01-01", "--source", "file:x"}), "");
+  for (const char* bad : {"1899-12-31", "2025-02-30"}) {
+    EXPECT_EQ(Trouble({"--date", bad, "--source", "file:x"}),
+              no_date(bad, "1900-01-01 to 2026-09-15"));
+  }
+}
+
 TEST_F(FetcherSettingsTest, RefusesTheFuture) {
   EXPECT_THAT(Trouble({"--date", "2026-09-16"}), HasSubstr("future"));
   EXPECT_THAT(Trouble({"--from", "2026-09-14", "--to", "2026-09-16"}), HasSubstr("future"));
@@ -174,6 +191,21 @@ TEST_F(FetcherSettingsTest, RefusesPlainLinesAmongObjects) {
   EXPECT_THAT(Trouble({"--progress", "plain", "--log-format", "json"}), HasSubstr("--progress"));
   EXPECT_EQ(Trouble({"--progress", "none", "--log-format", "json"}), "");
   EXPECT_EQ(Trouble({"--progress", "plain"}), "");
+}
+
+// As a scheduled run has it, each day for that day alone.
+TEST_F(FetcherSettingsTest, MissesNoFileOfDatesWithoutAnAnnouncement) {
+  TempDir dir;
+  now_ = EasternTime(*ParseDate("2026-11-30"), hours(10));
+  const auto checked = [&](const char* from, const char* to) {
+    const auto settings = Read(
+        {"--from", from, "--to", to, "--source", ("file:" + dir.File("{date}.jsonl")).c_str()});
+    EXPECT_TRUE(settings.ok());
+    return CheckFiles(*settings).ok();
+  };
+  EXPECT_TRUE(checked("2026-09-12", "2026-09-12")) << "a Saturday";
+  EXPECT_TRUE(checked("2026-11-27", "2026-11-29")) << "after Thanksgiving, and a weekend";
+  EXPECT_FALSE(checked("2026-11-27", "2026-11-30")) << "with a Monday";
 }
 
 TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {

@@ -36,6 +36,11 @@ class MemoryFolder : public Folder {
     return Ok();
   }
 
+  Status Remove(const std::string& path) override {
+    files.erase(path);
+    return Ok();
+  }
+
   std::map<std::string, std::string> files;
   std::set<std::string> written;
   int reads = 0;

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <set>
 
+#include "aggregator/amend.h"
 #include "aggregator/archive.h"
 #include "aggregator/days.h"
 #include "fetcher/gaps.h"
@@ -524,6 +525,46 @@ TEST_F(SiteTest, TheFirstDayOfAnArchiveIsShownWhileItIsScored) {
   EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "being scored");
   EXPECT_THAT(Page("index.html"), HasSubstr("being scored"));
   EXPECT_EQ(folder.files, Anew());
+}
+
+// A month, and the index of a profile, that the site had only for that digest.
+TEST_F(SiteTest, WhatIsNoLongerBeingScoredLeavesNoPages) {
+  Published("2025-05-30");
+  const auto before = folder.files;
+  const auto begin_scoring = [&] {
+    profile.set_name("test");
+    Deliver("2025-06-02", {{"2506.20001"}});
+    profile.set_name("other");
+    Deliver("2025-06-02", {{"2506.20001"}});
+    ASSERT_TRUE(publisher.LookAtScoring());
+    ASSERT_TRUE(publisher.Reconcile(0).ok());
+    for (const char* page : {"test/2025-06.html", "other/2025-06.html", "other/index.html"}) {
+      EXPECT_THAT(Page(page), HasSubstr("being scored")) << page;
+    }
+    EXPECT_EQ(folder.files, Anew());
+  };
+  begin_scoring();
+  ASSERT_TRUE(RedoDate(store->db(), planner, "2025-06-02").ok());
+  ASSERT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(folder.files, before);
+
+  begin_scoring();
+  ASSERT_TRUE(RedoDate(store->db(), planner, "2025-06-02").ok());
+  Publisher after_a_kill{store->db(), folder};
+  ASSERT_TRUE(after_a_kill.Reconcile().ok());
+  EXPECT_EQ(folder.files, before);
+}
+
+TEST_F(SiteTest, WhatNewRowsOpenAgainLeavesNoPages) {
+  const Digest digest = Deliver("2025-05-13", {{"2505.20001"}});
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  ASSERT_TRUE(folder.files.contains("site/test/2025-05.html"));
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2505.20002"}}).ok());
+  ASSERT_EQ(FindDigest(store->db(), digest.id)->state, "open");
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(folder.files, Anew());
+  EXPECT_FALSE(folder.files.contains("site/test/2025-05.html"));
 }
 
 TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {
