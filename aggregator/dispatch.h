@@ -150,7 +150,7 @@ class Dispatch {
   // What its scorers make of a model's provider.
   struct Pace {
     uint32_t concurrency = 0;  // calls that may be in flight, of all its scorers
-    uint32_t latency_ms = 0;   // the longest of their medians; 0: none was answered
+    uint32_t latency_ms = 0;   // of its calls lately, the mean; 0: none was answered
     bool out = false;          // it refuses every call: given up, tried again now and then
   };
   std::map<std::string, Pace> Paces() const;  // by model
