@@ -539,8 +539,9 @@ void Aggregator::Announce() {
     const auto funnel = CountFunnel(db_, id);
     {
       const LogScope selected{{"papers", SelectedPapers(db_, id)}};
-      spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
-                   digest->state, funnel.selected(), funnel.scanned());
+      spdlog::log(digest->state == "published" ? spdlog::level::info : spdlog::level::warn,
+                  "{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
+                  digest->state, funnel.selected(), funnel.scanned());
     }
     if (AsksNoMore(db_, id)) {
       spdlog::warn(
