@@ -75,6 +75,13 @@ class Client {
   size_t ended_ = 0, begun_with_ = 0, sum_ = 0;
 };
 
+// As many answers at once as may be in flight: each ends with one fewer left.
+void AnswerRound(Concurrency* controller, uint32_t kind, MonotonicTime sent, MonotonicTime now) {
+  for (size_t left = controller->limit(); left > 0; --left) {
+    controller->OnAnswered(kind, sent, now, left);
+  }
+}
+
 class ConcurrencyTest : public testing::Test {
  protected:
   double LogNormal(double sigma) {
@@ -88,11 +95,7 @@ TEST_F(ConcurrencyTest, OfManyCallsThoseOfASecondHaveAnotherOneWaiting) {
   const auto batches = [](size_t calls, Milliseconds latency) {
     Concurrency controller(calls);
     const MonotonicTime sent{};
-    while (controller.limit() < calls) {
-      for (size_t left = controller.limit(); left > 0; --left) {
-        controller.OnAnswered(4, sent, sent + latency, left);
-      }
-    }
+    while (controller.limit() < calls) AnswerRound(&controller, 4, sent, sent + latency);
     return controller.batches();
   };
   for (const size_t calls : {1u, 8u, 99u}) EXPECT_EQ(batches(calls, 100ms), calls);
@@ -107,11 +110,8 @@ TEST_F(ConcurrencyTest, DoublesEachRoundTripAlsoWhenAnswersComeAtOnce) {
   Concurrency controller(1'000);
   MonotonicTime now{};
   for (const size_t expected : {8u, 16u, 32u, 64u, 128u, 256u, 512u, 1'000u}) {
-    const MonotonicTime sent = now;
+    AnswerRound(&controller, 0, now, now + 7s);
     now += 7s;
-    for (size_t left = controller.limit(); left > 0; --left) {
-      controller.OnAnswered(0, sent, now, left);
-    }
     EXPECT_EQ(controller.limit(), expected);
   }
 }
@@ -191,11 +191,8 @@ TEST_F(ConcurrencyTest, AfterAnOutageItDoublesAgainUpToHalfOfBefore) {
   Concurrency controller(64);
   MonotonicTime now{1h};
   const auto round = [&] {
-    const MonotonicTime sent = now;
+    AnswerRound(&controller, 0, now, now + 1s);
     now += 1s;
-    for (size_t left = controller.limit(); left > 0; --left) {
-      controller.OnAnswered(0, sent, now, left);
-    }
   };
   for (int i = 0; i < 8; ++i) round();
   ASSERT_EQ(controller.limit(), 64u);
