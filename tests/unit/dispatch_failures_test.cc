@@ -226,5 +226,21 @@ TEST_F(DispatchFailuresTest, ScorersThatWaitForRedisAreSaidToWaitForIt) {
   EXPECT_EQ(waiting(), "") << "another scorer can work";
 }
 
+TEST_F(DispatchFailuresTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
+  const Digest digest = Deliver("2025-01-03", Papers(8));
+  for (int i = 0; i < 20; ++i) {
+    Ready(1, 2, {}, UINT64_MAX);
+    for (const auto& batch : HandOut()) {
+      Answer(Failure(batch, wire::ProviderFailure::TRANSIENT, "HTTP 503"));
+    }
+    Pass(kMaxBackoff);
+    dispatch.OnTick(now);
+  }
+  Ready(1, 2, {}, UINT64_MAX);
+  EXPECT_THAT(dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now), HasSubstr("HTTP 503"));
+  EXPECT_EQ(ScoreEverything(), 3) << "the probe is a small one";
+  EXPECT_EQ(Count("SELECT max(misses + deaths + failures) FROM work"), 0);
+}
+
 }  // namespace
 }  // namespace paperboy

@@ -174,23 +174,6 @@ TEST_F(DispatchTest, AWrongKeyStopsAfterAFewCallsAndIsMendedByTheSameCommand) {
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 40u);
 }
 
-TEST_F(DispatchTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
-  PassAdoption();
-  const Digest digest = Deliver("2025-01-03", Papers(8));
-  for (int i = 0; i < 20; ++i) {
-    Ready(1, 2, {}, UINT64_MAX);
-    for (const auto& batch : HandOut()) {
-      Answer(Failure(batch, wire::ProviderFailure::TRANSIENT, "HTTP 503"));
-    }
-    Pass(kMaxBackoff);
-    dispatch.OnTick(now);
-  }
-  Ready(1, 2, {}, UINT64_MAX);
-  EXPECT_THAT(dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now), HasSubstr("HTTP 503"));
-  EXPECT_EQ(ScoreEverything(), 3) << "the probe is a small one";
-  EXPECT_EQ(Count("SELECT max(misses + deaths + failures) FROM work"), 0);
-}
-
 TEST_F(DispatchTest, ARestartedAggregatorAdoptsWhatScorersHoldAndFreesTheRest) {
   PassAdoption();
   profile.set_batch_size(1);
