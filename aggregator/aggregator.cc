@@ -7,11 +7,12 @@
 #include "aggregator/page.h"
 #include "aggregator/prices.h"
 #include "common/eastern.h"
+#include "common/log.h"
 #include "common/redis_keys.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "common/wire.h"
 #include "prometheus/registry.h"
-#include "spdlog/spdlog.h"
 
 namespace paperboy {
 namespace {
@@ -24,7 +25,8 @@ constexpr int kRefusalsShown = 10;
 // Ids per SADD.
 constexpr size_t kHintChunk = 500;
 constexpr Milliseconds kHintDeadline{5'000};
-// For Reconcile: of no digest the files are compared, of the dates without one they are.
+// To publish this is to bring the site to what is being scored; for Reconcile: of no digest the
+// files are compared, of the dates without one they are.
 constexpr std::optional<DigestId> kNoDigest = 0;
 
 wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
@@ -64,6 +66,21 @@ bool AsksNoMore(Database& db, DigestId id) {
     any = true;
   }
   return any;
+}
+
+// Something that happened to the digest.
+void Log(const Digest& digest, const std::string& what,
+         spdlog::level::level_enum level = spdlog::level::info) {
+  const LogScope scope(FieldsOf(digest));
+  spdlog::log(level, "{} {}: {}", digest.profile, digest.date, what);
+}
+
+std::vector<std::string> SelectedPapers(Database& db, DigestId id) {
+  std::vector<std::string> papers;
+  auto cursor = db.Query(
+      "SELECT paper FROM row WHERE digest = ? AND state = 'selected' ORDER BY position", id);
+  while (cursor.Next()) papers.push_back(cursor.Text(0));
+  return papers;
 }
 
 bool IsDone(const Digest& digest) {
@@ -146,6 +163,7 @@ void Aggregator::Tell(const Instant& now) {
     TellProgress(now);
     UpdateMetrics();
     CountDays(now);
+    if (publisher_.LookAtScoring()) to_publish_.insert(*kNoDigest);
   } catch (const StorageError& e) {
     NoteTrouble(e.what());
   }
@@ -156,6 +174,12 @@ void Aggregator::SendToScorer(ScorerFrame frame) {
   frame.reply.set_wire_major(kWireMajor);
   if (!world_.scorers.SendTo(frame.peer, frame.reply.SerializeAsString())) {
     undelivered_.push_back(std::move(frame));
+  } else if (frame.reply.has_batch() && spdlog::should_log(spdlog::level::debug)) {
+    const wire::Batch& batch = frame.reply.batch();
+    const LogScope scope(FieldsOf(batch));
+    const LogScope papers{{"papers", IdsOf(batch.papers())}};
+    spdlog::debug("batch {} is handed out: {}", batch.lease(),
+                  Counted(static_cast<uint64_t>(batch.papers_size()), "paper"));
   }
 }
 
@@ -180,6 +204,7 @@ bool Aggregator::Transact(const Instant& now) {
     transaction.Commit();
   } catch (const StorageError& e) {
     fetcher_outbox_.clear();
+    once_committed_.clear();
     dispatch_.TakeFrames();
     dispatch_.TakeCompleted();
     followers_ = followers;
@@ -191,6 +216,7 @@ bool Aggregator::Transact(const Instant& now) {
   }
   reset_needed_ = false;
   metrics_.commits.Increment();
+  for (const auto& log : std::exchange(once_committed_, {})) log();
   if (failed_.empty() && !reconcile_due_) NoteTrouble("");
   return true;
 }
@@ -344,14 +370,23 @@ void Aggregator::AnswerAmended(const Result<Amended>& amended, wire::FetcherRepl
   if (!amended) return SetRefused(reply->mutable_refused(), amended.error());
   *reply->mutable_done() = (*amended).done;
   for (const DigestId id : (*amended).sealed) dispatch_.OnWork(id, now);
-  for (const auto& line : (*amended).done.lines()) spdlog::info("by command: {}", line);
+  once_committed_.push_back([lines = (*amended).done.lines()] {
+    for (const auto& line : lines) spdlog::info("by command: {}", line);
+  });
 }
 
 void Aggregator::HandleOpen(const std::string& peer, const wire::OpenDigest& open,
                             wire::FetcherReply* reply, const Instant& now) {
+  const auto before = FindDigest(db_, open.profile().name(), open.date());
   auto opened = intake_.Open(open);
   if (!opened) return SetRefused(reply->mutable_refused(), opened.error());
   const Digest& digest = opened->digest;
+  const bool news = !before || before->edition != digest.edition || before->state != digest.state;
+  once_committed_.push_back([digest, news] {
+    Log(digest,
+        "opened by a fetcher; edition " + std::to_string(digest.edition) + ", " + digest.state,
+        news ? spdlog::level::info : spdlog::level::debug);
+  });
   auto* answer = reply->mutable_opened();
   answer->set_digest(digest.id);
   answer->set_edition(digest.edition);
@@ -377,7 +412,12 @@ void Aggregator::AnswerPlanned(const std::string& peer, const Result<bool>& plan
   reply->mutable_ack();
   const Digest digest = *FindDigest(db_, id);
   Follow(peer, digest);
-  if (*planned) dispatch_.OnWork(id, now);
+  if (*planned) {
+    once_committed_.push_back([digest, rows = CountFunnel(db_, id).arxiv()] {
+      Log(digest, "sealed, " + Counted(rows, "row"));
+    });
+    dispatch_.OnWork(id, now);
+  }
   if (IsDone(digest)) to_publish_.insert(id);
 }
 
@@ -442,7 +482,7 @@ void Aggregator::Reconcile() {
   reconcile_due_ = !written.ok();
   compare_all_ = compare_all_ && reconcile_due_;
   if (!written) return NoteTrouble(written.error().message);
-  if (*written > 0) spdlog::info("{} written below OUT", Counted(*written, "file"));
+  if (*written > 0) spdlog::info("{} written or removed below OUT", Counted(*written, "file"));
 }
 
 // One step in a turn, so that peers are served between them. What fails is tried again
@@ -475,12 +515,13 @@ void Aggregator::GoOnPublishing(bool tick) {
   step_ = world_.loop.After(Milliseconds(0), [this] { step_due_ = true; });
 }
 
-// Publishes the next digest if it is complete, and lists its files.
+// Publishes the next digest, if it is one and complete, and lists the files.
 void Aggregator::BeginPublishing() {
   publication_ = {*to_publish_.begin()};
   to_publish_.erase(to_publish_.begin());
   const auto digest = FindDigest(db_, publication_->digest);
   if (digest && digest->state == "complete") {
+    if (!failed_.contains(digest->id)) Log(*digest, "complete");
     publisher_.Publish(digest->id);
     publication_->completed = true;
     days_counted_on_.clear();
@@ -493,10 +534,15 @@ void Aggregator::Announce() {
   const DigestId id = publication_->digest;
   const auto digest = FindDigest(db_, id);
   if (!digest || !IsDone(*digest)) return;
+  const LogScope scope(FieldsOf(*digest));
   if (publication_->completed) {
     const auto funnel = CountFunnel(db_, id);
-    spdlog::info("{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
-                 digest->state, funnel.selected(), funnel.scanned());
+    {
+      const LogScope selected{{"papers", SelectedPapers(db_, id)}};
+      spdlog::log(digest->state == "published" ? spdlog::level::info : spdlog::level::warn,
+                  "{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
+                  digest->state, funnel.selected(), funnel.scanned());
+    }
     if (AsksNoMore(db_, id)) {
       spdlog::warn(
           "{} {}: {} without a score, and no later run asks about them: `paperboy-aggregator retry "

@@ -109,6 +109,7 @@ class Aggregator {
   Publisher publisher_;
   std::vector<Frame> fetcher_inbox_, scorer_inbox_;
   std::vector<FetcherFrame> fetcher_outbox_;
+  std::vector<std::function<void()>> once_committed_;  // lines of the log about the transaction
   std::vector<ScorerFrame> undelivered_;
   std::vector<Follower> followers_;
   std::set<DigestId> to_publish_;

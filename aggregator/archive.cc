@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "spdlog/fmt/fmt.h"
+
 namespace paperboy {
 namespace {
 
@@ -48,6 +50,20 @@ std::string WithheldBecause(const StatusHead& status) {
   return why;
 }
 
+// As DigestsBeingScored has it, by the index of those that are not done.
+#define BEING_SCORED "state IN ('open', 'sealed', 'complete') AND state <> 'open'"
+
+bool IsBeingScored(Database& db, const std::string& profile, const std::string& date) {
+  return db
+      .Query("SELECT 1 FROM digest WHERE profile = ? AND date = ? AND " BEING_SCORED, profile, date)
+      .Next();
+}
+
+std::optional<std::string> TextIn(Cursor cursor) {
+  if (!cursor.Next() || cursor.Null(0)) return std::nullopt;
+  return cursor.Text(0);
+}
+
 DayRecord Read(Database& db, const std::string& profile, const std::string& date,
                const std::string& status) {
   DayRecord day;
@@ -55,12 +71,17 @@ DayRecord Read(Database& db, const std::string& profile, const std::string& date
   day.status = ReadStatusHead(status);
   day.state = day.status.state;
   day.why = day.status.why;
+  if (day.state == "published" && !day.status.late.empty()) {
+    day.state = "partial";
+    day.why = fmt::format("not announced in time: {}", fmt::join(day.status.late, ", "));
+  }
   if (day.state == "published" && IsQuiet(day.status)) day.state = "quiet";
   if (day.state == "withheld") {
     day.state = "failed";
     day.why = WithheldBecause(day.status);
   }
-  static const std::set<std::string> known = {"published", "quiet", "holiday", "failed", "waiting"};
+  static const std::set<std::string> known = {"published", "partial", "quiet",
+                                              "holiday",   "failed",  "waiting"};
   if (!known.contains(day.state)) day.state = "failed";
   day.has_page =
       db.Query("SELECT 1 FROM file WHERE path = ?", PathBelowOut(profile, "md", date, "output.md"))
@@ -75,6 +96,13 @@ DayRecord Read(Database& db, const std::string& profile, const std::string& date
   return day;
 }
 
+std::optional<DayRecord> ReadRecord(Database& db, const std::string& profile,
+                                    const std::string& date) {
+  const auto status = RecordedFile(db, PathBelowOut(profile, "json", date, "digest.json"));
+  if (!status) return std::nullopt;
+  return Read(db, profile, date, *status);
+}
+
 }  // namespace
 
 std::string PathBelowOut(const std::string& profile, const std::string& kind,
@@ -84,14 +112,24 @@ std::string PathBelowOut(const std::string& profile, const std::string& kind,
 
 std::optional<std::string> DateBefore(Database& db, const std::string& profile, Recorded what,
                                       const std::string& date) {
-  return DateIn(db.Query("SELECT max(path) FROM file WHERE path >= ? AND path < ?",
-                         Prefix(profile, what), OfDate(profile, what, date)));
+  const auto recorded = DateIn(db.Query("SELECT max(path) FROM file WHERE path >= ? AND path < ?",
+                                        Prefix(profile, what), OfDate(profile, what, date)));
+  if (what == Recorded::kPage) return recorded;
+  return std::max(recorded, TextIn(db.Query("SELECT max(date) FROM digest WHERE profile = ? AND "
+                                            "date < ? AND " BEING_SCORED,
+                                            profile, date)));
 }
 
 std::optional<std::string> DateAfter(Database& db, const std::string& profile, Recorded what,
                                      const std::string& date) {
-  return DateIn(db.Query("SELECT min(path) FROM file WHERE path >= ? AND path < ?",
-                         Behind(OfDate(profile, what, date)), Behind(Prefix(profile, what))));
+  const auto recorded =
+      DateIn(db.Query("SELECT min(path) FROM file WHERE path >= ? AND path < ?",
+                      Behind(OfDate(profile, what, date)), Behind(Prefix(profile, what))));
+  if (what == Recorded::kPage) return recorded;
+  const auto scored = TextIn(
+      db.Query("SELECT min(date) FROM digest WHERE profile = ? AND date > ? AND " BEING_SCORED,
+               profile, date));
+  return recorded && scored ? std::min(recorded, scored) : std::max(recorded, scored);
 }
 
 std::optional<std::string> NewestDate(Database& db) {
@@ -104,21 +142,24 @@ std::optional<std::string> NewestDate(Database& db) {
 
 std::vector<std::string> RecordedProfiles(Database& db) {
   std::vector<std::string> profiles;
-  auto cursor =
-      db.Query("SELECT DISTINCT substr(path, 1, instr(path, '/') - 1) FROM file ORDER BY 1");
+  auto cursor = db.Query(
+      "SELECT substr(path, 1, instr(path, '/') - 1) FROM file "
+      "UNION SELECT profile FROM digest WHERE " BEING_SCORED " ORDER BY 1");
   while (cursor.Next()) profiles.push_back(cursor.Text(0));
   return profiles;
 }
 
 std::vector<std::string> RecordedDates(Database& db, const std::string& profile, Recorded what) {
-  std::vector<std::string> dates;
-  auto cursor = db.Query("SELECT path FROM file WHERE path >= ? AND path < ? ORDER BY path",
+  std::set<std::string> dates;
+  auto cursor = db.Query("SELECT path FROM file WHERE path >= ? AND path < ?",
                          Prefix(profile, what), Behind(Prefix(profile, what)));
-  while (cursor.Next()) {
-    const std::string date = DateOf(cursor.Text(0));
-    if (dates.empty() || dates.back() != date) dates.push_back(date);
+  while (cursor.Next()) dates.insert(DateOf(cursor.Text(0)));
+  if (what == Recorded::kAnything) {
+    for (const auto& [name, date] : DigestsBeingScored(db)) {
+      if (name == profile) dates.insert(date);
+    }
   }
-  return dates;
+  return {dates.begin(), dates.end()};
 }
 
 std::optional<std::string> RecordedFile(Database& db, const std::string& path) {
@@ -127,11 +168,25 @@ std::optional<std::string> RecordedFile(Database& db, const std::string& path) {
   return cursor.Text(0);
 }
 
+std::set<std::pair<std::string, std::string>> DigestsBeingScored(Database& db) {
+  std::set<std::pair<std::string, std::string>> digests;
+  auto cursor = db.Query("SELECT profile, date FROM digest WHERE " BEING_SCORED);
+  while (cursor.Next()) digests.emplace(cursor.Text(0), cursor.Text(1));
+  return digests;
+}
+
 std::optional<DayRecord> FindDayRecord(Database& db, const std::string& profile,
                                        const std::string& date) {
-  const auto status = RecordedFile(db, PathBelowOut(profile, "json", date, "digest.json"));
-  if (!status) return std::nullopt;
-  return Read(db, profile, date, *status);
+  auto day = ReadRecord(db, profile, date);
+  if (!IsBeingScored(db, profile, date)) return day;
+  if (!day) {
+    day.emplace();
+    day->date = date;
+    day->status.state = kBeingScored;
+  }
+  day->state = kBeingScored;
+  day->why.clear();
+  return day;
 }
 
 std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
@@ -147,12 +202,13 @@ std::vector<DayRecord> DayRecordsOf(Database& db, const std::string& profile,
 }
 
 std::map<std::string, int> CountStatesAfter(Database& db, const std::string& date) {
-  std::map<std::string, int> counts = {{"published", 0}, {"withheld", 0}, {"holiday", 0},
-                                       {"quiet", 0},     {"waiting", 0},  {"failed", 0}};
+  std::map<std::string, int> counts = {{"published", 0}, {"partial", 0}, {"withheld", 0},
+                                       {"holiday", 0},   {"quiet", 0},   {"waiting", 0},
+                                       {"failed", 0}};
   for (const auto& profile : RecordedProfiles(db)) {
     for (auto next = DateAfter(db, profile, Recorded::kAnything, date); next;
          next = DateAfter(db, profile, Recorded::kAnything, *next)) {
-      const auto day = FindDayRecord(db, profile, *next);
+      const auto day = ReadRecord(db, profile, *next);
       if (day) ++counts[day->status.state == "withheld" ? "withheld" : day->state];
     }
   }

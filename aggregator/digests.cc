@@ -5,6 +5,7 @@
 
 #include "aggregator/addresses_model.h"
 #include "common/profile.h"
+#include "common/trace.h"
 
 namespace paperboy {
 namespace {
@@ -59,6 +60,17 @@ nlohmann::json List(const auto& items) {
 }
 
 }  // namespace
+
+std::string TraceOf(const Digest& digest) {
+  return TraceOf(digest.profile, digest.date, digest.revision);
+}
+
+LogFields FieldsOf(const Digest& digest) {
+  return {{"profile", digest.profile},
+          {"date", digest.date},
+          {"digest", digest.id},
+          {"trace", TraceOf(digest)}};
+}
 
 std::optional<Digest> FindDigest(Database& db, DigestId id) {
   return Read(db.Query(DIGEST_COLUMNS "WHERE id = ?", id));

@@ -10,6 +10,7 @@
 
 #include "aggregator/sqlite.h"
 #include "aggregator/work.h"
+#include "common/log.h"
 #include "proto/paperboy.pb.h"
 
 namespace paperboy {
@@ -34,6 +35,10 @@ struct Digest {
   std::string given_up;  // steps of `degrade`, see budget.h
   std::string budget;    // that it was measured by; "": none, or not yet
 };
+
+std::string TraceOf(const Digest& digest);
+// Of log lines about it.
+LogFields FieldsOf(const Digest& digest);
 
 std::optional<Digest> FindDigest(Database& db, DigestId id);
 std::optional<Digest> FindDigest(Database& db, const std::string& profile, const std::string& date);

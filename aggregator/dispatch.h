@@ -150,7 +150,7 @@ class Dispatch {
   // What its scorers make of a model's provider.
   struct Pace {
     uint32_t concurrency = 0;  // calls that may be in flight, of all its scorers
-    uint32_t latency_ms = 0;   // the longest of their medians; 0: none was answered
+    uint32_t latency_ms = 0;   // of its calls lately, the mean; 0: none was answered
     bool out = false;          // it refuses every call: given up, tried again now and then
   };
   std::map<std::string, Pace> Paces() const;  // by model
@@ -254,6 +254,7 @@ class Dispatch {
   void CountFailure(const Lease& lease, const std::string& message);
   bool ProviderWorks(const Lease& lease, const std::string& key, int64_t alone_failures) const;
   int64_t Splits(const std::string& key) const;
+  void LogResult(const wire::Result& result);
   void Refuse(const std::string& message);
   std::shared_ptr<const wire::Profile> ProfileOf(const Digest& digest);
 

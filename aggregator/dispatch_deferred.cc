@@ -113,6 +113,9 @@ void Dispatch::Resume(const Instant& now) {
                   .deferred = true,
                   .resumed = true};
       for (const auto& paper : batch->papers()) lease.keys.push_back(paper.key());
+      if (batch->trace().empty()) {  // stored before batches had one
+        if (const auto digest = FindDigest(db_, lease.digest)) batch->set_trace(TraceOf(*digest));
+      }
       batch->set_resumed(true);
       batch->set_heard(scorer.last_ready);
       ScorerFrame frame{scorer.peer, {}};

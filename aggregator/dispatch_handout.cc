@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "aggregator/dispatch.h"
+#include "common/log.h"
 #include "common/profile.h"
 #include "common/tokens.h"
-#include "spdlog/spdlog.h"
 
 namespace paperboy {
 
@@ -275,6 +275,7 @@ void Dispatch::BindTo(const Digest& digest, const wire::Profile& profile, const 
                                  CapacityFor(digest, profile), now.eastern_day);
   if (economy && !economy->given_up.empty()) {
     voice = VoiceFor(AsScored(profile, economy->given_up), scorer);
+    const LogScope scope(FieldsOf(digest));
     spdlog::warn("{} of {} would not fit its budget: it gives up {}", digest.profile, digest.date,
                  economy->given_up);
   }
@@ -321,6 +322,7 @@ bool Dispatch::HandOutFrom(const Digest& found, const wire::Profile& configured,
   ScorerFrame frame{scorer.peer, {}};
   auto& message = *frame.reply.mutable_batch();
   message.set_digest(id);
+  message.set_trace(TraceOf(digest));
   message.set_heard(scorer.last_ready);
   message.set_stage(stage);
   message.set_backend(digest.voice->backend);

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "aggregator/dispatch.h"
-#include "spdlog/spdlog.h"
+#include "common/log.h"
+#include "common/text.h"
+#include "common/trace.h"
 
 namespace paperboy {
 namespace {
@@ -73,14 +75,16 @@ void Dispatch::Refuse(const std::string& message) {
 }
 
 void Dispatch::OnResult(const std::string& peer, const wire::Result& reported, const Instant& now) {
-  const wire::Result result = Checked(reported);
   auto& ack = frames_.emplace_back(ScorerFrame{peer, {}});
-  ack.reply.mutable_ack()->set_lease(result.lease());
-  const auto digest = DigestOf(result);
+  ack.reply.mutable_ack()->set_lease(reported.lease());
+  const auto digest = DigestOf(reported);
   if (!digest) {
-    return Refuse("a result for digest " + std::to_string(result.digest()) +
+    return Refuse("a result for digest " + std::to_string(reported.digest()) +
                   ", which is not in the ledger");
   }
+  const LogScope scope(FieldsOf(*digest));
+  const LogScope its_lease{LeaseField(reported.lease())};
+  const wire::Result result = Checked(reported);
   if (IsStale(peer, result)) return;
   const auto lease = leases_.find(result.lease());
   const bool known = lease != leases_.end();
@@ -94,6 +98,7 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& reported, c
   }
   const bool new_call_answered = BookCalls(result, digest->id, asked_model, now);
   for (const auto& paper : result.papers()) BookPaper(paper, live, alone);
+  if (spdlog::should_log(spdlog::level::debug)) LogResult(result);
   if (known) NoteProvider(result, lease->second, new_call_answered, now);
   const bool cost_unknown =
       std::any_of(result.calls().begin(), result.calls().end(), [&](const wire::Call& call) {
@@ -104,6 +109,26 @@ void Dispatch::OnResult(const std::string& peer, const wire::Result& reported, c
   orphans_.erase(result.lease());
   unheld_.erase(result.lease());
   Settle(static_cast<int64_t>(result.lease()), how);
+}
+
+void Dispatch::LogResult(const wire::Result& result) {
+  std::vector<std::string> papers;
+  for (const auto& paper : result.papers()) {
+    auto cursor = db_.Query("SELECT paper FROM work WHERE key = ?", Blob{paper.key()});
+    if (cursor.Next()) papers.push_back(cursor.Text(0));
+  }
+  LogFields fields = {{"papers", papers}};
+  // One at most is its own; the others are those that cached answers came from.
+  for (const auto& call : result.calls()) {
+    if (LeaseOf(call, result) != result.lease() && result.calls_size() > 1) continue;
+    fields.push_back({"call", call.id()});
+    fields.push_back({"model", call.model()});
+    fields.push_back({"outcome", call.outcome()});
+  }
+  const LogScope scope(std::move(fields));
+  spdlog::debug("the result of batch {} has come: {}{}", result.lease(),
+                Counted(papers.size(), "paper"),
+                result.failure().message().empty() ? "" : "; " + result.failure().message());
 }
 
 // The digest that it was handed out for. After the ledger was replaced (deleted,
@@ -275,7 +300,12 @@ void Dispatch::NoteProvider(const wire::Result& result, const Lease& lease, bool
   const auto& failure = result.failure();
   if (failure.kind() == Failure::NONE) {
     if (!new_call_answered) return;
-    providers_.erase(lease.provider);
+    // A call that was under way when the provider refused another is no news of that.
+    const auto provider = providers_.find(lease.provider);
+    if (provider != providers_.end() && (provider->second.hard_failures == 0 ||
+                                         lease.handed_out >= provider->second.last_failure)) {
+      providers_.erase(provider);
+    }
     if (last_answer_.size() > kProvidersRemembered) last_answer_.clear();
     last_answer_[lease.provider] = ++answers_;
     for (const auto& key : lease.keys) failing_.erase(key);

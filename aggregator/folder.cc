@@ -1,5 +1,7 @@
 #include "aggregator/folder.h"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -38,6 +40,12 @@ Status DiskFolder::Write(const std::string& path, const std::string& content) {
   const fs::path aside = target.string() + ".new";
   if (auto status = WriteAndSync(aside, content); !status) return status;
   if (rename(aside.c_str(), target.c_str()) != 0) return FileError("cannot rename", aside);
+  return SyncFolder(target.parent_path());
+}
+
+Status DiskFolder::Remove(const std::string& path) {
+  const fs::path target = fs::path(path_) / path;
+  if (unlink(target.c_str()) != 0) return FileError("cannot remove", target);
   return SyncFolder(target.parent_path());
 }
 

@@ -19,6 +19,8 @@ class Folder {
   // Nobody ever sees a part of a file. kStorage names the file that could not be
   // written.
   virtual Status Write(const std::string& path, const std::string& content) = 0;
+  // A file that is there. kStorage names one that could not be removed.
+  virtual Status Remove(const std::string& path) = 0;
 };
 
 // Files are written aside, synced and renamed.
@@ -29,6 +31,7 @@ class DiskFolder : public Folder {
   bool Has(const std::string& path) override;
   std::optional<std::string> Read(const std::string& path) override;
   Status Write(const std::string& path, const std::string& content) override;
+  Status Remove(const std::string& path) override;
 
  private:
   std::string path_;

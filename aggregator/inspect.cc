@@ -70,8 +70,15 @@ std::string CostOf(Database& db, DigestId id) {
   return cursor.Int(0) == cursor.Int(1) ? FormatDollars(cursor.Int(2)) : "unknown";
 }
 
-void AddDigest(Database& db, DigestId id, Table* table) {
-  const Digest digest = *FindDigest(db, id);
+// A page that went on without lists is partial until they come.
+std::string StateOf(Database& db, const Digest& digest) {
+  const auto late = LateLists(db, digest.id);
+  if (digest.state != "published" || late.empty()) return digest.state;
+  return fmt::format("partial, lacks {}", fmt::join(late, ", "));
+}
+
+void AddDigest(Database& db, const Digest& digest, Table* table) {
+  const DigestId id = digest.id;
   const wire::Funnel funnel = CountFunnel(db, id);
   auto cursor = db.Query(
       "SELECT count(*) FILTER (WHERE row.state IS NULL), count(*) FILTER (WHERE row.state IS NULL "
@@ -80,7 +87,7 @@ void AddDigest(Database& db, DigestId id, Table* table) {
       id);
   cursor.Next();
   const int64_t leased = cursor.Int(1);
-  table->Add({digest.profile, digest.date, digest.state, std::to_string(digest.edition),
+  table->Add({digest.profile, digest.date, StateOf(db, digest), std::to_string(digest.edition),
               digest.voice ? digest.voice->model : "-", std::to_string(funnel.arxiv()),
               std::to_string(funnel.not_wanted() + funnel.refused()),
               std::to_string(funnel.seen_before()), std::to_string(funnel.scanned()),
@@ -89,15 +96,15 @@ void AddDigest(Database& db, DigestId id, Table* table) {
 }
 
 // Why papers of a digest have no score; "" when all have, or none had its turn.
-std::string UnscoredText(Database& db, DigestId id) {
+std::string UnscoredText(Database& db, const Digest& digest) {
   std::string text;
   auto cursor = db.Query(
-      "SELECT count(*), row.why, profile, date, digest.state FROM row JOIN digest ON digest.id = "
-      "row.digest WHERE digest = ? AND row.state = 'unscored' GROUP BY row.why ORDER BY 1 DESC, 2",
-      id);
+      "SELECT count(*), why FROM row WHERE digest = ? AND state = 'unscored' GROUP BY why "
+      "ORDER BY 1 DESC, 2",
+      digest.id);
   while (cursor.Next()) {
-    text += fmt::format("{} {}, {}: {} papers without a score: {}\n", cursor.Text(2),
-                        cursor.Text(3), cursor.Text(4), cursor.Int(0), cursor.Text(1));
+    text += fmt::format("{} {}, {}: {} papers without a score: {}\n", digest.profile, digest.date,
+                        StateOf(db, digest), cursor.Int(0), cursor.Text(1));
   }
   return text;
 }
@@ -140,8 +147,9 @@ std::string StatusText(Database& db, const std::string& path, int limit) {
   std::string days;
   for (const auto& entry : entries) {
     if (entry.digest) {
-      AddDigest(db, *entry.digest, &table);
-      days += UnscoredText(db, *entry.digest);
+      const Digest digest = *FindDigest(db, *entry.digest);
+      AddDigest(db, digest, &table);
+      days += UnscoredText(db, digest);
     } else {
       table.Add({entry.profile, entry.date, entry.state});
       if (!entry.why.empty()) {

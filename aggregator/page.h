@@ -90,6 +90,7 @@ struct StatusHead {
   std::string why;               // of a date, of a withheld digest
   bool of_digest = false;
   bool mendable = false;
+  std::vector<std::string> late;  // categories that were not announced in time
   std::vector<std::string> notes;
   wire::Funnel funnel;
   std::optional<int64_t> prompt_tokens, completion_tokens;  // nullopt: not reported

@@ -98,6 +98,15 @@ std::optional<int64_t> Count(const Json& json, const char* name) {
   return json[name].get<int64_t>();
 }
 
+std::vector<std::string> Texts(const Json& json, const char* name) {
+  std::vector<std::string> texts;
+  if (!json.contains(name) || !json[name].is_array()) return texts;
+  for (const auto& text : json[name]) {
+    if (text.is_string()) texts.push_back(text);
+  }
+  return texts;
+}
+
 wire::Funnel ReadFunnel(const Json& json) {
   wire::Funnel funnel;
   const auto count = [&](const char* name) {
@@ -193,11 +202,8 @@ StatusHead ReadStatusHead(const std::string& text) {
   }
   head.state = json["state"];
   if (json.contains("why") && json["why"].is_string()) head.why = json["why"];
-  if (json.contains("notes") && json["notes"].is_array()) {
-    for (const auto& note : json["notes"]) {
-      if (note.is_string()) head.notes.push_back(note);
-    }
-  }
+  head.late = Texts(json, "not_announced_in_time");
+  head.notes = Texts(json, "notes");
   head.mendable = json.contains("mendable") && json["mendable"] == true;
   head.of_digest = json.contains("funnel");
   if (head.of_digest) head.funnel = ReadFunnel(json["funnel"]);

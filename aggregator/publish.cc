@@ -1,5 +1,7 @@
 #include "aggregator/publish.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "aggregator/archive.h"
@@ -71,13 +73,25 @@ void Publisher::RecordDay(const std::string& profile, const std::string& date) {
   }
 }
 
+bool Publisher::LookAtScoring() {
+  const auto before = std::exchange(being_scored_, DigestsBeingScored(db_));
+  std::ranges::set_symmetric_difference(before, being_scored_,
+                                        std::inserter(recorded_, recorded_.end()));
+  return before != being_scored_;
+}
+
 void Publisher::Begin(std::optional<DigestId> changed) {
+  LookAtScoring();
   recorded_.merge(in_hand_);
   in_hand_ = std::exchange(recorded_, {});
   looks_.clear();
   next_ = 0;
   LookAtFiles(changed);
   LookAtSite(changed);
+  // Behind the pages that led there.
+  for (const SitePage& page : FormerSitePages(db_)) {
+    looks_.push_back({page.Path(), "", "", std::nullopt, true, true});
+  }
 }
 
 Result<int> Publisher::Step() try {
@@ -136,6 +150,11 @@ void Publisher::LookAtSite(std::optional<DigestId> changed) {
 }
 
 Result<int> Publisher::WriteIfStale(const Look& look) {
+  if (look.former) {
+    if (!out_.Has(look.path)) return 0;
+    if (auto status = out_.Remove(look.path); !status) return status.error();
+    return 1;
+  }
   std::string content;
   const auto have = out_.Read(look.path);
   if (look.page) {

@@ -52,20 +52,24 @@ class Publisher {
   // Inside the caller's transaction.
   void RecordDay(const std::string& profile, const std::string& date);
 
+  // Whether other digests are being scored than at the last look: the site shows those, and
+  // the next Begin brings it to that.
+  bool LookAtScoring();
+
   // Brings OUT to what is recorded: every file that is missing or differs, each
-  // profile's newest page, and the site. After the publication of `changed` the
-  // bytes of other digests' files are not compared, and of the site only the pages
+  // profile's newest page, and the site, without pages that it has no more. After the publication
+  // of `changed` the bytes of other digests' files are not compared, and of the site only the pages
   // around what was recorded since OUT last agreed: looking at all of it again would
   // make a backfill take the square of its days.
   //
   // Begin, then Step until done: one file that is written or page that is rendered a step,
   // because all of a large digest's take half a second in which nobody is served. What is recorded
-  // meanwhile waits for the next Begin. A step returns how many files it wrote; after kStorage,
-  // which names the file that could not be, begin again.
+  // meanwhile waits for the next Begin. A step returns how many files it wrote or removed; after
+  // kStorage, which names the file that could not be, begin again.
   void Begin(std::optional<DigestId> changed);
   bool done() const { return next_ == looks_.size(); }
   Result<int> Step();
-  // All steps at once. Returns how many were written.
+  // All steps at once. Returns how many were written or removed.
   Result<int> Reconcile(std::optional<DigestId> changed = std::nullopt);
 
   // Path of the page below OUT, whether or not it exists.
@@ -77,7 +81,8 @@ class Publisher {
   struct Look {
     std::string path, source, sha256;
     std::optional<SitePage> page;
-    bool compare;  // its bytes; otherwise it is enough that it exists
+    bool compare;         // its bytes; otherwise it is enough that it exists
+    bool former = false;  // it must not exist
   };
   void LookAtFiles(std::optional<DigestId> changed);
   void LookAtSite(std::optional<DigestId> changed);
@@ -88,6 +93,7 @@ class Publisher {
   // Profile and date of what was recorded since the site last agreed with it, and of what
   // the steps under way bring to it.
   std::set<std::pair<std::string, std::string>> recorded_, in_hand_;
+  std::set<std::pair<std::string, std::string>> being_scored_;  // at the last look
   std::vector<Look> looks_;
   size_t next_ = 0;  // of them
 };

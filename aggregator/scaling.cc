@@ -10,10 +10,15 @@ namespace {
 // Models that are remembered, in the ledger those that were heard of last.
 constexpr size_t kModelsKept = 100;
 // A change by less is noise.
-constexpr double kChanged = 0.1;
+constexpr double kNoise = 0.1;
 
 bool Changed(int64_t before, int64_t now) {
-  return std::abs(static_cast<double>(now - before)) > kChanged * static_cast<double>(before);
+  return std::abs(static_cast<double>(now - before)) > kNoise * static_cast<double>(before);
+}
+
+bool Changed(const ScorerPace& before, const ScorerPace& now) {
+  return Changed(before.rpm, now.rpm) || before.tpm != now.tpm || before.calls != now.calls ||
+         Changed(before.latency_ms, now.latency_ms);
 }
 
 }  // namespace
@@ -37,9 +42,8 @@ ScorerPace Together(const std::vector<ScorerPace>& said) {
   return pace;
 }
 
-uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace) {
-  if (backlog.calls <= 0) return backlog.waits ? 1 : 0;
-  if (backlog.out || !pace || pace->calls == 0 || pace->latency_ms == 0) return 1;
+double BusyScorers(const Backlog& backlog, const std::optional<ScorerPace>& pace) {
+  if (backlog.out || !pace || pace->calls == 0 || pace->latency_ms == 0) return 0;
   constexpr double kUnlimited = std::numeric_limits<double>::infinity();
   double calls_per_second = kUnlimited;
   if (pace->rpm > 0) calls_per_second = static_cast<double>(pace->rpm) / 60;
@@ -51,16 +55,13 @@ uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pac
     calls_per_second = backlog.calls / std::chrono::duration<double>(kWithoutQuota).count();
   }
   const double in_flight = calls_per_second * static_cast<double>(pace->latency_ms) / 1e3;
-  const double of_use = std::min(in_flight, backlog.calls);
-  return std::max(1u, static_cast<uint32_t>(std::ceil(of_use / static_cast<double>(pace->calls))));
+  return std::min(in_flight, backlog.calls) / static_cast<double>(pace->calls);
 }
 
 void Scaling::Heard(const std::string& model, ScorerPace pace) {
   if (heard_.size() > kModelsKept) heard_.clear();
   if (const auto known = Find(model)) {
-    if (pace.latency_ms == 0 || !Changed(known->latency_ms, pace.latency_ms)) {
-      pace.latency_ms = known->latency_ms;
-    }
+    if (pace.latency_ms == 0) pace.latency_ms = known->latency_ms;
     if (!Changed(known->rpm, pace.rpm)) pace.rpm = known->rpm;
   }
   heard_[model] = pace;
@@ -79,7 +80,7 @@ std::optional<ScorerPace> Scaling::Find(const std::string& model) {
 void Scaling::Keep() {
   for (const auto& [model, pace] : heard_) {
     const auto kept = kept_.find(model);
-    if (kept != kept_.end() && kept->second == pace) continue;
+    if (kept != kept_.end() && !Changed(kept->second, pace)) continue;
     db_.Exec("INSERT OR REPLACE INTO scorer_pace VALUES (?, ?, ?, ?, ?)", model, pace.rpm, pace.tpm,
              pace.calls, pace.latency_ms);
     db_.Exec(
@@ -92,11 +93,19 @@ void Scaling::Keep() {
 }
 
 uint32_t Scaling::Desired(const std::map<std::string, Backlog>& backlogs, MonotonicTime now) {
-  uint32_t sum = 0;
-  for (const auto& [model, backlog] : backlogs) sum += ScorersFor(backlog, Find(model));
+  double least = 0, most = 0;
+  for (const auto& [model, backlog] : backlogs) {
+    if (backlog.calls <= 0 && !backlog.waits) continue;
+    const double busy = BusyScorers(backlog, Find(model));
+    least += std::max(1.0, busy);
+    most += std::max(1.0, (1 + kNoise) * busy);
+  }
+  if (now_ < std::ceil(least) || now_ > std::ceil(most)) {
+    now_ = static_cast<uint32_t>(std::ceil(least));
+  }
   while (!lately_.empty() && lately_.front().first + kScaleDownWindow < now) lately_.pop_front();
-  while (!lately_.empty() && lately_.back().second <= sum) lately_.pop_back();
-  lately_.emplace_back(now, sum);
+  while (!lately_.empty() && lately_.back().second <= now_) lately_.pop_back();
+  lately_.emplace_back(now, now_);
   return lately_.front().second;
 }
 

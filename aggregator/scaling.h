@@ -28,7 +28,7 @@ struct ScorerPace {
   // allow, rpm says so.
   int64_t rpm = 0, tpm = 0;
   int64_t calls = 0;       // that one scorer lets fly at once, at most
-  int64_t latency_ms = 0;  // median of the calls answered lately; 0: none was
+  int64_t latency_ms = 0;  // mean of the calls answered lately; 0: none was
   bool operator==(const ScorerPace&) const = default;
 };
 
@@ -52,21 +52,24 @@ inline constexpr std::chrono::minutes kScaleDownWindow{5};
 // are many.
 ScorerPace Together(const std::vector<ScorerPace>& said);
 
-// At least 1 while there is work. Without `pace` nothing is known: 1.
-uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace);
+// How many scorers the quota and the backlog keep busy. 0: nothing is known, or more than
+// one would not help.
+double BusyScorers(const Backlog& backlog, const std::optional<ScorerPace>& pace);
 
 class Scaling {
  public:
   explicit Scaling(Database& db) : db_(db) {}
 
-  // What scorers say now of their model; of the latency only when they know one. What
-  // differs by less than a tenth is as before: it would make the number go up and down.
+  // What scorers say now of their model; of the latency only when they know one, and of
+  // the calls that the quota allows when they differ by more than noise.
   void Heard(const std::string& model, ScorerPace pace);
-  // Writes down what has changed. Inside the caller's transaction.
+  // Writes down what has changed by more than noise. Inside the caller's transaction.
   void Keep();
   // The transaction with the last Keep may never have been.
   void Reset() { kept_.clear(); }
-  // Of all models together, from their backlogs. Model "": it is the scorers' own, and
+  // Of all models together, from their backlogs, at least one for each that has work. Not
+  // less than before for a tenth less: noise would make the number go up and down, and one
+  // too many only waits. Model "": it is the scorers' own, and
   // none has said yet which that is; those heard of last.
   uint32_t Desired(const std::map<std::string, Backlog>& backlogs, MonotonicTime now);
 
@@ -75,6 +78,7 @@ class Scaling {
 
   Database& db_;
   std::map<std::string, ScorerPace> heard_, kept_;
+  uint32_t now_ = 0;
   std::deque<std::pair<MonotonicTime, uint32_t>> lately_;  // falling
 };
 

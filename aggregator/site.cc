@@ -144,8 +144,12 @@ std::string NavigationHtml(const std::string& label, const std::vector<SiteLink>
   return "<nav aria-label=\"" + label + "\">\n" + html + "\n</nav>\n";
 }
 
+std::string StateClass(const std::string& state) {
+  return state == kBeingScored ? "being-scored" : state;
+}
+
 std::string StateHtml(const DayRecord& day) {
-  std::string html = "<span class=\"" + day.state + "\">" + day.state + "</span>";
+  std::string html = "<span class=\"" + StateClass(day.state) + "\">" + day.state + "</span>";
   if (!day.why.empty()) html += ": <bdi>" + EscapeHtml(ValidUtf8(day.why)) + "</bdi>";
   return html;
 }
@@ -186,6 +190,18 @@ std::set<SitePage> SitePagesAround(Database& db, const std::string& profile,
     }
   }
   pages.merge(NewestMonths(db, date));
+  return pages;
+}
+
+std::set<SitePage> FormerSitePages(Database& db) {
+  std::set<SitePage> pages;
+  auto cursor = db.Query("SELECT profile, date FROM digest WHERE state = 'open'");
+  while (cursor.Next()) {
+    const std::string profile = cursor.Text(0), month = MonthOf(cursor.Text(1));
+    const auto date = DateAfter(db, profile, Recorded::kAnything, month + "-00");
+    if (!date || MonthOf(*date) != month) pages.insert({profile, month});
+    if (!Newest(db, profile, Recorded::kAnything)) pages.insert({profile, "index"});
+  }
   return pages;
 }
 

@@ -34,7 +34,10 @@ std::vector<SitePage> SitePages(Database& db);
 // the front pages, and the newest month of other profiles when it is behind all dates.
 std::set<SitePage> SitePagesAround(Database& db, const std::string& profile,
                                    const std::string& date);
-// The bytes of one of them.
+// Those that it had only while a digest was being scored that is open again, by `redo` or new
+// rows: none of them may be in OUT. They are no pages of SitePages.
+std::set<SitePage> FormerSitePages(Database& db);
+// The bytes of one of SitePages.
 std::string RenderSitePage(Database& db, const SitePage& page);
 
 }  // namespace paperboy

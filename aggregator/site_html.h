@@ -25,6 +25,8 @@ std::string LinkHtml(const SiteLink& link);
 // The links between dots; `label` is for who does not see them.
 std::string NavigationHtml(const std::string& label, const std::vector<SiteLink>& links);
 
+// A state as the style sheet names it.
+std::string StateClass(const std::string& state);
 // "failed: the reason", for a sentence about a date.
 std::string StateHtml(const DayRecord& day);
 

@@ -66,7 +66,7 @@ std::string Cell(sys_days day, const DayRecord* record) {
   const bool no_announcement = record->state == kHoliday || record->state == kWeekend;
   const std::string title =
       no_announcement ? " title=\"" + EscapeHtml(ValidUtf8(record->why)) + "\"" : "";
-  std::string html = "<td class=\"" + record->state + "\"" + title + ">" + shown;
+  std::string html = "<td class=\"" + StateClass(record->state) + "\"" + title + ">" + shown;
   if (record->state != kWeekend || record->has_page) html += " <br />" + record->state;
   if (record->has_page) html += " <br />" + Papers(*record);
   return html + "</td>\n";
@@ -97,7 +97,8 @@ std::string Calendar(sys_days begin, const Days& records) {
 // "18 published, 1 holiday, 2 missing"
 std::string StatesLine(const Days& records) {
   std::string text;
-  for (const char* state : {"published", "quiet", "holiday", "failed", "waiting", "missing"}) {
+  for (const char* state :
+       {"published", "partial", "quiet", "holiday", "failed", "waiting", kBeingScored, "missing"}) {
     int count = 0;
     for (const auto& [day, record] : records) count += record.state == state ? 1 : 0;
     if (count == 0) continue;
@@ -131,7 +132,8 @@ struct Sum {
 
 struct Totals {
   int64_t arxiv = 0, scanned = 0, papers = 0, unscored = 0, lost_calls = 0;
-  uint64_t withheld = 0, withheld_papers = 0, failed = 0, waiting = 0;  // days, papers of arXiv's
+  uint64_t withheld = 0, withheld_papers = 0, failed = 0, waiting = 0,
+           scored = 0;  // days, papers of arXiv's
   Sum prompt_tokens, completion_tokens, prompt_cost, completion_cost, lost_cost;
 };
 
@@ -144,6 +146,7 @@ Totals TotalsOf(const Days& records) {
     if (!status.of_digest) {
       totals.failed += record.state == "failed" ? 1 : 0;
       totals.waiting += record.state == "waiting" ? 1 : 0;
+      totals.scored += record.state == kBeingScored ? 1 : 0;
       continue;
     }
     if (status.state == "published") {
@@ -186,13 +189,14 @@ std::string Row(const std::string& name, const std::vector<std::string>& cells) 
 // The days that are not in the totals, with their papers.
 std::string NotCounted(const Totals& totals) {
   std::string days;
-  const auto add = [&](uint64_t count, const std::string& what) {
-    if (count > 0) days += (days.empty() ? "" : ", ") + Counted(count, what);
+  const auto add = [&](uint64_t count, const std::string& what, const std::string& plural = "") {
+    if (count > 0) days += (days.empty() ? "" : ", ") + Counted(count, what, plural);
   };
   add(totals.withheld, "withheld day");
   if (totals.withheld > 0) days += " with " + Counted(totals.withheld_papers, "arXiv paper");
   add(totals.failed, "failed day");
   add(totals.waiting, "waiting day");
+  add(totals.scored, "day being scored", "days being scored");
   if (days.empty()) return "";
   return "<p>Not in these totals: " + days + "." +
          (totals.withheld > 0 ? " Tokens and cost are with those of withheld days." : "") +

@@ -49,6 +49,7 @@ class Verification {
   void CheckFiles();
   bool IsAsRecorded(const std::string& path, const std::string& source);
   bool IsAsRendered(const SitePage& page);
+  std::vector<std::string> FormerPages();
   void NotAsPublished(const std::string& path);
   void Problem(const std::string& text) { report_.problems.push_back(text); }
   std::vector<std::string> Texts(const char* sql);
@@ -191,6 +192,15 @@ bool Verification::IsAsRendered(const SitePage& page) {
   return out_.Read(page.Path()) == RenderSitePage(db_, page);
 }
 
+// Those pages that the site has no more and OUT has.
+std::vector<std::string> Verification::FormerPages() {
+  std::vector<std::string> paths;
+  for (const SitePage& page : FormerSitePages(db_)) {
+    if (out_.Has(page.Path())) paths.push_back(page.Path());
+  }
+  return paths;
+}
+
 void Verification::NotAsPublished(const std::string& path) {
   Problem(out_.path() + "/" + path +
           " is missing or is not what was published: the aggregator writes it again when it "
@@ -227,7 +237,7 @@ void Verification::CheckFiles() {
     hooks_.progress("comparing files", report_.files++, total);
     if (!IsAsRendered(page)) stale_pages.push_back(page);
   }
-  if (!stale.empty() || !stale_pages.empty()) hooks_.settle();
+  if (!stale.empty() || !stale_pages.empty() || !FormerPages().empty()) hooks_.settle();
   for (const auto& page : NewestPages(db_)) sources[page.path] = page.source;
   for (const auto& path : stale) {
     if (IsAsRecorded(path, sources[path]) || damaged.contains(sources[path])) continue;
@@ -235,6 +245,11 @@ void Verification::CheckFiles() {
   }
   for (const auto& page : stale_pages) {
     if (!IsAsRendered(page)) NotAsPublished(page.Path());
+  }
+  for (const auto& path : FormerPages()) {
+    Problem(out_.path() + "/" + path +
+            " is of a digest that is no longer being scored: the aggregator removes it when it "
+            "starts");
   }
 }
 

@@ -5,6 +5,7 @@
 #include "aggregator/rules.h"
 #include "common/announce_type.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
@@ -61,10 +62,11 @@ Result<std::string> Why(Database& db, const std::string& text) {
   while (cursor.Next()) {
     met = true;
     const auto profile = LoadProfileRevision(db, cursor.Text(3));
-    answer += fmt::format("\n{} {} (digest {}), announced as {}\n  {}\n", cursor.Text(0),
-                          cursor.Text(1), cursor.Text(2),
+    answer += fmt::format("\n{} {} (digest {}), announced as {}\n  {}\n  trace {}\n",
+                          cursor.Text(0), cursor.Text(1), cursor.Text(2),
                           AnnounceTypeName(static_cast<wire::AnnounceType>(cursor.Int(4))),
-                          Sentence(cursor.Text(5), cursor.Text(6), profile));
+                          Sentence(cursor.Text(5), cursor.Text(6), profile),
+                          TraceOf(cursor.Text(0), cursor.Text(1), cursor.Text(3)));
     if (!cursor.Text(13).empty()) {
       answer += fmt::format("  its text {}: it is scored alone\n", cursor.Text(13));
     }

@@ -10,7 +10,7 @@
 namespace paperboy {
 namespace {
 
-constexpr int kFirstYear = 1900, kLastYear = 2200;
+constexpr int kFirstYear = 1900;
 constexpr size_t kShownChars = 40;  // of what is no date
 
 using date::day;
@@ -48,7 +48,8 @@ Result<sys_days> ParseDate(std::string_view text) {
     const int y = number(0, 4), m = number(5, 2), d = number(8, 2);
     const year_month_day ymd{year(y), month(static_cast<unsigned>(m)),
                              day(static_cast<unsigned>(d))};
-    if (y >= kFirstYear && y <= kLastYear && m > 0 && d > 0 && ymd.ok()) return sys_days(ymd);
+    const bool real = y >= kFirstYear && m > 0 && d > 0 && ymd.ok();
+    if (real && sys_days(ymd) <= kLastDate) return sys_days(ymd);
   }
   return Invalid("\"" + CutChars(CleanText(text), kShownChars) +
                  "\" is not a date; write it as 2025-04-15");

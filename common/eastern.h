@@ -16,8 +16,10 @@ namespace paperboy {
 
 using WallTime = std::chrono::system_clock::time_point;
 
-// YYYY-MM-DD of the years 1900 to 2200, whose instants a WallTime can tell; kInvalid for
-// anything else, 2025-02-30 included.
+// The last date that is read: a WallTime, in 64-bit nanoseconds, ends in 2262.
+inline constexpr date::sys_days kLastDate = date::year(2200) / 12 / 31;
+
+// YYYY-MM-DD from 1900 to kLastDate; kInvalid for anything else, 2025-02-30 included.
 Result<date::sys_days> ParseDate(std::string_view text);
 std::string FormatDate(date::sys_days day);    // YYYY-MM-DD
 std::string FormatUsDate(date::sys_days day);  // MM/DD/YYYY, as the remedial note has it

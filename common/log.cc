@@ -4,15 +4,60 @@
 #include <spdlog/formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 namespace paperboy {
 namespace {
 
+thread_local const LogScope* innermost = nullptr;
+
 std::string Escaped(spdlog::string_view_t text) {
   return nlohmann::json(std::string(text.data(), text.size()))
       .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+void AddMember(std::string_view key, std::string_view json, spdlog::memory_buf_t* out) {
+  fmt::format_to(std::back_inserter(*out), R"(,"{}":{})", key, json);
+}
+
+void AddList(std::string_view key, const std::vector<std::string>& list,
+             spdlog::memory_buf_t* out) {
+  if (list.empty()) return;
+  const size_t written = std::min(list.size(), kLoggedItems);
+  std::string json = "[";
+  for (size_t i = 0; i < written; ++i) json += (i == 0 ? "" : ",") + Escaped(list[i]);
+  AddMember(key, json + "]", out);
+  if (written == list.size()) return;
+  AddMember(std::string(key) + "_more", std::to_string(list.size() - written), out);
+}
+
+void AddField(const LogField& field, spdlog::memory_buf_t* out) {
+  const std::string_view key = field.key.name();
+  if (const auto* text = std::get_if<std::string>(&field.value)) {
+    if (!text->empty()) AddMember(key, Escaped(*text), out);
+  } else if (const auto* list = std::get_if<std::vector<std::string>>(&field.value)) {
+    AddList(key, *list, out);
+  } else if (const auto* number = std::get_if<int64_t>(&field.value)) {
+    AddMember(key, std::to_string(*number), out);
+  } else {
+    AddMember(key, std::to_string(std::get<uint64_t>(field.value)), out);
+  }
+}
+
+// Of this thread, the outermost scope's first.
+void AddFields(spdlog::memory_buf_t* out) {
+  std::vector<const LogField*> fields;
+  for (const LogScope* scope = innermost; scope != nullptr; scope = scope->around()) {
+    for (auto field = scope->fields().rbegin(); field != scope->fields().rend(); ++field) {
+      const bool hidden = std::any_of(fields.begin(), fields.end(), [&](const LogField* inner) {
+        return inner->key.name() == field->key.name();
+      });
+      if (!hidden) fields.push_back(&*field);
+    }
+  }
+  for (auto field = fields.rbegin(); field != fields.rend(); ++field) AddField(**field, out);
 }
 
 std::string TimeOf(const spdlog::details::log_msg& message) {
@@ -30,10 +75,11 @@ class JsonFormatter : public spdlog::formatter {
  public:
   void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& out) override {
     fmt::format_to(std::back_inserter(out),
-                   R"({{"time":"{}","level":"{}","process":{},"message":{}}})"
-                   "\n",
-                   TimeOf(message), LevelName(message.level), Escaped(message.logger_name),
+                   R"({{"time":"{}","level":"{}","process":{},"message":{})", TimeOf(message),
+                   LevelName(message.level), Escaped(message.logger_name),
                    Escaped(message.payload));
+    AddFields(&out);
+    fmt::format_to(std::back_inserter(out), "}}\n");
   }
   std::unique_ptr<formatter> clone() const override { return std::make_unique<JsonFormatter>(); }
 };
@@ -69,5 +115,11 @@ void SetUpLogging(const std::string& process, const std::string& level, const st
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));
 }
+
+LogScope::LogScope(LogFields fields) : fields_(std::move(fields)), around_(innermost) {
+  innermost = this;
+}
+
+LogScope::~LogScope() { innermost = around_; }
 
 }  // namespace paperboy

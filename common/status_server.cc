@@ -2,75 +2,65 @@
 
 #include <httplib.h>
 #include <prometheus/text_serializer.h>
-#include <sys/socket.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <charconv>
-#include <condition_variable>
 #include <cstring>
-#include <deque>
 #include <optional>
 #include <system_error>
-#include <thread>
 
 #include "common/text.h"
 
 namespace paperboy {
 namespace {
 
-// A browser opens connections in advance and says nothing on them; with fewer
-// threads than these it would hold up a probe.
-constexpr size_t kThreads = 4;
-// Accepted connections that wait for a thread. Beyond it no more are accepted.
-constexpr size_t kMaxWaiting = 64;
-constexpr time_t kTimeoutSeconds = 2;
-constexpr size_t kMaxRequestBody = 1024;  // a GET has none
 constexpr std::chrono::milliseconds kLoopSilence{10'000};
-constexpr std::chrono::seconds kStartTimeout{5};
 
-// httplib's own pool has no limit.
-class BoundedPool : public httplib::TaskQueue {
+// A request that has come, and the answer to it.
+class Exchange : public httplib::Stream {
  public:
-  BoundedPool() {
-    for (size_t i = 0; i < kThreads; ++i) threads_.emplace_back([this] { Work(); });
-  }
+  explicit Exchange(const std::string& request) : request_(request) {}
 
-  void enqueue(std::function<void()> task) override {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return tasks_.size() < kMaxWaiting; });
-    tasks_.push_back(std::move(task));
-    changed_.notify_all();
+  ssize_t read(char* to, size_t size) override {
+    const size_t n = std::min(size, request_.size() - read_);
+    std::memcpy(to, request_.data() + read_, n);
+    read_ += n;
+    return static_cast<ssize_t>(n);
   }
+  ssize_t write(const char* from, size_t size) override {
+    answer.append(from, size);
+    return static_cast<ssize_t>(size);
+  }
+  bool is_readable() const override { return true; }
+  bool is_writable() const override { return true; }
+  void get_remote_ip_and_port(std::string&, int&) const override {}
+  void get_local_ip_and_port(std::string&, int&) const override {}
+  socket_t socket() const override { return INVALID_SOCKET; }
 
-  void shutdown() override {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_ = true;
-      changed_.notify_all();
-    }
-    for (std::thread& thread : threads_) thread.join();
-  }
+  std::string answer;
 
  private:
-  void Work() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-      if (tasks_.empty()) return;
-      const std::function<void()> task = std::move(tasks_.front());
-      tasks_.pop_front();
-      changed_.notify_all();
-      lock.unlock();
-      task();
-      lock.lock();
-    }
-  }
+  const std::string& request_;
+  size_t read_ = 0;
+};
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
+// httplib's routes, files and headers. Its connections are not used: each takes a thread for
+// as long as its client likes, so that a few slow readers would hold up a probe.
+class Pages : public httplib::Server {
+ public:
+  std::string Answer(const std::string& request) {
+    Exchange exchange(request);
+    bool closed = false;
+    // A file is served whole and as it is: a header has room for thousands of ranges, each
+    // a copy of it, and to compress a megabyte can take a second, on everybody's thread.
+    const auto as_it_is = [](httplib::Request& parsed) {
+      parsed.ranges.clear();
+      parsed.headers.erase("Range");
+      parsed.headers.erase("Accept-Encoding");
+    };
+    process_request(exchange, /*close_connection=*/true, closed, as_it_is);
+    return std::move(exchange.answer);
+  }
 };
 
 struct HostPort {
@@ -113,24 +103,12 @@ void AddFileHeaders(const httplib::Request& request, httplib::Response& response
   response.body.clear();
 }
 
-// httplib sets SO_REUSEPORT, with which a second process would share the port
-// in silence.
-void SetSocketOptions(socket_t socket) {
-  const int yes = 1;
-  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-}
-
 }  // namespace
 
 struct StatusServer::Impl {
-  explicit Impl(std::shared_ptr<prometheus::Registry> r) : registry(std::move(r)) {
-    server.new_task_queue = [] { return new BoundedPool; };  // httplib deletes it
-    server.set_socket_options(SetSocketOptions);
-    server.set_keep_alive_max_count(1);
-    server.set_keep_alive_timeout(kTimeoutSeconds);
-    server.set_read_timeout(kTimeoutSeconds);
-    server.set_write_timeout(kTimeoutSeconds);
-    server.set_payload_max_length(kMaxRequestBody);
+  Impl(std::shared_ptr<prometheus::Registry> r, HttpLimits limits)
+      : registry(std::move(r)),
+        listener([this](const std::string& request) { return server.Answer(request); }, limits) {
     server.set_file_extension_and_mimetype_mapping("md", "text/markdown; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("html", "text/html; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("css", "text/css; charset=utf-8");
@@ -160,15 +138,15 @@ struct StatusServer::Impl {
     });
   }
 
-  httplib::Server server;
+  Pages server;
   std::shared_ptr<prometheus::Registry> registry;
-  std::mutex one_at_a_time;
   std::string missing_dir;
-  std::thread thread;
+  HttpListener listener;
 };
 
-StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock now)
-    : impl_(std::make_unique<Impl>(std::move(registry))), now_(std::move(now)) {
+StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock now,
+                           HttpLimits limits)
+    : impl_(std::make_unique<Impl>(std::move(registry), limits)), now_(std::move(now)) {
   impl_->server.Get("/healthz", [this](const httplib::Request&, httplib::Response& response) {
     const bool turned = now_() - last_turn_.load() < kLoopSilence;
     Send({turned ? 200 : 503, "text/plain", turned ? "ok\n" : "the event loop stands still\n"},
@@ -182,17 +160,12 @@ StatusServer::StatusServer(std::shared_ptr<prometheus::Registry> registry, Clock
   });
 }
 
-StatusServer::~StatusServer() {
-  if (!impl_->thread.joinable()) return;
-  impl_->server.stop();
-  impl_->thread.join();
-}
+StatusServer::~StatusServer() { impl_.reset(); }  // before what its handlers read
 
 void StatusServer::Handle(const std::string& path,
                           std::function<HttpAnswer(const std::string&)> handler) {
-  impl_->server.Get(path, [impl = impl_.get(), handler = std::move(handler)](
-                              const httplib::Request& request, httplib::Response& response) {
-    const std::lock_guard lock(impl->one_at_a_time);
+  impl_->server.Get(path, [handler = std::move(handler)](const httplib::Request& request,
+                                                         httplib::Response& response) {
     Send(handler(request.path), response);
   });
 }
@@ -210,24 +183,12 @@ Status StatusServer::Start(const std::string& host_port) {
     return Invalid("cannot listen on '" + host_port +
                    "': expected HOST:PORT such as 127.0.0.1:8080");
   }
-  errno = 0;
-  port_ = address->port;
-  const bool bound = address->port == 0
-                         ? (port_ = impl_->server.bind_to_any_port(address->host)) > 0
-                         : impl_->server.bind_to_port(address->host, address->port);
-  if (!bound) {
-    return Invalid("cannot listen on " + host_port + ": " +
-                   (errno != 0 ? std::strerror(errno) : "the host has no address here") +
+  LoopTurned();
+  if (const Status started = impl_->listener.Start(address->host, address->port); !started) {
+    return Invalid("cannot listen on " + host_port + ": " + started.error().message +
                    "; is the port in use? Port 0 takes any");
   }
-  LoopTurned();
-  impl_->thread = std::thread([this] { impl_->server.listen_after_bind(); });
-  // stop() does nothing before it runs.
-  const auto deadline = std::chrono::steady_clock::now() + kStartTimeout;
-  while (!impl_->server.is_running()) {
-    if (std::chrono::steady_clock::now() > deadline) std::terminate();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
+  port_ = impl_->listener.port();
   return Ok();
 }
 

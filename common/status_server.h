@@ -1,8 +1,8 @@
 // The small HTTP server of every process: /healthz, /readyz, /metrics, and what
-// else a process adds. GET and HEAD only. It runs beside the loop, on threads
-// of its own that only read: handlers run one at a time, never on the loop's
-// thread, and must touch nothing but atomics, their own read-only connections,
-// and what is guarded by a mutex.
+// else a process adds. GET and HEAD only. It runs beside the loop, on a thread of its
+// own that only reads and that no client can hold up (http_listener.h): handlers run one
+// at a time, never on the loop's thread, must not take long, and must touch nothing but
+// atomics, their own read-only connections, and what is guarded by a mutex.
 #pragma once
 
 #include <prometheus/registry.h>
@@ -14,6 +14,7 @@
 #include <mutex>
 #include <string>
 
+#include "common/http_listener.h"
 #include "common/result.h"
 
 namespace paperboy {
@@ -31,8 +32,8 @@ class StatusServer {
   // Serves `registry` under /metrics. Handlers are added before Start. `now` is
   // called on any thread.
   explicit StatusServer(std::shared_ptr<prometheus::Registry> registry,
-                        Clock now = std::chrono::steady_clock::now);
-  ~StatusServer();  // stops and joins, within 2 s
+                        Clock now = std::chrono::steady_clock::now, HttpLimits limits = {});
+  ~StatusServer();  // stops and joins
   StatusServer(const StatusServer&) = delete;
   StatusServer& operator=(const StatusServer&) = delete;
 

@@ -23,4 +23,11 @@ std::string CalendarCaveat(date::sys_days from) {
       FormatDate(FirstListedDay()));
 }
 
+std::string NothingAnnouncedOn(date::sys_days day) {
+  if (AnnouncementFor(day)) return "";
+  return fmt::format("arXiv announces nothing on {}, next on {}{}", date::format("%A %F", day),
+                     date::format("%A %F", NextPage(day)),
+                     IsWeekend(day) ? "" : ": " + WhyNoAnnouncement(day));
+}
+
 }  // namespace paperboy

@@ -1,4 +1,5 @@
-// `paperboy-fetcher calendar`: which dates have an announcement. Pure; any thread.
+// Which dates have an announcement, for people: `paperboy-fetcher calendar`, and what a run
+// says on a date without one. Pure; any thread.
 #pragma once
 
 #include <date/date.h>
@@ -16,5 +17,9 @@ std::string CalendarLine(date::sys_days day);
 
 // What to know about dates from `from` on, for people, as a line; "" if nothing.
 std::string CalendarCaveat(date::sys_days from);
+
+// "arXiv announces nothing on Saturday 2026-09-19, next on Monday 2026-09-21", of a day off
+// with the reason; "" of a date with an announcement.
+std::string NothingAnnouncedOn(date::sys_days day);
 
 }  // namespace paperboy

@@ -1,9 +1,9 @@
 #include "fetcher/date_run.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
+#include "common/log.h"
+#include "common/trace.h"
 #include "common/wire.h"
 
 namespace paperboy {
@@ -23,8 +23,11 @@ bool IsPartial(const Delivery& delivery) {
 DateRun::DateRun(Parts parts, std::vector<Delivery::Target> targets, MonotonicTime deadline)
     : parts_(parts), deadline_(deadline) {
   for (Delivery::Target& target : targets) {
-    active_.push_back(
-        std::make_unique<Delivery>(parts_.client, parts_.hint, parts_.scholar, std::move(target)));
+    active_.push_back(std::make_unique<Delivery>(parts_.client, parts_.hint, parts_.scholar,
+                                                 parts_.progress, std::move(target)));
+    const Delivery& begun = *active_.back();
+    const LogScope scope(begun.Fields());
+    parts_.progress.Log(begun.target().date + " " + begun.target().profile.name() + ": begun");
   }
 }
 
@@ -37,6 +40,13 @@ void DateRun::OnPush(const wire::FetcherReply& reply) {
 }
 
 void DateRun::End(size_t index, Outcome outcome) {
+  const LogScope scope(active_[index]->Fields());
+  const std::string text = outcome.date + " " + outcome.profile + ": " + outcome.state;
+  if (outcome.published) {
+    parts_.progress.Say(text, LevelOf(outcome));
+  } else {
+    parts_.progress.Log(text + ": " + outcome.why, LevelOf(outcome));
+  }
   ended_.push_back(active_[index]->progress());
   outcomes_.push_back(std::move(outcome));
   active_.erase(active_.begin() + static_cast<ptrdiff_t>(index));
@@ -44,6 +54,7 @@ void DateRun::End(size_t index, Outcome outcome) {
 
 void DateRun::Each(const std::function<Status(Delivery&)>& step) {
   for (size_t i = 0; i < active_.size();) {
+    const LogScope scope(active_[i]->Fields());
     const Status done = step(*active_[i]);
     if (parts_.pump.stopped()) return;
     if (done) {
@@ -109,6 +120,12 @@ std::vector<std::string> DateRun::Lacking(const std::set<std::string>& categorie
   return profiles;
 }
 
+std::set<std::string> DateRun::Traces() const {
+  std::set<std::string> traces;
+  for (const auto& delivery : active_) traces.insert(delivery->trace());
+  return traces;
+}
+
 bool DateRun::AnyPartial() const {
   return std::any_of(active_.begin(), active_.end(),
                      [](const auto& delivery) { return IsPartial(*delivery); });
@@ -122,7 +139,6 @@ void DateRun::Collect() {
       continue;
     }
     const std::string name = delivery.target().profile.name();
-    parts_.progress.Say(delivery.target().date + " " + name + ": " + delivery.published()->state());
     End(i, PublishedOutcome(name, delivery.target().date, *delivery.published()));
   }
 }

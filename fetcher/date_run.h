@@ -76,6 +76,7 @@ class DateRun {
 
   std::vector<Outcome> TakeOutcomes() { return std::move(outcomes_); }
 
+  std::set<std::string> Traces() const;  // of the digests without outcome
   // Adds how far the digests are to `sum`: papers, scorers, what is waited for.
   void AddProgress(wire::Progress* sum) const;
 

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "common/text.h"
+#include "common/trace.h"
 #include "common/wire.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
 namespace {
@@ -17,8 +20,20 @@ constexpr int kOpenToldOften = 3;
 }  // namespace
 
 Delivery::Delivery(AggregatorClient& client, SeenHint& hint, SemanticScholar* scholar,
-                   Target target)
-    : client_(client), hint_(hint), scholar_(scholar), target_(std::move(target)) {}
+                   Progress& progress, Target target)
+    : client_(client),
+      hint_(hint),
+      scholar_(scholar),
+      shown_(progress),
+      target_(std::move(target)),
+      trace_(TraceOf(target_.profile.name(), target_.date, target_.profile.revision())) {}
+
+LogFields Delivery::Fields() const {
+  LogFields fields = {
+      {"profile", target_.profile.name()}, {"date", target_.date}, {"trace", trace_}};
+  if (digest() != 0) fields.push_back({"digest", digest()});
+  return fields;
+}
 
 Status Delivery::Open(MonotonicTime deadline) {
   // Opening with this revision again would replace a newer edition.
@@ -170,6 +185,10 @@ Status Delivery::Seal(const std::string& category, const std::string& source, ui
   // Messages keep their order: what was told before this reply is of before this list.
   published_.reset();
   sealed_.insert(category);
+  const LogScope scope{{"category", category}, {"rows", rows}};
+  shown_.Log(fmt::format(
+      "{} {}: {} {}", target_.date, target_.profile.name(), category,
+      late ? "is late; sealed without it" : "is delivered and sealed, " + Counted(rows, "row")));
   return Ok();
 }
 

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "common/log.h"
 #include "common/result.h"
 #include "fetcher/aggregator_client.h"
 #include "fetcher/listing.h"
+#include "fetcher/progress.h"
 #include "fetcher/seen_hint.h"
 #include "fetcher/semantic_scholar.h"
 
@@ -29,9 +31,13 @@ class Delivery {
   };
 
   // `scholar` may be null: then no author is looked up.
-  Delivery(AggregatorClient& client, SeenHint& hint, SemanticScholar* scholar, Target target);
+  Delivery(AggregatorClient& client, SeenHint& hint, SemanticScholar* scholar, Progress& progress,
+           Target target);
 
   const Target& target() const { return target_; }
+  const std::string& trace() const { return trace_; }
+  // Of log lines about it.
+  LogFields Fields() const;
   int64_t digest() const { return opened_.digest(); }  // 0 before it is open
 
   // Opens the digest: joins it, or begins it. Errors of this and of Deliver are
@@ -88,7 +94,9 @@ class Delivery {
   AggregatorClient& client_;
   SeenHint& hint_;
   SemanticScholar* const scholar_;
+  Progress& shown_;
   const Target target_;
+  const std::string trace_;
   wire::Opened opened_;
   std::set<std::string> sealed_;  // the ledger has them
   std::set<std::string> late_;    // it goes on without them

@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -9,6 +10,19 @@
 #include "common/text.h"
 
 namespace paperboy {
+
+namespace {
+
+// Returns how many are left out.
+template <class T>
+size_t CutTo(size_t size, std::vector<T>* all) {
+  if (all->size() <= size) return 0;
+  const size_t more = all->size() - size;
+  all->erase(all->begin() + static_cast<ptrdiff_t>(size), all->end());
+  return more;
+}
+
+}  // namespace
 
 std::vector<Gap> GapsIn(const wire::Days& days, date::sys_days from, date::sys_days to) {
   std::map<std::string, const wire::DayState*> known;
@@ -71,23 +85,43 @@ std::string GapsText(const std::string& profile, const FillCommands& commands,
                        FormatDate(range.to));
   };
   Table table({"profile", "date", "state", "why"});
-  std::vector<date::sys_days> mendable;
-  std::string text;
+  std::vector<date::sys_days> mendable, to_redo;
   for (const Gap& gap : gaps) {
-    table.Add({profile, FormatDate(gap.day), gap.state, gap.why});
-    if (gap.mendable) {
-      mendable.push_back(gap.day);
-    } else {
-      text += commands.redo + " " + FormatDate(gap.day) + "\n" + fetch({gap.day, gap.day});
+    if (table.size() < kGapsShown) {
+      table.Add({profile, FormatDate(gap.day), gap.state, gap.why});
     }
+    (gap.mendable ? mendable : to_redo).push_back(gap.day);
   }
-  for (const Range& range : RangesOf(mendable)) text += fetch(range);
+  std::string text;
+  size_t left_out = CutTo(kGapsShown, &to_redo);
+  auto redo = to_redo.begin();
+  for (const Range& range : RangesOf(to_redo)) {
+    for (; redo != to_redo.end() && *redo <= range.to; ++redo) {
+      text += commands.redo + " " + FormatDate(*redo) + "\n";
+    }
+    text += fetch(range);
+  }
+  std::vector<Range> ranges = RangesOf(mendable);
+  if (CutTo(kGapsShown, &ranges) > 0) {
+    left_out += std::count_if(mendable.begin(), mendable.end(),
+                              [&](date::sys_days day) { return day > ranges.back().to; });
+  }
+  for (const Range& range : ranges) text += fetch(range);
+  if (left_out > 0) {
+    text += "# and so on: after these, gaps has the commands for the other " +
+            Counted(left_out, "date") + "\n";
+  }
   std::string title = "To fill them:\n";
   if (!commands.left_out.empty()) {
     title = fmt::format("To fill them, with {} as you gave it, which holds a password:\n",
                         fmt::join(commands.left_out, ", "));
   }
-  return table.Text() + title + text;
+  std::string more;
+  if (gaps.size() > kGapsShown) {
+    more = fmt::format("and {} more to {}; --from and --to show a part of them\n",
+                       gaps.size() - kGapsShown, FormatDate(gaps.back().day));
+  }
+  return table.Text() + more + title + text;
 }
 
 std::string GuessesText(const wire::Days& days, date::sys_days from, date::sys_days to) {

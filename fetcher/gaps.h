@@ -43,7 +43,9 @@ struct FillCommands {
 FillCommands CommandsFor(const Options& options, const std::string& program,
                          const std::string& folder);
 
-// For people: a line for each gap, and the commands that fill them.
+// For people: a line for each of the first kGapsShown gaps, how many more there are, and the
+// commands that fill them: of more than kGapsShown dates to redo, or ranges to fetch, the first.
+inline constexpr size_t kGapsShown = 100;
 std::string GapsText(const std::string& profile, const FillCommands& commands,
                      const std::vector<Gap>& gaps);
 

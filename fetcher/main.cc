@@ -87,7 +87,8 @@ int ShowGaps(const Options& options, const std::string& program) {
   EpollLoop loop;
   Pump pump(loop);
   loop.OnStopSignal([&](int signal) { pump.Stop(signal); });
-  Progress progress(loop, Progress::ModeFor(settings->progress, stderr), stderr);
+  Progress progress(
+      loop, Progress::ModeFor(settings->progress, options.String("log-format"), stderr), stderr);
   zmq::context_t context;
   const auto dealer = AggregatorSocket::Connect(loop, context, settings->aggregator);
   if (!dealer) return Usage(dealer.error());
@@ -134,14 +135,19 @@ std::string RandomOwner() {
   return text;
 }
 
-int Report(const std::vector<Outcome>& outcomes, int stop_signal) {
+int Report(const std::vector<Outcome>& outcomes, int stop_signal, const std::string& log_format) {
   std::fputs(Summary(outcomes).c_str(), stdout);
   std::fflush(stdout);
   if (stop_signal == 0) return WorstOf(outcomes);
-  std::fprintf(stderr,
-               "stopped by %s; the aggregator goes on with what it has. The same command "
-               "continues where the ledger stands.\n",
-               stop_signal == SIGINT ? "SIGINT" : "SIGTERM");
+  const std::string stopped = fmt::format(
+      "stopped by {}; the aggregator goes on with what it has. The same command "
+      "continues where the ledger stands.",
+      stop_signal == SIGINT ? "SIGINT" : "SIGTERM");
+  if (log_format == "json") {
+    spdlog::warn("{}", stopped);
+  } else {
+    std::fprintf(stderr, "%s\n", stopped.c_str());
+  }
   return 128 + stop_signal;
 }
 
@@ -183,7 +189,8 @@ int Fetch(const Options& options, const FetcherSettings& settings,
   status.LoopTurned();
   status.SetTrouble("");
 
-  Progress progress(loop, Progress::ModeFor(settings.progress, stderr), stderr);
+  Progress progress(
+      loop, Progress::ModeFor(settings.progress, options.String("log-format"), stderr), stderr);
   progress.OnWaitingChange([&](const std::string& what) {
     status.SetTrouble(what.empty() ? "" : "waiting for " + what);
   });
@@ -213,7 +220,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
                std::move(profiles));
   const std::vector<Outcome> outcomes = run.Go();
   progress.Waiting("");
-  return Report(outcomes, pump.stop_signal());
+  return Report(outcomes, pump.stop_signal(), options.String("log-format"));
 }
 
 int Main(int argc, const char* const* argv) {
@@ -228,6 +235,7 @@ int Main(int argc, const char* const* argv) {
   if (!options.words().empty()) return RunCommand(options, argv[0]);
   Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());
+  if (const Status files = CheckFiles(*settings); !files) return Usage(files.error());
   Result<std::vector<wire::Profile>> profiles = LoadProfiles(settings->profile_dirs);
   if (!profiles) return Usage(profiles.error());
   settings->deadline = DeadlineFor(*settings, *profiles, Clock::now());

@@ -44,7 +44,7 @@ std::string Cost(const wire::Published& published) {
                      Counted(published.lost_calls(), "call"), published.lost_cost());
 }
 
-std::string Details(const wire::Published& published) {
+std::string Details(const std::string& date, const wire::Published& published) {
   std::string text = FunnelTable(published.funnel());
   if (!published.model().empty()) text += Field("model", published.model());
   text += Field("calls", Grouped(published.calls()));
@@ -53,6 +53,12 @@ std::string Details(const wire::Published& published) {
   text += Field("page", published.page());
   for (const std::string& note : published.notes()) text += Field("note", note);
   for (const std::string& refusal : published.refusals()) text += Field("refused", refusal);
+  const auto named = static_cast<uint64_t>(published.refusals_size());
+  if (published.funnel().refused() > named) {
+    text += Field("refused", fmt::format("and {} more; `paperboy-aggregator papers {} refused` "
+                                         "lists all",
+                                         Grouped(published.funnel().refused() - named), date));
+  }
   return text;
 }
 
@@ -126,6 +132,11 @@ Outcome PublishedOutcome(std::string profile, std::string date, wire::Published 
           std::move(published)};
 }
 
+spdlog::level::level_enum LevelOf(const Outcome& outcome) {
+  if (outcome.state == "failed") return spdlog::level::err;
+  return outcome.exit_code == kExitOk ? spdlog::level::info : spdlog::level::warn;
+}
+
 ExitCode WorstOf(const std::vector<ExitCode>& codes) {
   for (const ExitCode code :
        {kExitUsage, kExitUnreachable, kExitWithheld, kExitNotAnnounced, kExitReplaced}) {
@@ -148,7 +159,7 @@ std::string Summary(const std::vector<Outcome>& outcomes) {
                         outcome.state);
     if (!outcome.why.empty()) text += ": " + outcome.why;
     text += "\n";
-    if (outcome.published) text += Details(*outcome.published);
+    if (outcome.published) text += Details(outcome.date, *outcome.published);
   }
   return text;
 }

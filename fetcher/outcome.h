@@ -2,6 +2,8 @@
 // Pure; any thread.
 #pragma once
 
+#include <spdlog/common.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +38,10 @@ std::string Grouped(uint64_t n);
 // The code of an error that ends a digest, and the state that goes with it.
 Outcome FailedOutcome(std::string profile, std::string date, const Error& error);
 Outcome PublishedOutcome(std::string profile, std::string date, wire::Published published);
+
+// As what it is logged: what failed as an error, what a later run or another revision
+// mends as a warning.
+spdlog::level::level_enum LevelOf(const Outcome& outcome);
 
 // Of several codes, the first of 1, 2, 3, 5, 4; 0 for none.
 ExitCode WorstOf(const std::vector<ExitCode>& codes);

@@ -41,6 +41,9 @@ ParseReport Describe(const std::string& place, const std::string& format, const 
       refusals += fmt::format("  {}: refused: {}\n", row.id(), row.refused());
     }
   }
+  if (refused > kRefusalsShown) {
+    refusals += fmt::format("  and {} more\n", refused - kRefusalsShown);
+  }
   std::string counts;
   for (const auto& [type, count] : types)
     counts += fmt::format(", {} {}", count, AnnounceTypeName(type));

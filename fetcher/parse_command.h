@@ -8,8 +8,8 @@
 namespace paperboy {
 
 // The report on one file: its format, how many papers and refused entries, the
-// first few of the refusals, the warnings. `ok` is false when nothing could be
-// made of it, or it holds no record.
+// first few of the refusals and how many more there are, the warnings. `ok` is false when nothing
+// could be made of it, or it holds no record.
 struct ParseReport {
   bool ok = false;
   std::string text;  // lines

@@ -1,6 +1,6 @@
 #include "fetcher/progress.h"
 
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,10 +27,12 @@ Progress::Progress(const Loop& loop, Mode mode, std::FILE* out)
 
 Progress::~Progress() { ClearLine(); }
 
-Progress::Mode Progress::ModeFor(const std::string& option, std::FILE* out) {
+Progress::Mode Progress::ModeFor(const std::string& option, const std::string& log_format,
+                                 std::FILE* out) {
+  if (log_format == "json") return option == "none" ? Mode::kEvents : Mode::kLog;
   if (option == "none") return Mode::kNone;
-  if (option == "auto" && ::isatty(::fileno(out)) == 1) return Mode::kTerminal;
-  return Mode::kPlain;
+  if (option == "plain") return Mode::kPlain;
+  return ::isatty(::fileno(out)) == 1 ? Mode::kTerminal : Mode::kPlain;
 }
 
 void Progress::ClearLine() {
@@ -40,16 +42,24 @@ void Progress::ClearLine() {
   line_open_ = false;
 }
 
-void Progress::Say(const std::string& text) {
+void Progress::Say(const std::string& text, Level level) {
+  if (InLog()) return Log(text, level);
   if (mode_ == Mode::kNone) return;
   ClearLine();
   std::fprintf(out_, "%s\n", text.c_str());
   std::fflush(out_);
 }
 
+void Progress::Log(const std::string& text, Level level) const {
+  spdlog::log(InLog() ? level : spdlog::level::debug, "{}", text);
+}
+
 void Progress::Show(const std::string& line, bool changed) {
   const MonotonicTime now = loop_.now();
-  if (mode_ == Mode::kTerminal) {
+  if (mode_ == Mode::kEvents) return;
+  if (mode_ == Mode::kLog) {
+    if (changed) Log(line);
+  } else if (mode_ == Mode::kTerminal) {
     std::fprintf(out_, "\r\x1b[K%s", line.c_str());
     std::fflush(out_);
     line_open_ = true;

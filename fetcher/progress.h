@@ -1,6 +1,8 @@
 // What the fetcher is doing, for a person at standard error: on a terminal one
-// line that updates, else a line when something changes.
+// line that updates, else a line when something changes; or for the log.
 #pragma once
+
+#include <spdlog/common.h>
 
 #include <cstdint>
 #include <cstdio>
@@ -13,20 +15,26 @@ namespace paperboy {
 
 class Progress {
  public:
-  enum class Mode { kTerminal, kPlain, kNone };
+  // kEvents: what happened, as in kLog, but not how far everything is.
+  enum class Mode { kTerminal, kPlain, kLog, kEvents, kNone };
 
   // `out` stays the caller's.
   Progress(const Loop& loop, Mode mode, std::FILE* out);
   ~Progress();  // leaves the cursor on a line of its own
 
-  // --progress as given; auto is a terminal's line if `out` is one.
-  static Mode ModeFor(const std::string& option, std::FILE* out);
+  // --progress and --log-format as given; with JSON logs only lines of the log, else auto is
+  // a terminal's line if `out` is one.
+  static Mode ModeFor(const std::string& option, const std::string& log_format, std::FILE* out);
 
-  // Something happened: a line that stays.
-  void Say(const std::string& text);
+  using Level = spdlog::level::level_enum;
+  // Something happened: a line that stays, in the log of that level.
+  void Say(const std::string& text, Level level = spdlog::level::info);
+  // Something happened that a person need not be told: a line of the log, which is at debug
+  // unless the log is for machines.
+  void Log(const std::string& text, Level level = spdlog::level::info) const;
 
   // What is being waited for, as "Redis at localhost:6379 (connection refused)";
-  // empty: nothing. Shown when it changes and every 10 s.
+  // empty: nothing. Shown when it changes and, but in the log, every 10 s.
   void Waiting(const std::string& what);
   const std::string& waiting() const { return waiting_; }
   // Told of every change, whatever the mode.
@@ -42,6 +50,7 @@ class Progress {
  private:
   void Show(const std::string& line, bool changed);
   void ClearLine();
+  bool InLog() const { return mode_ == Mode::kLog || mode_ == Mode::kEvents; }
 
   const Loop& loop_;
   const Mode mode_;

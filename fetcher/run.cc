@@ -1,7 +1,5 @@
 #include "fetcher/run.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -10,6 +8,8 @@
 
 #include "common/calendar.h"
 #include "common/text.h"
+#include "common/trace.h"
+#include "fetcher/calendar_command.h"
 #include "fetcher/choose_reading.h"
 #include "fetcher/day_lists.h"
 #include "fetcher/file_source.h"
@@ -76,6 +76,10 @@ std::vector<std::string> FetchRun::Names() const {
 
 std::vector<Outcome> FetchRun::Go() {
   deadline_ = parts_.pump.now() + settings_.deadline;
+  if (!settings_.from && settings_.source != SourceKind::kFile) {
+    const std::string nothing = NothingAnnouncedOn(EasternDay(parts_.clock()));
+    if (!nothing.empty()) parts_.progress.Say(nothing);
+  }
   if (const Status made = MakeTasks(); !made) {
     tasks_ = {{std::nullopt, all_profiles_}};
     Fail("newest", made.error());
@@ -144,6 +148,7 @@ Status FetchRun::AddMending() {
 void FetchRun::Read(size_t task) {
   task_ = task;
   const std::optional<Day> day = tasks_[task].day;
+  const LogScope scope(day ? FieldsOf(*day) : LogFields());
   const MonotonicTime begin = parts_.pump.now();
   if (task > 0 && begin >= deadline_) {
     return Fail(day ? FormatDate(*day) : "newest",
@@ -177,10 +182,11 @@ void FetchRun::Read(size_t task) {
 }
 
 void FetchRun::FromFile(Day day) {
+  const LogScope scope(FieldsOf(day));
   const std::string date = FormatDate(day);
   const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
-    return EndAll(date, "skipped", "there is no file " + path, kExitOk);
+    return EndAll({"", date, "skipped", "there is no file " + path, kExitOk, {}});
   }
   const auto read = [this, path](const std::set<std::string>&) -> Result<Listings> {
     Result<Listing> list = Note(ReadPaperFile(path));
@@ -197,6 +203,7 @@ void FetchRun::FromFile(Day day) {
 }
 
 void FetchRun::FromPast(Day day, bool asked_for) {
+  const LogScope scope(FieldsOf(day));
   if (!AnnouncementFor(day)) return MendDayOff(day);
   const WallTime now = parts_.clock();
   const bool remedial = settings_.range || (asked_for && day < EasternDay(now));
@@ -381,6 +388,7 @@ FetchRun::Job& FetchRun::Begin(Day day, const char* source, bool remedial) {
 }
 
 void FetchRun::Finish(Job& job) {
+  const LogScope scope{TraceField(job.run->Traces())};
   while (!job.run->Follow(job.lists)) {
     Result<Listings> lists = job.lists;
     if (job.read_again) lists = job.read_again(job.run->Missing());
@@ -403,10 +411,14 @@ void FetchRun::OnPush(const wire::FetcherReply& reply) {
 void FetchRun::Show() {
   wire::Progress sum;
   size_t done = 0;
+  std::set<std::string> traces;
   for (const auto& job : jobs_) {
     job->run->AddProgress(&sum);
     done += job->run->done() ? 1 : 0;
+    traces.merge(job->run->Traces());
   }
+  // It may be called in the middle of what is about one digest.
+  const LogScope scope{{"profile", ""}, {"date", ""}, {"digest", ""}, TraceField(traces)};
   parts_.progress.Dates(jobs_.size(), done, tasks_.size());
   parts_.progress.Waiting(sum.waiting_for());
   if (sum.waiting_for().empty() && sum.to_score() > 0) {
@@ -414,7 +426,17 @@ void FetchRun::Show() {
   }
 }
 
+LogFields FetchRun::FieldsOf(Day day) const {
+  const std::string date = FormatDate(day);
+  std::set<std::string> traces;
+  for (const wire::Profile& profile : tasks_[task_].profiles) {
+    traces.insert(TraceOf(profile.name(), date, profile.revision()));
+  }
+  return {{"date", date}, TraceField(traces)};
+}
+
 bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
+  const LogScope scope(FieldsOf(day));
   if (reported_waiting_ != day) {
     const MonotonicTime limit = std::min(deadline_, parts_.pump.now() + kLastWord);
     if (const Status told = ReportDay(Names(), day, "waiting", why, limit); told) {
@@ -446,7 +468,7 @@ void FetchRun::NoAnnouncement(Day day) {
   if (const Status told = ReportDay(Names(), day, "holiday", why, deadline_); !told) {
     return Fail(FormatDate(day), told.error());
   }
-  EndAll(FormatDate(day), "holiday", why + ": arXiv announces nothing", kExitOk);
+  EndAll({"", FormatDate(day), "holiday", why + ": arXiv announces nothing", kExitOk, {}});
 }
 
 Status FetchRun::ReportDay(const std::vector<std::string>& profiles, Day day,
@@ -465,17 +487,15 @@ Status FetchRun::ReportDay(const std::vector<std::string>& profiles, Day day,
 }
 
 void FetchRun::Fail(const std::string& date, const Error& error) {
-  if (parts_.pump.stopped()) return;
-  for (const wire::Profile& profile : profiles()) {
-    outcomes_[task_].push_back(FailedOutcome(profile.name(), date, error));
-  }
+  EndAll(FailedOutcome("", date, error));
 }
 
-void FetchRun::EndAll(const std::string& date, const std::string& state, const std::string& why,
-                      ExitCode code) {
+void FetchRun::EndAll(Outcome outcome) {
   if (parts_.pump.stopped()) return;
+  parts_.progress.Log(outcome.date + ": " + outcome.state + ": " + outcome.why, LevelOf(outcome));
   for (const wire::Profile& profile : profiles()) {
-    outcomes_[task_].push_back(Outcome{profile.name(), date, state, why, code, std::nullopt});
+    outcome.profile = profile.name();
+    outcomes_[task_].push_back(outcome);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/eastern.h"
+#include "common/log.h"
 #include "fetcher/arxiv_source.h"
 #include "fetcher/date_run.h"
 #include "fetcher/day_lists.h"
@@ -125,6 +126,7 @@ class FetchRun {
   void Finish(Job& job);
   // Hands on what the aggregator told, and shows how far everything is.
   void OnPush(const wire::FetcherReply& reply);
+  // Its lines of the log are about all digests that have no outcome yet.
   void Show();
 
   // Waits for the next look at arXiv. False when there is none: --no-wait, the
@@ -135,10 +137,11 @@ class FetchRun {
   bool LookAgain(Milliseconds pause, const std::string& why);
   void NoAnnouncement(Day day);
   void Fail(const std::string& date, const Error& error);
-  void EndAll(const std::string& date, const std::string& state, const std::string& why,
-              ExitCode code);
+  void EndAll(Outcome outcome);  // of each of the task's profiles
   Status ReportDay(const std::vector<std::string>& profiles, Day day, const std::string& state,
                    const std::string& why, MonotonicTime deadline);
+  // Of log lines about the date, for the task's profiles.
+  LogFields FieldsOf(Day day) const;
 
   std::vector<wire::Profile>& profiles() { return tasks_[task_].profiles; }
   std::vector<std::string> Names() const;    // of the task's profiles

@@ -141,6 +141,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
   const MonotonicTime go_on_at =
       deadline_ -
       std::min<MonotonicTime::duration>(parts_.arxiv.Scaled(kTimeToScore), (deadline_ - begin) / 4);
+  std::optional<LogScope> scope;
   DayLists lists;
   Job* job = nullptr;
   const auto run = [&]() -> DateRun& {
@@ -148,6 +149,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
     return *job->run;
   };
   const auto take_up = [&]() -> Status {
+    scope.emplace(FieldsOf(*day));
     const Result<std::set<std::string>> begun = HaveDigest(*day);
     if (!begun) return begun.error();
     if (begun->empty()) return Ok();

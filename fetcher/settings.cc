@@ -2,17 +2,25 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "common/calendar.h"
 #include "common/text.h"
+#include "fetcher/listing.h"
 
 namespace paperboy {
 namespace {
 
 // arXiv's own, for all its services: https://info.arxiv.org/help/api/tou.html
 constexpr std::chrono::duration<double> kArxivsInterval{3};
+
+// It opened on that day. Files are of any date that ParseDate reads.
+constexpr date::sys_days kArxivsFirstDay = date::year(1991) / 8 / 14;
+constexpr date::sys_days kFilesFirstDay = date::year(1900) / 1 / 1;
+constexpr size_t kShownChars = 40;  // of what is no date
+constexpr size_t kFilesNamed = 3;
 
 constexpr char kAbout[] =
     "Reads what arXiv announced on a day, delivers it to the aggregator, follows until the\n"
@@ -61,10 +69,38 @@ Exit codes:
   aggregator goes on with what it has. Run again, it continues where the ledger stands.
 )";
 
-Result<date::sys_days> DateOption(const Options& options, const std::string& name) {
-  const Result<date::sys_days> day = ParseDate(options.String(name));
-  if (!day) return Invalid("--" + name + ": " + day.error().message);
-  return *day;
+// `last` is what the message offers: what is later is for CheckDates to refuse.
+Result<date::sys_days> DateOption(const Options& options, const std::string& name,
+                                  SourceKind source, date::sys_days last) {
+  const std::string text = options.String(name);
+  const bool files = source == SourceKind::kFile;
+  const date::sys_days first = files ? kFilesFirstDay : kArxivsFirstDay;
+  const Result<date::sys_days> day = ParseDate(text);
+  if (day && *day >= first) return *day;
+  return Invalid("--" + name + " \"" + CutChars(CleanText(text), kShownChars) +
+                 "\" is no date from " + FormatDate(first) + (files ? "" : ", arXiv's first day,") +
+                 " to " + FormatDate(last) + "; write it as 2025-04-15");
+}
+
+Status ReadDatesUntil(date::sys_days last, const Options& options, FetcherSettings* settings) {
+  const bool date = !options.String("date").empty();
+  const bool from = !options.String("from").empty();
+  const bool to = !options.String("to").empty();
+  if (date && (from || to)) return Invalid("--date and --from/--to exclude each other; give one");
+  if (from != to) return Invalid("--from and --to belong together; give both");
+  if (!date && !from) return Ok();
+  const auto read = [&](const char* name) {
+    return DateOption(options, date ? "date" : name, settings->source, last);
+  };
+  const Result<date::sys_days> first = read("from");
+  if (!first) return first.error();
+  const Result<date::sys_days> end = read("to");
+  if (!end) return end.error();
+  if (*first > *end) return Invalid("--from is later than --to");
+  settings->from = *first;
+  settings->to = *end;
+  settings->range = from;
+  return Ok();
 }
 
 Status ReadSource(const std::string& text, FetcherSettings* settings) {
@@ -88,12 +124,14 @@ Status ReadSource(const std::string& text, FetcherSettings* settings) {
   return Ok();
 }
 
-Status CheckDates(const FetcherSettings& settings, WallTime now) {
-  if (!settings.to) return Ok();
+date::sys_days LatestDate(SourceKind source, WallTime now) {
   const date::sys_days today = EasternDay(now);
   // After 20:00 Eastern the next morning's announcement is out already.
-  const date::sys_days latest =
-      settings.source == SourceKind::kFile ? today : std::max(today, NewestAnnounced(now));
+  return source == SourceKind::kFile ? today : std::max(today, NewestAnnounced(now));
+}
+
+Status CheckDates(const FetcherSettings& settings, date::sys_days latest) {
+  if (!settings.to) return Ok();
   if (*settings.to > latest) {
     return Invalid((settings.range ? "--to " : "--date ") + FormatDate(*settings.to) +
                    " is in the future; the latest date possible now is " + FormatDate(latest) +
@@ -220,8 +258,10 @@ Options FetcherOptions() {
       {.name = "progress",
        .default_value = "auto",
        .placeholder = "KIND",
-       .help = "How to show progress on standard error: auto (a line that updates on a terminal, "
-               "else plain), plain (a line when something changes), none.",
+       .help = "How to show progress on standard error: auto (with --log-format json lines of "
+               "the log, else on a terminal a line that updates, else plain), plain (a line when "
+               "something changes; not with JSON logs), none (with JSON logs what happened is "
+               "logged still).",
        .choices = {"auto", "plain", "none"}},
       {.name = "contact",
        .default_value = "paperboy",
@@ -248,21 +288,7 @@ Options FetcherOptions() {
 }
 
 Status ReadDates(const Options& options, FetcherSettings* settings) {
-  const bool date = !options.String("date").empty();
-  const bool from = !options.String("from").empty();
-  const bool to = !options.String("to").empty();
-  if (date && (from || to)) return Invalid("--date and --from/--to exclude each other; give one");
-  if (from != to) return Invalid("--from and --to belong together; give both");
-  if (!date && !from) return Ok();
-  const Result<date::sys_days> first = DateOption(options, date ? "date" : "from");
-  if (!first) return first.error();
-  const Result<date::sys_days> last = DateOption(options, date ? "date" : "to");
-  if (!last) return last.error();
-  if (*first > *last) return Invalid("--from is later than --to");
-  settings->from = *first;
-  settings->to = *last;
-  settings->range = from;
-  return Ok();
+  return ReadDatesUntil(kLastDate, options, settings);
 }
 
 std::string FileOf(const FetcherSettings& settings, const std::string& date) {
@@ -272,6 +298,23 @@ std::string FileOf(const FetcherSettings& settings, const std::string& date) {
     path.replace(at, kPlaceholder.size(), date);
   }
   return path;
+}
+
+Status CheckFiles(const FetcherSettings& settings) {
+  if (settings.source != SourceKind::kFile || !settings.range) return Ok();
+  std::vector<std::string> names;
+  bool any_due = false;
+  for (date::sys_days day = *settings.from; day <= *settings.to; day += date::days(1)) {
+    any_due |= AnnouncementFor(day).has_value();
+    names.push_back(FileOf(settings, FormatDate(day)));
+    // One file for all dates is asked for by its name, and missed by it.
+    std::error_code none;
+    if (names.back() == settings.file || std::filesystem::exists(names.back(), none)) return Ok();
+  }
+  if (!any_due) return Ok();
+  return Invalid("--source file:" + settings.file + ": no date from " + FormatDate(*settings.from) +
+                 " to " + FormatDate(*settings.to) + " has its file; looked for " +
+                 NameSome(names, names.size(), kFilesNamed));
 }
 
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text) {
@@ -296,11 +339,14 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   if (settings.profile_dirs.empty()) {
     return Invalid("no profile: give --profile DIR, a folder with profile.toml and prompt.md");
   }
-  if (const Status dates = ReadDates(options, &settings); !dates) return dates.error();
   if (const Status source = ReadSource(options.String("source"), &settings); !source) {
     return source.error();
   }
-  if (const Status dates = CheckDates(settings, now); !dates) return dates.error();
+  const date::sys_days latest = LatestDate(settings.source, now);
+  if (const Status dates = ReadDatesUntil(latest, options, &settings); !dates) {
+    return dates.error();
+  }
+  if (const Status dates = CheckDates(settings, latest); !dates) return dates.error();
   if (const std::string text = options.String("deadline"); !text.empty()) {
     const Result<std::chrono::milliseconds> deadline = ParseSpan(text);
     if (!deadline) return Invalid("--deadline: " + deadline.error().message);
@@ -317,6 +363,11 @@ Result<FetcherSettings> ReadFetcherSettings(const Options& options, WallTime now
   settings.wait = !options.Flag("no-wait");
   settings.dry_run = options.Flag("dry-run");
   settings.progress = options.String("progress");
+  if (settings.progress == "plain" && options.String("log-format") == "json") {
+    return Invalid(
+        "--progress plain would mix its lines with the objects of --log-format json on standard "
+        "error; leave --progress out, and the log has them");
+  }
   settings.contact = options.String("contact");
   const bool printable = std::all_of(settings.contact.begin(), settings.contact.end(),
                                      [](unsigned char c) { return c >= 0x20 && c < 0x7f; });

@@ -61,6 +61,10 @@ Status ReadDates(const Options& options, FetcherSettings* settings);
 // The file of --source file: for that date.
 std::string FileOf(const FetcherSettings& settings, const std::string& date);
 
+// kInvalid, with the names, when of a range not one of the files named by date is there, though
+// a date of it has an announcement: that is a mistake in the name, and no range without papers.
+Status CheckFiles(const FetcherSettings& settings);
+
 // 90s, 5m, 8h, 2d: a whole number and a unit, at most a year.
 Result<std::chrono::milliseconds> ParseSpan(const std::string& text);
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/log.h"
+#include "common/trace.h"
 #include "common/wire.h"
 
 namespace paperboy {
@@ -122,15 +123,24 @@ void AggregatorLink::OnReply(const std::string& frame) {
     OnHeard(reply.beat().heard());
     OnBeat(reply.beat().boot());
   } else if (reply.has_ack()) {
-    if (results_.erase(reply.ack().lease()) > 0 && results_.empty()) {
-      handlers_.on_all_acknowledged();
-    }
+    OnAck(reply.ack().lease());
   } else if (reply.has_void_leases()) {
     for (const uint64_t lease : reply.void_leases().leases()) handlers_.on_void(lease);
   } else if (reply.has_batch()) {
     OnHeard(reply.batch().heard());
     OnBatch(std::move(*reply.mutable_batch()));
   }
+}
+
+void AggregatorLink::OnAck(uint64_t lease) {
+  const auto kept = results_.find(lease);
+  if (kept == results_.end()) return;
+  if (spdlog::should_log(spdlog::level::debug)) {
+    const LogScope scope{LeaseField(lease)};
+    spdlog::debug("the result of batch {} is acknowledged", lease);
+  }
+  results_.erase(kept);
+  if (results_.empty()) handlers_.on_all_acknowledged();
 }
 
 void AggregatorLink::OnHeard(uint64_t number) {

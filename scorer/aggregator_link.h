@@ -74,6 +74,7 @@ class AggregatorLink {
 
   void Receive();
   void OnReply(const std::string& frame);
+  void OnAck(uint64_t lease);
   void OnBatch(wire::Batch batch);
   void OnBeat(uint64_t boot);
   void OnHeard(uint64_t number);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <utility>
-#include <vector>
 
 namespace paperboy {
 namespace {
@@ -33,10 +33,8 @@ size_t Concurrency::batches() const {
 
 Milliseconds Concurrency::latency() const {
   if (latencies_.empty()) return Milliseconds(0);
-  std::vector<Milliseconds> sorted(latencies_.begin(), latencies_.end());
-  const auto middle = sorted.begin() + static_cast<ptrdiff_t>(sorted.size() / 2);
-  std::nth_element(sorted.begin(), middle, sorted.end());
-  return *middle;
+  const auto sum = std::accumulate(latencies_.begin(), latencies_.end(), Milliseconds(0));
+  return sum / static_cast<int64_t>(latencies_.size());
 }
 
 void Concurrency::OnAnswered(uint32_t kind, MonotonicTime sent, MonotonicTime now,

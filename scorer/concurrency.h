@@ -52,7 +52,8 @@ class Concurrency {
   static size_t MostBatches(size_t calls) {
     return calls < kSpareFrom ? calls : calls + calls / kMostSparePart;
   }
-  // The median of the calls answered lately; 0: none was.
+  // The mean of the calls answered lately, by which Little's law counts those in flight;
+  // 0: none was.
   Milliseconds latency() const;
 
   // A call ended. `in_flight`: how many were, with it. `kind`: calls that take the same

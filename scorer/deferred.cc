@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "scorer/answer.h"
 #include "scorer/rows.h"
 
@@ -283,6 +284,7 @@ void Deferred::OnCreated(const Result<HttpResponse>& response) {
   if (job) {
     submit_ = {};
     trouble_.clear();
+    const LogScope scope{TracesOf({leases.begin(), leases.end()})};
     spdlog::info("submitted as batch job {}: {}", job->id, Counted(leases.size(), "call"));
     for (const uint64_t lease : leases) Attach(*job, lease);
   } else if (refusal && refusal->hard) {
@@ -312,7 +314,14 @@ std::vector<uint64_t> Deferred::StillGathered(std::vector<uint64_t> leases) cons
   return leases;
 }
 
+LogField Deferred::TracesOf(const std::set<uint64_t>& leases) const {
+  std::set<std::string> traces;
+  for (const uint64_t lease : leases) traces.insert(held_.at(lease).batch.trace());
+  return TraceField(traces);
+}
+
 void Deferred::FailAll(const std::vector<uint64_t>& leases, const ProviderFailure& failure) {
+  const LogScope scope{TracesOf({leases.begin(), leases.end()})};
   spdlog::error("the batch API cannot be used: {}", failure.message());
   trouble_ = failure.message();
   for (const uint64_t lease : leases) GiveBack(lease, failure.kind(), failure.message());

@@ -36,6 +36,7 @@
 
 #include "common/eastern.h"
 #include "common/http_client.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "scorer/aggregator_link.h"
 #include "scorer/job_api.h"
@@ -180,6 +181,7 @@ class Deferred {
   void OnUploaded(const Result<HttpResponse>& response);
   void OnCreated(const Result<HttpResponse>& response);
   std::vector<uint64_t> StillGathered(std::vector<uint64_t> leases) const;
+  LogField TracesOf(const std::set<uint64_t>& leases) const;  // which are held
   void FailAll(const std::vector<uint64_t>& leases, const wire::ProviderFailure& failure);
 
   void BeginSearch();

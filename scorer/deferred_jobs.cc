@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "scorer/deferred.h"
 #include "scorer/rows.h"
 
@@ -340,6 +341,7 @@ void Deferred::Settle(const std::string& id) {
     outcomes.emplace(lease, std::move(outcome));
   }
   model.dialect = learnt;
+  const LogScope scope{TracesOf(job.leases)};
   size_t answered = 0;
   for (auto& [lease, outcome] : outcomes) {
     answered += outcome.kind == ChatOutcome::Kind::kAnswered;
@@ -358,6 +360,11 @@ void Deferred::Book(uint64_t lease, ChatOutcome outcome) {
   call.set_lease(lease);
   call.set_deferred(true);
   world_.metrics.OnCall(call);
+  if (spdlog::should_log(spdlog::level::debug)) {
+    const LogScope scope(FieldsOf(held.batch));
+    const LogScope line{{"call", call.id()}, {"papers", IdsOf(held.batch.papers())}};
+    spdlog::debug("call {} of a batch job: {}", call.id(), call.outcome());
+  }
   wire::Result result = ResultFor(held);
   *result.add_calls() = call;
   if (outcome.kind == ChatOutcome::Kind::kFailed) *result.mutable_failure() = outcome.failure;

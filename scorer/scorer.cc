@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/text.h"
+#include "common/trace.h"
 #include "common/wire.h"
 #include "scorer/answer.h"
 #include "scorer/rows.h"
@@ -189,6 +190,11 @@ void Scorer::ScoreByWords(const wire::Batch& batch) {
   wire::Result result = EmptyResult(batch);
   for (wire::PaperResult& row : RowsByWords(batch)) *result.add_papers() = std::move(row);
   world_.metrics.OnPapers(static_cast<size_t>(result.papers_size()));
+  if (spdlog::should_log(spdlog::level::debug)) {
+    const LogScope scope(FieldsOf(batch));
+    const LogScope papers{{"papers", IdsOf(batch.papers())}};
+    spdlog::debug("batch {} is scored by words", batch.lease());
+  }
   world_.link.Deliver(result);
 }
 
@@ -256,6 +262,8 @@ void Scorer::Prepare(Job* job) {
 void Scorer::DropTexts(Job* job) {
   wire::Batch batch;
   batch.set_lease(job->batch.lease());
+  batch.set_digest(job->batch.digest());
+  batch.set_trace(job->batch.trace());
   batch.set_stage(job->batch.stage());
   batch.set_model(job->batch.model());
   batch.set_max_answer_tokens(job->batch.max_answer_tokens());
@@ -323,6 +331,7 @@ void Scorer::ReturnTooLarge(Job* job, int64_t most) {
     return GiveBack(job->batch.lease(), ProviderFailure::HARD,
                     why + "; the prompt alone is too long for it: shorten it, or raise --tpm");
   }
+  const LogScope scope(CallFields(*job));
   spdlog::warn("{}; {}", why,
                papers > 1 ? "they come again in smaller batches. Lower the profile's batch_size"
                           : "the paper cannot be scored with it");
@@ -358,7 +367,9 @@ void Scorer::Send(uint64_t lease) {
   world_.metrics.OnLimiterWait(now - job.since);
   job.ticket = 0;
   job.in_flight = true;
+  job.call_id = HexOfNumber(boot_) + "-" + std::to_string(next_call_++);
   job.since = now;
+  if (spdlog::should_log(spdlog::level::debug)) LogCall(job, "is made");
   ++job.model->in_flight;
   world_.metrics.SetInFlight(++in_flight_);
   HttpRequest request = BuildChatRequest(settings_.server, job.dialect, job.call);
@@ -375,18 +386,38 @@ void Scorer::OnResponse(uint64_t lease, const Result<HttpResponse>& response) {
   ChatOutcome outcome = InterpretChat(settings_.server, job.dialect, model.name, model.worked,
                                       world_.wall_clock(), response);
   wire::Call& call = outcome.call;
-  call.set_id(HexOfNumber(boot_) + "-" + std::to_string(next_call_++));
+  call.set_id(job.call_id);
   call.set_lease(lease);
   call.set_latency_ms(static_cast<uint64_t>(
       std::chrono::duration_cast<Milliseconds>(world_.loop.now() - job.since).count()));
   world_.metrics.OnCall(call);
-  LearnPace(job, outcome);
-  --model.in_flight;
-  Learn(job, outcome);
+  {
+    const LogScope scope(CallFields(job));
+    if (spdlog::should_log(spdlog::level::debug)) {
+      LogCall(job, outcome.kind == ChatOutcome::Kind::kFailed
+                       ? "failed: " + outcome.failure.message()
+                       : "is answered: " + call.outcome());
+    }
+    LearnPace(job, outcome);
+    --model.in_flight;
+    Learn(job, outcome);
+  }
   Book(&job, outcome, call);
   Finish(lease);
   if (outcome.failure.kind() == ProviderFailure::HARD) GiveBackUnsent(model, model.refused);
   Admit(&model);
+}
+
+LogFields Scorer::CallFields(const Job& job) {
+  LogFields fields = FieldsOf(job.batch);
+  fields.push_back({"call", job.call_id});
+  return fields;
+}
+
+void Scorer::LogCall(const Job& job, const std::string& what) {
+  const LogScope scope(CallFields(job));
+  const LogScope papers{{"papers", IdsOf(job.asked)}};
+  spdlog::debug("call {} about {} {}", job.call_id, Counted(job.asked.size(), "paper"), what);
 }
 
 // A call that is refused for good would be refused for all that wait behind it too.
@@ -416,7 +447,7 @@ void Scorer::LearnPace(const Job& job, const ChatOutcome& outcome) {
 // What the response says about model and server, beyond its papers.
 void Scorer::Learn(const Job& job, const ChatOutcome& outcome) {
   Model& model = *job.model;
-  if (outcome.kind == ChatOutcome::Kind::kAnswered) {
+  if (outcome.kind == ChatOutcome::Kind::kAnswered && job.since >= model.refused_at) {
     model.worked = true;
     model.refused.clear();
   } else if (outcome.failure.kind() == ProviderFailure::HARD) {
@@ -424,6 +455,7 @@ void Scorer::Learn(const Job& job, const ChatOutcome& outcome) {
       spdlog::error("{} cannot be used: {}", model.name, outcome.failure.message());
     }
     model.worked = false;
+    model.refused_at = world_.loop.now();
     model.refused = outcome.failure.message();
   }
   if (model.dialect.json_schema && !outcome.dialect.json_schema) {
@@ -448,7 +480,6 @@ void Scorer::Book(Job* job, const ChatOutcome& outcome, const wire::Call& call) 
   *job->result.add_calls() = call;
   if (outcome.kind == ChatOutcome::Kind::kFailed) {
     *job->result.mutable_failure() = outcome.failure;
-    spdlog::debug("call {} failed: {}", call.id(), outcome.failure.message());
   }
   for (const wire::PaperResult& row : RowsOf(outcome, job->batch.stage(), job->asked, call.id())) {
     cache_->Store(row, call);

@@ -26,6 +26,7 @@
 
 #include "common/eastern.h"
 #include "common/http_client.h"
+#include "common/log.h"
 #include "common/loop.h"
 #include "common/redis.h"
 #include "scorer/aggregator_link.h"
@@ -81,8 +82,9 @@ class Scorer {
   struct Model {
     std::string name;
     ChatDialect dialect;
-    bool worked = false;  // has answered a call since it was last refused for good
-    std::string refused;  // why it refuses every call, for people; empty: it does not
+    bool worked = false;         // has answered a call since it was last refused for good
+    std::string refused;         // why it refuses every call, for people; empty: it does not
+    MonotonicTime refused_at{};  // last; answers to calls of before are no news of that
     TokenEstimate tokens;
     std::unique_ptr<Limiter> limiter;
     Concurrency concurrency;
@@ -103,6 +105,7 @@ class Scorer {
     int64_t tokens = 0;          // as asked of the limiter
     Limiter::Ticket ticket = 0;  // while waiting for the send time
     bool in_flight = false;
+    std::string call_id;  // from then on
     MonotonicTime since;  // of asking the limiter, then of sending
   };
 
@@ -128,6 +131,8 @@ class Scorer {
   void ReturnTooLarge(Job* job, int64_t most);
   void Send(uint64_t lease);
   void OnResponse(uint64_t lease, const Result<HttpResponse>& response);
+  static LogFields CallFields(const Job& job);  // of log lines about its call
+  static void LogCall(const Job& job, const std::string& what);
   void Learn(const Job& job, const ChatOutcome& outcome);
   void LearnPace(const Job& job, const ChatOutcome& outcome);
   void Book(Job* job, const ChatOutcome& outcome, const wire::Call& call);

@@ -96,6 +96,13 @@ Result<LlmServerSettings> ReadServer(const Options& options) {
     return Invalid("--llm-url \"" + PrintableUrl(server.base_url) +
                    "\": a URL such as https://api.openai.com/v1");
   }
+  if (PrintableUrl(server.base_url) !=
+      server.base_url.substr(0, server.base_url.find_first_of("?#"))) {
+    return Invalid(
+        "--llm-url: no user or password may stand in it, because a server that quotes what it "
+        "was sent would put them on the page; give the server's key by " +
+        std::string(KeyName(server.backend)) + " or --api-key-file");
+  }
   if (const Status status = CheckBackend(options, server); !status) return status.error();
   server.temperature = Trim(options.String("temperature"));
   if (const Status status = CheckTemperature(server.temperature, anthropic ? 1 : 2); !status) {

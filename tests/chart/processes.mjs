@@ -160,15 +160,27 @@ function configured(container, key) {
   return new RegExp(`^${key} = "?([^"\\s]*)`, 'm').exec(config)?.[1];
 }
 
+// A time that the code has as a constant, in seconds.
+function seconds(file, name) {
+  const text = readFileSync(`${source}/${file}`, 'utf8');
+  return Number(new RegExp(`\\b${name}(?: = |\\{)([\\d']+)`).exec(text)[1].replaceAll("'", '')) / 1000;
+}
+
 function gracesExceedDeadlines() {
+  const exceeds = (name, what, has, why, needs) => check(has > needs, `${name}: ${what} of ${has} s exceeds ${why}, ${needs} s`);
   const scorer = one('paperboy-scorer');
-  const flushMs = Number(/kFlushTime\{([\d']+)\}/.exec(readFileSync(`${source}/scorer/scorer.h`, 'utf8'))[1].replace("'", ''));
-  const goodbyeMs = Number(/kGoodbyeMs = ([\d']+)/.exec(readFileSync(`${source}/scorer/main.cc`, 'utf8'))[1].replace("'", ''));
-  const needs = Number(configured(scorer, 'call_timeout')) + (flushMs + goodbyeMs) / 1000;
-  check(scorer.grace > needs, `the scorer's grace of ${scorer.grace} s exceeds call, flush and goodbye, ${needs} s`);
+  exceeds('scorer', 'the grace', scorer.grace, 'call, flush and goodbye',
+    Number(configured(scorer, 'call_timeout')) + seconds('scorer/scorer.h', 'kFlushTime') + seconds('scorer/main.cc', 'kGoodbyeMs'));
+  // It finishes its turn, and with it what it commits; one that takes longer is a loop that hangs.
+  const { minimum } = JSON.parse(readFileSync(`${source}/deploy/chart/values.schema.json`)).properties.aggregator.properties.terminationGracePeriodSeconds;
+  for (const [what, grace] of [['the grace', one('paperboy-aggregator').grace], ['the least grace allowed', minimum]]) {
+    exceeds('aggregator', what, grace, 'the longest turn of its loop', seconds('common/status_server.cc', 'kLoopSilence'));
+  }
   for (const fetcher of containers.filter(({ kind }) => ['CronJob', 'Job'].includes(kind))) {
+    // A request that renews its lock for arXiv, and the one that frees it.
+    exceeds(fetcher.name, 'the grace', fetcher.grace, 'its last words to Redis', 4 * seconds('fetcher/polite_client.cc', 'kRedisDeadline'));
     const hours = Number(/^(\d+)h$/.exec(configured(fetcher, 'deadline'))?.[1]);
-    check(fetcher.activeDeadline > hours * 3600, `${fetcher.name}: activeDeadlineSeconds ${fetcher.activeDeadline} exceeds its deadline of ${hours} h`);
+    exceeds(fetcher.name, 'activeDeadlineSeconds', fetcher.activeDeadline, 'its deadline and its grace', hours * 3600 + fetcher.grace);
   }
 }
 

@@ -21,6 +21,10 @@ class PlayedFolder : public Folder {
     files_[path] = content;
     return Ok();
   }
+  Status Remove(const std::string& path) override {
+    files_.erase(path);
+    return Ok();
+  }
 
  private:
   std::string path_ = "out";

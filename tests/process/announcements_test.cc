@@ -126,6 +126,19 @@ TEST_F(Announcements, WhatFailedIsMendedByTheNextRun) {
   for (const auto& [id, times] : Owned()) EXPECT_EQ(times, 1) << id;
 }
 
+// At once, not after the week was mended and the feeds were read.
+TEST_F(Announcements, OnADayWithoutOneTheDailyRunSaysSoFirst) {
+  ExpectRun(Fetch(), 0, "2026-09-09  published");
+  At("2026-09-12", "empty@/rss");
+
+  const System::Run saturday = Fetch();
+
+  ExpectRun(saturday, 0, "2026-09-12  holiday: a Saturday");
+  const size_t said = saturday.err.find(
+      "arXiv announces nothing on Saturday 2026-09-12, next on Monday 2026-09-14\n");
+  EXPECT_LT(said, saturday.err.find("2026-09-10 was left unfinished")) << saturday.err;
+}
+
 // What a person, a scheduler and the site see of them.
 TEST_F(Announcements, HolidayQuietDayOutageAndLagDiffer) {
   profile_ = system_.WriteProfile("ml", "relevance_cutoff = 10\nnovelty_cutoff = 10\n");

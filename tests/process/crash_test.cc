@@ -141,20 +141,6 @@ TEST(Crash, RedisKilledAndRestartedEmptyCostsOnlyTime) {
   EXPECT_EQ(WithoutCost(system.Page(kDate)), UndisturbedPage(day));
 }
 
-TEST(Crash, AScorerThatIsToldToStopGivesBackItsWork) {
-  const Day day = DayOf(60, 300ms);
-  System system(day.settings);
-  system.StartAggregator();
-  system.StartScorers(2, "openai", {"--concurrency", "4"});
-  auto fetcher = system.StartFetcher(day.FromFile(system));
-  ASSERT_TRUE(WaitUntil([&] { return system.llm().account().in_flight >= 2; }, 30s));
-  system.scorer(0).Kill(SIGTERM);
-  EXPECT_EQ(system.scorer(0).Wait(20s).value_or(Process::Exit{}).code, 0) << system.Logs();
-  ASSERT_EQ(fetcher->Wait(90s).value_or(Process::Exit{}).code, 0)
-      << fetcher->Stderr() << system.Logs();
-  EXPECT_EQ(Repeats(system.llm().account()), 0u);
-}
-
 TEST(Crash, AStoppedAggregatorBlamesNobody) {
   const Day day = DayOf(60, 400ms);
   System system(day.settings);

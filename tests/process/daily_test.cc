@@ -297,6 +297,13 @@ TEST_F(BadInput, ASourceThatIsNoRegularFileIsAUsageError) {
   EXPECT_THAT(run.out, HasSubstr("not a regular file"));
 }
 
+TEST_F(BadInput, ARangeWithoutAnyOfItsFilesIsAUsageError) {
+  const auto run = system.RunFetcher({"--from", "2026-09-01", "--to", "2026-09-02", "--source",
+                                      "file:" + system.File("{date}.jsonl")});
+  EXPECT_EQ(run.exit.code, 1) << run.out;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("2026-09-01.jsonl"), HasSubstr("2026-09-02.jsonl")));
+}
+
 TEST_F(BadInput, AProfileWithAnUnknownKeyIsAUsageError) {
   const auto run = system.RunFetcher(With(system.WriteProfile("odd", "colour = \"blue\"")));
   EXPECT_EQ(run.exit.code, 1);

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <regex>
 #include <sstream>
 #include <string>
 
@@ -26,6 +27,14 @@ inline std::string WithoutCost(const std::string& page) {
     if (!line.starts_with("|")) kept += line + "\n";
   }
   return kept;
+}
+
+// Where a running process serves its status, as its log says.
+inline std::string StatusUrl(const Process& process) {
+  const std::string log = process.Stderr();
+  std::smatch port;
+  std::regex_search(log, port, std::regex("status (?:on http port |at http://[^:]+:)(\\d+)"));
+  return "http://127.0.0.1:" + port[1].str();
 }
 
 struct Day {

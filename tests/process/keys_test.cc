@@ -124,9 +124,7 @@ TEST_F(KeysTest, AScorerThatIsRefusedIsNotReadyAndWorksOnceItIsLetIn) {
   std::ofstream(list) << both.substr(0, both.find('\n') + 1);
   system_.StartScorers(1, "openai", {"--keys", folders_.For("scorer", "scorer-second.key")});
   ASSERT_TRUE(system_.scorer(0).WaitForOutput("refused the key in", 20s)) << system_.Logs();
-  const std::string log = system_.scorer(0).Stdout(), mark = "status at ";
-  const size_t url = log.find(mark) + mark.size();
-  httplib::Client http(log.substr(url, log.find('\n', url) - url));
+  httplib::Client http(StatusUrl(system_.scorer(0)));
   const auto readiness = http.Get("/readyz");
   ASSERT_TRUE(readiness);
   EXPECT_EQ(readiness->status, 503);

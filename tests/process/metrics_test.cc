@@ -45,13 +45,6 @@ std::string Metrics(const std::string& url) {
   return answer && answer->status == 200 ? answer->body : "";
 }
 
-// The port that a process names in its log as "status on http port N" or in a URL.
-std::string UrlIn(const std::string& log) {
-  std::smatch port;
-  std::regex_search(log, port, std::regex("status (?:on http port |at http://[^:]+:)(\\d+)"));
-  return "http://127.0.0.1:" + port[1].str();
-}
-
 std::set<std::string> NamesIn(const std::string& path) {
   const std::string all = ReadFile(std::string(PAPERBOY_SOURCE_DIR) + "/deploy/chart/" + path);
   static const std::regex kName("paperboy_[a-z0-9_]+");
@@ -67,9 +60,8 @@ class MetricsTest : public ::testing::Test {
     const auto fetcher = system_.StartFetcher(
         {"--profile", system_.WriteProfile("reader", "h_index_cutoff = 1"), "--date", kDate});
     const auto asked = [&] {
-      const std::string log = fetcher->Stderr();
-      if (log.find("status on") == std::string::npos) return false;
-      const std::string text = Metrics(UrlIn(log));
+      if (fetcher->Stderr().find("status on") == std::string::npos) return false;
+      const std::string text = Metrics(StatusUrl(*fetcher));
       if (text.find("paperboy_fetcher_s2_requests_total{") == std::string::npos) return false;
       Read(text, &exposed_);
       return true;
@@ -80,7 +72,7 @@ class MetricsTest : public ::testing::Test {
     const auto all = [&] {
       exposed_at_end_ = exposed_;
       Read(Metrics(system_.aggregator_url()), &exposed_at_end_);
-      Read(Metrics(UrlIn(system_.scorer(0).Stderr())), &exposed_at_end_);
+      Read(Metrics(StatusUrl(system_.scorer(0))), &exposed_at_end_);
       return exposed_at_end_.samples.contains("paperboy_papers_total") &&
              exposed_at_end_.samples.contains("paperboy_dates");
     };

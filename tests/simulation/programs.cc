@@ -16,6 +16,11 @@ Status MemoryFolder::Write(const std::string& path, const std::string& content) 
   return Ok();
 }
 
+Status MemoryFolder::Remove(const std::string& path) {
+  if (node_->Act("a removal")) files_.erase(path);
+  return Ok();
+}
+
 void Disk::SetNode(Node* node) {
   node_ = node;
   out.SetNode(node);

@@ -29,6 +29,7 @@ class MemoryFolder : public Folder {
   bool Has(const std::string& path) override { return files_.contains(path); }
   std::optional<std::string> Read(const std::string& path) override;
   Status Write(const std::string& path, const std::string& content) override;
+  Status Remove(const std::string& path) override;
   const std::map<std::string, std::string>& files() const { return files_; }
   void Clear() { files_.clear(); }
 

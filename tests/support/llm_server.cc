@@ -26,7 +26,7 @@ constexpr double kBytesPerToken = 4;
 constexpr int kSlowFactor = 20;
 constexpr std::chrono::minutes kHang{10};
 constexpr size_t kBigBody = 10 << 20;
-constexpr std::chrono::milliseconds kDrip{20};  // from byte to byte
+constexpr std::chrono::milliseconds kDrip{20};  // from byte to byte, from look to look
 constexpr char kDeployments[] = "/openai/deployments/";
 // OpenAI reports cached prefixes from 1,024 tokens on, in steps of 128.
 constexpr uint64_t kCacheFrom = 1024;
@@ -86,8 +86,8 @@ std::optional<ChatRequest> ParseChat(const std::string& body, std::string* error
   std::transform(folded.begin(), folded.end(), folded.begin(), ::tolower);
   if (json_object && folded.find("json") == std::string::npos) {
     *error =
-        "'messages' must contain the word 'json' in some form, to use 'response_format' of "
-        "type 'json_object'.";
+        "'messages' must contain the word 'json' in some form, to use 'response_format' of type "
+        "'json_object'.";
   }
   if (!error->empty()) return {};
   return chat;
@@ -174,6 +174,7 @@ struct LlmServer::Impl {
                 std::string content, httplib::Response& response);
   void Deliver(const std::string& fault, httplib::Response& response);
   std::chrono::duration<double> DrawLatency(const std::string& fault);
+  bool MayAnswer();
   bool Overloaded(httplib::Response& response);
   uint64_t CachedTokens(const ChatRequest& chat);
   Account Snapshot();
@@ -187,6 +188,7 @@ struct LlmServer::Impl {
   std::mt19937_64 random;
   Quota quota;
   Account account;
+  uint64_t answers_left = UINT64_MAX;
   std::vector<Call> calls;
   std::vector<Arrival> arrivals;
   std::optional<Clock::time_point> first_admitted, last_admitted;
@@ -197,14 +199,12 @@ struct LlmServer::Impl {
 };
 
 void LlmServer::Impl::Handle(const httplib::Request& request, httplib::Response& response) {
-  const auto ends_with = [&](const char* end) {
-    return std::string_view(request.path).ends_with(end);
-  };
-  if (request.path.rfind("/account/", 0) == 0) return HandleAccount(request, response);
-  if (request.method == "POST" && ends_with("/chat/completions"))
+  const std::string_view path = request.path;
+  if (path.starts_with("/account/")) return HandleAccount(request, response);
+  if (request.method == "POST" && path.ends_with("/chat/completions"))
     return HandleChat(request, response);
   if (request.method == "POST" && IsMessages(request)) return HandleMessages(request, response);
-  if (request.method == "GET" && ends_with("/models")) {
+  if (request.method == "GET" && path.ends_with("/models")) {
     Json list = Json::array();
     for (const std::string& model : options.models)
       list.push_back({{"id", model}, {"object", "model"}});
@@ -338,8 +338,7 @@ void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Respo
   if (!KeyAccepted(request)) {
     return AnswerError(response, 401,
                        "Incorrect API key provided: " + KeyOf(request) +
-                           ". You can find your API key in your "
-                           "account settings.",
+                           ". You can find your API key in your account settings.",
                        "invalid_request_error", "invalid_api_key");
   }
   if (IsAzure(request) && !request.has_param("api-version")) {
@@ -355,11 +354,10 @@ void LlmServer::Impl::HandleChat(const httplib::Request& request, httplib::Respo
     std::lock_guard lock(mutex);
     ++account.bad_request;
     if (!chat) return AnswerError(response, 400, error, "invalid_request_error");
-    return AnswerError(response, 404,
-                       "The model `" + chat->model +
-                           "` does not exist or you do not "
-                           "have access to it.",
-                       "invalid_request_error", "model_not_found");
+    return AnswerError(
+        response, 404,
+        "The model `" + chat->model + "` does not exist or you do not have access to it.",
+        "invalid_request_error", "model_not_found");
   }
   chat->in_job = in_job;
   const std::vector<LlmPaper> papers = PapersIn(chat->user);
@@ -406,6 +404,11 @@ std::chrono::duration<double> LlmServer::Impl::DrawLatency(const std::string& fa
          (fault == "slow" ? kSlowFactor : 1);
 }
 
+bool LlmServer::Impl::MayAnswer() {
+  std::lock_guard lock(mutex);
+  return answers_left > 0 && answers_left-- > 0;
+}
+
 bool LlmServer::Impl::Overloaded(httplib::Response& response) {
   std::lock_guard lock(mutex);
   if (options.capacity == 0 || account.in_flight < 2 * options.capacity) return false;
@@ -430,9 +433,9 @@ void LlmServer::Impl::Complete(const ChatRequest& chat, const std::vector<LlmPap
     std::lock_guard lock(mutex);
     account.max_in_flight = std::max(account.max_in_flight, ++account.in_flight);
   }
-  const bool waited =
-      chat.in_job ||
-      host.Sleep(std::chrono::duration_cast<Clock::duration>(DrawLatency(fault.kind)));
+  bool waited = chat.in_job ||
+                host.Sleep(std::chrono::duration_cast<Clock::duration>(DrawLatency(fault.kind)));
+  while (waited && !MayAnswer()) waited = host.Sleep(kDrip);
   std::lock_guard lock(mutex);
   --account.in_flight;
   if (!waited || fault.kind == "hang") {
@@ -569,6 +572,10 @@ std::string LlmServer::url() const {
 }
 void LlmServer::SetFaults(const std::string& faults) { impl_->faults.Set(faults); }
 void LlmServer::SetLatency(std::chrono::milliseconds median) { impl_->latency = median; }
+void LlmServer::AllowAnswers(uint64_t n) {
+  std::lock_guard lock(impl_->mutex);
+  impl_->answers_left = n;
+}
 void LlmServer::SetKeys(const std::vector<std::string>& keys) {
   std::lock_guard lock(impl_->mutex);
   impl_->keys = keys;

@@ -129,6 +129,7 @@ class LlmServer {
 
   void SetFaults(const std::string& faults);
   void SetLatency(std::chrono::milliseconds median);   // of the calls to come
+  void AllowAnswers(uint64_t n);                       // then calls wait, after their latency
   void SetKeys(const std::vector<std::string>& keys);  // accepted from now on
   // What the quota is from now on. x-ratelimit-* name it.
   void SetQuota(const Quota::Limits& limits);

@@ -168,6 +168,24 @@ TEST_F(AggregatorTest, AFetcherOfADigestThatCouldNotBeStoredIsNotFollowedUp) {
   EXPECT_GT(heard_, before) << "progress comes";
 }
 
+// Who gets no answer says the same again.
+TEST_F(AggregatorTest, WhatWasNotCommittedIsNotLogged) {
+  store_->db().Script(
+      "CREATE TABLE spoiled(digest REFERENCES digest(id) DEFERRABLE INITIALLY DEFERRED);"
+      "CREATE TRIGGER spoil AFTER INSERT ON digest BEGIN INSERT INTO spoiled VALUES (-1); END;");
+  testing::internal::CaptureStdout();
+  EXPECT_FALSE(Ask(OpenOf("2025-01-03"), 300ms)) << "the commit fails";
+  EXPECT_FALSE(Ask(OpenOf("2025-01-03"), 300ms));
+  store_->db().Script("DROP TRIGGER spoil");
+  EXPECT_TRUE(Ask(OpenOf("2025-01-03"), 10s));
+  const std::string logged = testing::internal::GetCapturedStdout();
+  const std::string line = "test 2025-01-03: opened by a fetcher; edition 1, open";
+  const size_t first = logged.find(line);
+  ASSERT_NE(first, std::string::npos) << logged;
+  EXPECT_EQ(logged.find(line, first + 1), std::string::npos) << logged;
+  EXPECT_GT(first, logged.find("nothing is acknowledged")) << logged;
+}
+
 // The word about the digest before a list that came late may have crossed with it.
 TEST_F(AggregatorTest, WhoSealsAListIsToldHowTheDigestEndsAlsoIfItWasToldBefore) {
   const auto opened = Ask(OpenOf("2025-01-03"), 10s);
@@ -413,6 +431,26 @@ TEST_F(AggregatorTest, MetricsTellTheStatesOfTheLastDays) {
   }
   EXPECT_TRUE(Until([&] { return days("waiting") == 1 && days("failed") == 1; }))
       << days("waiting") << " " << days("failed");
+}
+
+TEST_F(AggregatorTest, TheSiteShowsADigestThatWaitsForScorers) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  ASSERT_TRUE(Ask(RowsOf(opened->opened(), 3), 10s));
+  const auto shown = [&] {
+    const auto month = out_.Read("site/test/2025-01.html");
+    return month && month->find("<td class=\"being-scored\">") != month->npos;
+  };
+  RunUntil(
+      loop_, [] { return false; }, 2 * kBeat + 100ms);
+  EXPECT_FALSE(shown()) << "its list is not in";
+  wire::FetcherMessage seal;
+  seal.mutable_seal()->set_digest(opened->opened().digest());
+  seal.mutable_seal()->set_edition(opened->opened().edition());
+  seal.mutable_seal()->set_category("cs.LG");
+  seal.mutable_seal()->set_rows(3);
+  ASSERT_TRUE(Ask(seal, 10s));
+  EXPECT_TRUE(Until(shown));
 }
 
 TEST_F(AggregatorTest, CommandsAreAnsweredAfterTheCommit) {

@@ -50,14 +50,6 @@ class DaysTest : public LedgerTest {
     newest_ = compared->newest_date();
     return compared->repeats();
   }
-  Result<bool> SealLate(const Digest& digest, const std::string& list) {
-    wire::Seal seal;
-    seal.set_digest(digest.id);
-    seal.set_edition(digest.edition);
-    seal.set_category(list);
-    seal.set_late(true);
-    return intake.Seal(seal);
-  }
   std::string StateOf(const Digest& digest) { return FindDigest(store->db(), digest.id)->state; }
   // Every paper of a sealed digest is given up, so that the digest is complete.
   void Complete(const Digest& digest) {

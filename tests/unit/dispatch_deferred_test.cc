@@ -110,6 +110,17 @@ TEST_F(DispatchDeferredTest, WithoutABatchApiNothingIsPaidInFull) {
 
 // ---- outliving ---------------------------------------------------------------------
 
+TEST_F(DispatchDeferredTest, ABatchThatWasStoredWithoutATraceHasOneWhenItIsResumed) {
+  const auto batch = HandOutOne();
+  ASSERT_EQ(batch.trace(), TraceOf(digest));
+  wire::Batch older = batch;
+  older.clear_trace();
+  store->db().Exec("UPDATE lease SET deferred = ?", Blob{older.SerializeAsString()});
+  Pass(std::chrono::seconds(20));
+  Ready(2, 8);
+  ExpectResumed(batch);
+}
+
 TEST_F(DispatchDeferredTest, ABatchOutlivesItsScorer) {
   const auto batch = HandOutOne();
   Pass(std::chrono::seconds(20));

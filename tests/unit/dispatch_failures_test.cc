@@ -59,6 +59,27 @@ class DispatchFailuresTest : public LedgerTest {
   const std::string end = "unscored(the provider fails on it: HTTP 500)";
 };
 
+// As where a key is revoked: what the provider had accepted is still answered.
+TEST_F(DispatchFailuresTest, AnAnswerThatWasUnderWayIsNoNewsOfARefusal) {
+  Deliver("2025-01-03", Papers(40));
+  Ready(1, 4, {}, UINT64_MAX);
+  const auto batches = HandOut();
+  ASSERT_EQ(batches.size(), 4u);
+  now.mono += 100ms;
+  Answer(Failure(batches[0], wire::ProviderFailure::HARD, "401 Incorrect API key provided"));
+  Answer(Scores(batches[1]));
+  Ready(1, 4, {}, UINT64_MAX);
+  EXPECT_EQ(HandOut().size(), 0u);
+  now.mono += 1s;
+  for (const auto& batch : {batches[2], batches[3]}) Answer(Scores(batch));
+  Ready(1, 4, {}, UINT64_MAX);
+  const auto probe = HandOut();
+  ASSERT_EQ(probe.size(), 1u);
+  Answer(Scores(probe[0]));
+  Ready(1, 4, {}, UINT64_MAX);
+  EXPECT_EQ(HandOut().size(), 4u) << "the key is accepted again";
+}
+
 TEST_F(DispatchFailuresTest, APaperThatFailsEveryCallIsGivenUpAndTheRestCompletes) {
   const Digest digest = Deliver("2025-01-03", Papers(40));
   const auto failed = ScoreAllBut(digest);

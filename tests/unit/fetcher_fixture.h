@@ -127,14 +127,15 @@ class FetcherTest : public testing::Test {
     EpollLoop loop;
     Pump pump(loop);
     if (meanwhile) loop.Every(milliseconds(50), [&] { meanwhile(pump); });
-    Progress progress(loop, Progress::Mode::kNone, stderr);
+    Progress progress(loop, mode_, stderr);
     progress.OnWaitingChange([this](const std::string& what) {
       if (!what.empty()) waits_.push_back(what);
     });
     RedisClient redis(loop, *ParseRedisUrl(redis_server_.url()));
     CurlClient http(loop, 1);
     const auto clock = [this] { return now_; };
-    ArxivClient arxiv(pump, redis, http, progress, clock, {kInterval, "tests", "owner"});
+    ArxivClient arxiv(pump, redis, http, progress, clock,
+                      {settings_.arxiv_interval, "tests", "owner"});
     ArxivSource source(arxiv, arxiv_server_->rss_url(), arxiv_server_->api_url(),
                        arxiv_server_->oai_url());
     zmq::context_t context;
@@ -166,6 +167,7 @@ class FetcherTest : public testing::Test {
   // No feed is late before 7.2 s.
   WallTime now_ = EasternTime(Day("2026-09-15"), {});
   std::vector<std::string> waits_;  // everything that was waited for
+  Progress::Mode mode_ = Progress::Mode::kNone;
 };
 
 MATCHER_P2(Ended, state, code, "") { return arg.state == state && arg.exit_code == code; }

@@ -2,8 +2,11 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "common/epoll_loop.h"
+#include "common/log.h"
 #include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
 #include "fetcher/outcome.h"
@@ -103,6 +106,45 @@ TEST_F(FetcherSettingsTest, RefusesDatesThatMakeNoSense) {
               HasSubstr("use api"));
 }
 
+// Also where the future is allowed, as for `calendar`.
+TEST_F(FetcherSettingsTest, RefusesDatesThatArxivNeverHadOrNobodyCanTell) {
+  const auto trouble = [](std::vector<const char*> args) -> std::string {
+    args.insert(args.begin(), "paperboy-fetcher");
+    Options options = FetcherOptions();
+    EXPECT_TRUE(options.Parse(static_cast<int>(args.size()), args.data()).ok());
+    FetcherSettings settings;
+    const Status read = ReadDates(options, &settings);
+    return read ? "" : read.error().message;
+  };
+  for (const char* bad : {"1991-08-13", "1850-01-01", "2201-01-01", "2262-04-12", "9999-12-31"}) {
+    const std::string allowed = std::string("\"") + bad +
+                                "\" is no date from 1991-08-14, arXiv's first day, to 2200-12-31; "
+                                "write it as 2025-04-15";
+    EXPECT_EQ(trouble({"--date", bad}), "--date " + allowed);
+    EXPECT_EQ(trouble({"--from", bad, "--to", "2025-04-15"}), "--from " + allowed);
+    EXPECT_EQ(trouble({"--from", "2025-04-15", "--to", bad}), "--to " + allowed);
+  }
+  EXPECT_EQ(trouble({"--from", "1991-08-14", "--to", "2200-12-31"}), "");
+  EXPECT_EQ(Trouble({"--date", "1991-08-14"}), "");
+}
+
+TEST_F(FetcherSettingsTest, OffersTheDatesThatItTakes) {
+  const auto no_date = [](const std::string& given, const std::string& range) {
+    return "--date \"" + given + "\" is no date from " + range + "; write it as 2025-04-15";
+  };
+  const std::string arxivs = "1991-08-14, arXiv's first day, to 2026-09-15";
+  for (const char* bad : {"1991-08-13", "2025-02-30", "14.9.2026", "2201-01-01"}) {
+    EXPECT_EQ(Trouble({"--date", bad}), no_date(bad, arxivs));
+    EXPECT_EQ(Trouble({"--date", bad, "--source", "oai"}), no_date(bad, arxivs));
+  }
+  EXPECT_EQ(Trouble({"--date", "1991-08-13", "--source", "file:x"}), "") << "arXiv is not asked";
+  EXPECT_EQ(Trouble({"--date", "1900-01-01", "--source", "file:x"}), "");
+  for (const char* bad : {"1899-12-31", "2025-02-30"}) {
+    EXPECT_EQ(Trouble({"--date", bad, "--source", "file:x"}),
+              no_date(bad, "1900-01-01 to 2026-09-15"));
+  }
+}
+
 TEST_F(FetcherSettingsTest, RefusesTheFuture) {
   EXPECT_THAT(Trouble({"--date", "2026-09-16"}), HasSubstr("future"));
   EXPECT_THAT(Trouble({"--from", "2026-09-14", "--to", "2026-09-16"}), HasSubstr("future"));
@@ -121,6 +163,49 @@ TEST_F(FetcherSettingsTest, KnowsItsSources) {
   EXPECT_EQ(file->file, "a b.jsonl");
   EXPECT_THAT(Trouble({"--source", "file:"}), HasSubstr("needs a path"));
   EXPECT_THAT(Trouble({"--source", "ftp"}), HasSubstr("none of auto"));
+}
+
+TEST_F(FetcherSettingsTest, MissesFilesNamedByDateOnlyWhenThereIsNone) {
+  TempDir dir;
+  const auto trouble = [&](const std::string& to, const std::string& source) -> std::string {
+    const auto settings =
+        Read({"--from", "2026-09-10", "--to", to.c_str(), "--source", ("file:" + source).c_str()});
+    EXPECT_TRUE(settings.ok());
+    const Status checked = CheckFiles(*settings);
+    return checked ? "" : checked.error().message;
+  };
+  const std::string named = dir.File("{date}.jsonl");
+  EXPECT_EQ(trouble("2026-09-14", named),
+            "--source file:" + named +
+                ": no date from 2026-09-10 to 2026-09-14 has its file; "
+                "looked for " +
+                dir.File("2026-09-10.jsonl") + ", " + dir.File("2026-09-11.jsonl") + ", " +
+                dir.File("2026-09-12.jsonl") + " and 2 more");
+  EXPECT_EQ(trouble("2026-09-14", dir.File("one.jsonl")), "") << "said where it is read";
+  std::ofstream(dir.File("2026-09-14.jsonl")) << "\n";
+  EXPECT_EQ(trouble("2026-09-14", named), "");
+  EXPECT_THAT(trouble("2026-09-13", named), HasSubstr("2026-09-13"));
+}
+
+TEST_F(FetcherSettingsTest, RefusesPlainLinesAmongObjects) {
+  EXPECT_THAT(Trouble({"--progress", "plain", "--log-format", "json"}), HasSubstr("--progress"));
+  EXPECT_EQ(Trouble({"--progress", "none", "--log-format", "json"}), "");
+  EXPECT_EQ(Trouble({"--progress", "plain"}), "");
+}
+
+// As a scheduled run has it, each day for that day alone.
+TEST_F(FetcherSettingsTest, MissesNoFileOfDatesWithoutAnAnnouncement) {
+  TempDir dir;
+  now_ = EasternTime(*ParseDate("2026-11-30"), hours(10));
+  const auto checked = [&](const char* from, const char* to) {
+    const auto settings = Read(
+        {"--from", from, "--to", to, "--source", ("file:" + dir.File("{date}.jsonl")).c_str()});
+    EXPECT_TRUE(settings.ok());
+    return CheckFiles(*settings).ok();
+  };
+  EXPECT_TRUE(checked("2026-09-12", "2026-09-12")) << "a Saturday";
+  EXPECT_TRUE(checked("2026-11-27", "2026-11-29")) << "after Thanksgiving, and a weekend";
+  EXPECT_FALSE(checked("2026-11-27", "2026-11-30")) << "with a Monday";
 }
 
 TEST_F(FetcherSettingsTest, RefusesAContactThatWouldBreakAHeader) {
@@ -241,6 +326,18 @@ TEST(Outcomes, TheSummaryIsATableThatAddsUp) {
   EXPECT_THAT(text, HasSubstr("  refused  line 17: no title\n"));
 }
 
+TEST(Outcomes, TheSummarySaysHowManyRefusalsItDoesNotName) {
+  wire::Published published;
+  published.set_state("published");
+  for (int line = 1; line <= 10; ++line) published.add_refusals("line " + std::to_string(line));
+  published.mutable_funnel()->set_refused(17);
+  const auto text = [&] { return Summary({PublishedOutcome("ml", "2026-09-15", published)}); };
+  EXPECT_THAT(text(), testing::EndsWith("  refused  line 10\n  refused  and 7 more; `paperboy-"
+                                        "aggregator papers 2026-09-15 refused` lists all\n"));
+  published.mutable_funnel()->set_refused(10);
+  EXPECT_THAT(text(), testing::EndsWith("  refused  line 10\n"));
+}
+
 TEST(Outcomes, TokensThatWereNotReportedAreNotZero) {
   wire::Published published;
   published.set_state("published");
@@ -358,9 +455,57 @@ TEST_F(ProgressTest, ATerminalHasOneLine) {
 }
 
 TEST_F(ProgressTest, NoneIsNothing) {
-  Progress progress(loop_, Progress::ModeFor("none", file_), file_);
+  Progress progress(loop_, Progress::ModeFor("none", "text", file_), file_);
   progress.Say("done");
   progress.Waiting("Redis");
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(ProgressTest, WithJsonLogsWhatChangesIsALineOfTheLog) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("fetcher", "info", "json");
+  Progress progress(loop_, Progress::ModeFor("auto", "json", file_), file_);
+  progress.Waiting("Redis");
+  progress.Waiting("Redis");
+  progress.Say("cs.LG: 3 papers");
+  progress.Log("begun");
+  for (uint64_t scored = 0; scored <= 50; ++scored) progress.Scoring(scored, 50, 2);
+  std::vector<std::string> messages;
+  std::istringstream lines(testing::internal::GetCapturedStderr());
+  for (std::string line; std::getline(lines, line);) {
+    messages.push_back(nlohmann::json::parse(line)["message"]);
+  }
+  EXPECT_THAT(messages, testing::ElementsAre("waiting for Redis", "cs.LG: 3 papers", "begun",
+                                             "scored 50 of 50, 2 scorers"));
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(ProgressTest, WithJsonLogsAndNoProgressWhatHappenedIsLogged) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("fetcher", "info", "json");
+  Progress progress(loop_, Progress::ModeFor("none", "json", file_), file_);
+  progress.Waiting("Redis");
+  progress.Scoring(50, 50, 2);
+  progress.Say("cs.LG: 3 papers");
+  progress.Log("sealed");
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(logged, HasSubstr(R"("message":"cs.LG: 3 papers")"));
+  EXPECT_THAT(logged, HasSubstr(R"("message":"sealed")"));
+  EXPECT_THAT(logged, Not(HasSubstr("Redis")));
+  EXPECT_THAT(logged, Not(HasSubstr("scored")));
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(ProgressTest, APersonIsNotToldWhatIsForTheLog) {
+  testing::internal::CaptureStderr();
+  Progress progress(loop_, Progress::ModeFor("auto", "text", file_), file_);
+  SetUpLogging("fetcher", "info", "text");
+  progress.Log("begun");
+  SetUpLogging("fetcher", "debug", "text");
+  progress.Log("sealed");
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(logged, Not(HasSubstr("begun")));
+  EXPECT_THAT(logged, HasSubstr("debug fetcher: sealed"));
   EXPECT_EQ(Written(), "");
 }
 
@@ -383,6 +528,16 @@ TEST(CalendarLine, HasAColumnForEachOfItsHeader) {
   EXPECT_EQ(CalendarLine(*ParseDate("2025-03-15")), "2025-03-15\tSat\t-\t-\t-\ta Saturday\n");
   const std::string header = kCalendarHeader;
   EXPECT_EQ(std::count(header.begin(), header.end(), '\t'), 5);
+}
+
+TEST(NothingAnnouncedOn, SaysWhenSomethingIs) {
+  EXPECT_EQ(NothingAnnouncedOn(*ParseDate("2026-09-19")),
+            "arXiv announces nothing on Saturday 2026-09-19, next on Monday 2026-09-21");
+  EXPECT_EQ(
+      NothingAnnouncedOn(*ParseDate("2026-11-27")),
+      "arXiv announces nothing on Friday 2026-11-27, next on Monday 2026-11-30: no mailing on "
+      "the evening of 2026-11-26 (Thanksgiving)");
+  EXPECT_EQ(NothingAnnouncedOn(*ParseDate("2026-09-21")), "");
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "fetcher/settings.h"
 
 namespace paperboy {
@@ -77,6 +79,81 @@ TEST(Gaps, AreFilledByAsFewCommandsAsPossible) {
                               "paperboy-fetcher --profile profiles/ml --from 2026-09-17 --to "
                               "2026-09-17\n"));
   EXPECT_EQ(GapsText("ml", commands, {}), "ml: no gaps\n");
+}
+
+TEST(Gaps, OfALongListTheFirstHundredAreShownAndAllAreFilled) {
+  std::vector<Gap> gaps;
+  for (const date::sys_days day : PagesBetween(Day("2025-01-02"), Day("2026-01-02"))) {
+    gaps.push_back({day, "missing", "", true});
+    if (gaps.size() == 137) break;
+  }
+  const FillCommands commands{"fetch", "redo"};
+  const auto lines = [&] {
+    const std::string text = GapsText("ml", commands, gaps);
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const std::string first = FormatDate(gaps.front().day);
+  const std::string last = FormatDate(gaps.back().day);
+  EXPECT_THAT(GapsText("ml", commands, gaps),
+              testing::AllOf(HasSubstr(FormatDate(gaps[99].day) + "  missing"),
+                             testing::Not(HasSubstr(FormatDate(gaps[100].day))),
+                             HasSubstr("\nand 37 more to " + last + "; --from and --to show"),
+                             HasSubstr("fetch --from " + first + " --to " + last + "\n")));
+  EXPECT_EQ(lines(), 1 + 100 + 1 + 1 + 1) << "heading, gaps, how many more, title, command";
+  gaps.resize(100);
+  EXPECT_EQ(lines(), 1 + 100 + 1 + 1);
+}
+
+TEST(Gaps, NeighboursToRedoAreFetchedTogether) {
+  std::vector<Gap> gaps;
+  for (const char* date : {"2026-09-10", "2026-09-11", "2026-09-14", "2026-09-16"}) {
+    gaps.push_back({Day(date), "withheld", "", false});
+  }
+  gaps.push_back({Day("2026-09-17"), "missing", "", true});
+  const std::string text = GapsText("ml", {"fetch", "redo"}, gaps);
+  EXPECT_EQ(text.substr(text.find("To fill")),
+            "To fill them:\n"
+            "redo 2026-09-10\nredo 2026-09-11\nredo 2026-09-14\n"
+            "fetch --from 2026-09-10 --to 2026-09-14\n"
+            "redo 2026-09-16\n"
+            "fetch --from 2026-09-16 --to 2026-09-16\n"
+            "fetch --from 2026-09-17 --to 2026-09-17\n");
+}
+
+TEST(Gaps, OfManyCommandsTheFirstAreShown) {
+  const std::vector<date::sys_days> pages = PagesBetween(Day("2022-01-03"), Day("2024-12-31"));
+  ASSERT_GT(pages.size(), 600u);
+  const auto commands = [](const std::vector<Gap>& gaps) {
+    const std::string text = GapsText("ml", {"fetch", "redo"}, gaps);
+    return text.substr(text.find("To fill"));
+  };
+  const auto lines = [](const std::string& text) {
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const auto left_out = [](const char* dates) {
+    return testing::EndsWith("\n# and so on: after these, gaps has the commands for the other " +
+                             std::string(dates) + "\n");
+  };
+  std::vector<Gap> gaps;
+  for (int i = 0; i < 500; ++i) gaps.push_back({pages[i], "withheld", "", false});
+  std::string text = commands(gaps);
+  EXPECT_EQ(lines(text), 1 + 100 + 1 + 1) << "title, redo, fetch, what is left out";
+  EXPECT_THAT(text, HasSubstr("redo " + FormatDate(pages[99]) + "\nfetch --from " +
+                              FormatDate(pages[0]) + " --to " + FormatDate(pages[99]) + "\n"));
+  EXPECT_THAT(text, left_out("400 dates"));
+
+  gaps.clear();
+  for (int i = 0; i < 100; ++i) {
+    for (const int page : {4 * i, 4 * i + 1}) gaps.push_back({pages[page], "missing", "", true});
+  }
+  text = commands(gaps);
+  EXPECT_EQ(lines(text), 1 + 100) << "ranges of two dates";
+
+  for (int i = 500; i < 505; ++i) gaps.push_back({pages[i], "missing", "", true});
+  gaps.push_back({pages[600], "withheld", "", false});
+  text = commands(gaps);
+  EXPECT_EQ(lines(text), 1 + 2 + 100 + 1);
+  EXPECT_THAT(text, left_out("5 dates"));
 }
 
 FillCommands Commands(std::vector<const char*> arguments, const char* program) {

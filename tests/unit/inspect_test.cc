@@ -56,6 +56,28 @@ TEST_F(InspectTest, StatusListsDigestsNewestFirstWithWhatWaits) {
             HasSubstr("test 2025-01-04: a Saturday")));
 }
 
+TEST_F(InspectTest, StatusSaysWhatAPartialPageLacksUntilItComes) {
+  profile.add_categories("cs.AI");
+  profile.add_categories("cs.CL");
+  const Digest digest = Deliver("2025-01-06", {{"2501.00004"}});
+  ASSERT_TRUE(SealLate(digest, "cs.CL").ok());
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  ScoreEverything();
+  Publish(digest);
+  const auto whole = ContainsRegex("test +2025-01-06 +published +1 +gpt-4o +1 ");
+  EXPECT_THAT(Status(),
+              AllOf(ContainsRegex("test +2025-01-06 +partial, lacks cs.AI, cs.CL +1 +gpt-4o +1 "),
+                    ContainsRegex("test +2025-01-03 +published ")));
+  ASSERT_TRUE(Seal(digest, "cs.AI", 0).ok());
+  ScoreEverything();
+  Publish(digest);
+  EXPECT_THAT(Status(), ContainsRegex("test +2025-01-06 +partial, lacks cs.CL +1 "));
+  ASSERT_TRUE(Seal(digest, "cs.CL", 0).ok());
+  ScoreEverything();
+  Publish(digest);
+  EXPECT_THAT(Status(), whole);
+}
+
 TEST_F(InspectTest, StatusIsLimitedAndSaysSo) {
   Deliver("2025-01-06", LedgerTest::Papers(1));
   EXPECT_THAT(Status(1), AllOf(HasSubstr("2025-01-06"), Not(HasSubstr("2025-01-03")),

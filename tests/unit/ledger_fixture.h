@@ -95,6 +95,17 @@ class LedgerTest : public testing::Test {
     if (planned && *planned) dispatch.OnWork(digest.id, now);
     return planned;
   }
+  // The list is not announced in time: the digest goes on without it.
+  Result<bool> SealLate(const Digest& digest, const std::string& list) {
+    wire::Seal seal;
+    seal.set_digest(digest.id);
+    seal.set_edition(digest.edition);
+    seal.set_category(list);
+    seal.set_late(true);
+    auto planned = intake.Seal(seal);
+    if (planned && *planned) dispatch.OnWork(digest.id, now);
+    return planned;
+  }
   Digest Deliver(const std::string& date, const std::vector<TestPaper>& papers) {
     const Digest digest = Open(date);
     EXPECT_TRUE(SendRows(digest, "cs.LG", papers).ok());

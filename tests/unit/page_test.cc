@@ -4,6 +4,7 @@
 
 #include "aggregator/publish.h"
 #include "aggregator/why.h"
+#include "common/trace.h"
 #include "tests/support/read_file.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/ledger_fixture.h"
@@ -329,10 +330,11 @@ TEST_F(PageTest, UnreportedTokensAreNotReportedAndNeverZero) {
 
 TEST_F(PageTest, WhyTellsWhereAPaperEnded) {
   scores["2501.00001"] = {3, 2};
-  Published("2025-01-03", {{"2501.00001"}});
+  const Digest digest = Published("2025-01-03", {{"2501.00001"}});
   const auto why = Why(store->db(), "arXiv:2501.00001v2");
   ASSERT_TRUE(why.ok()) << why.error().message;
   EXPECT_THAT(*why, HasSubstr("test 2025-01-03 (digest published), announced as new"));
+  EXPECT_THAT(*why, HasSubstr("  trace " + TraceOf("test", "2025-01-03", digest.revision) + "\n"));
   EXPECT_THAT(*why, HasSubstr("below the cut-off (cut-offs: relevance 8, novelty 7)"));
   EXPECT_THAT(*why, HasSubstr("relevance 3, novelty 2 by gpt-4o"));
   EXPECT_FALSE(Why(store->db(), "2501.99999").ok());

@@ -114,6 +114,15 @@ TEST_F(ParseCommandTest, LinesOfPapersStayWhatTheyWere) {
   EXPECT_THAT(two.text, HasSubstr("  line 2: refused: bad JSON"));
 }
 
+TEST_F(ParseCommandTest, OfManyRefusedLinesItSaysHowManyItDoesNotName) {
+  std::string lines = R"({"id":"2609.00001","title":"T","abstract":"","authors":["A"]})";
+  for (int i = 0; i < 5; ++i) lines += "\nnonsense";
+  EXPECT_THAT(Report(lines).text, testing::EndsWith("  line 6: refused: bad JSON at column 2\n"));
+  for (int i = 0; i < 7; ++i) lines += "\nnonsense";
+  EXPECT_THAT(Report(lines).text,
+              testing::EndsWith("  line 6: refused: bad JSON at column 2\n  and 7 more\n"));
+}
+
 TEST_F(ParseCommandTest, AFileWithoutARecordIsRefused) {
   for (const char* text :
        {"\n", "<feed><totalResults>0</totalResults></feed>", "[null]", "{\"data\": []}"}) {

@@ -202,6 +202,13 @@ std::string Trouble(std::vector<const char*> arguments) {
   return settings ? "" : settings.error().message;
 }
 
+TEST(ScorerSettings, AUserInTheUrlIsRefusedAndNotSaid) {
+  const std::string trouble = Trouble({"--llm-url", "http://me:pw-1234@localhost:9/v1?a=b"});
+  EXPECT_THAT(trouble, HasSubstr("--api-key-file"));
+  EXPECT_THAT(trouble, Not(HasSubstr("pw-1234")));
+  EXPECT_EQ(Trouble({"--llm-url", "http://localhost:9/v1?at=a@b"}), "");
+}
+
 TEST(ScorerSettings, AKeyFileThatIsAFolderIsSaid) {
   EXPECT_THAT(Trouble({"--api-key-file", "/"}), HasSubstr("--api-key-file /: cannot be read"));
 }

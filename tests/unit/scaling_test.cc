@@ -11,6 +11,12 @@ using namespace std::chrono_literals;
 // 500 requests a minute, answers of 12 s: 100 calls in flight.
 constexpr ScorerPace kPace{.rpm = 500, .tpm = 0, .calls = 8, .latency_ms = 12'000};
 
+// Of one model, afresh.
+uint32_t ScorersFor(const Backlog& backlog, const std::optional<ScorerPace>& pace) {
+  const double busy = BusyScorers(backlog, pace);
+  return static_cast<uint32_t>(std::ceil(busy));
+}
+
 TEST(ScorersFor, AsManyAsTheQuotaFeeds) {
   EXPECT_EQ(ScorersFor({.calls = 1'000}, kPace), 13u);
   ScorerPace pace = kPace;
@@ -30,15 +36,6 @@ TEST(ScorersFor, WithoutAQuotaAsManyAsEndItInTime) {
   const ScorerPace pace{.rpm = 0, .tpm = 0, .calls = 8, .latency_ms = 6'000};
   // 8,000 calls in ten minutes: 13.3 a second, 80 in flight.
   EXPECT_EQ(ScorersFor({.calls = 8'000}, pace), 10u);
-}
-
-TEST(ScorersFor, OneWhereNothingIsKnownOrMoreWouldNotHelp) {
-  EXPECT_EQ(ScorersFor({.calls = 1'000}, std::nullopt), 1u);
-  ScorerPace unanswered = kPace;
-  unanswered.latency_ms = 0;
-  EXPECT_EQ(ScorersFor({.calls = 1'000}, unanswered), 1u);
-  EXPECT_EQ(ScorersFor({.calls = 1'000, .out = true}, kPace), 1u);
-  EXPECT_EQ(ScorersFor({.waits = true}, kPace), 1u);
 }
 
 TEST(Together, TheSmallestLimitAndTheMedianOfLatenciesCount) {
@@ -106,6 +103,36 @@ TEST_F(ScalingTest, WhoSpokeLastDoesNotDecide) {
   SayReady(500, 12'000, 2);
   now.mono += kScaleDownWindow + 1s;
   EXPECT_EQ(Desired(), 2u) << "a limit that one has found holds for all";
+}
+
+TEST_F(ScalingTest, OneWhereNothingIsKnownOrMoreWouldNotHelp) {
+  Scaling scaling(store->db());
+  const auto desired = [&](const Backlog& backlog) {
+    now.mono += kScaleDownWindow + 1s;
+    return scaling.Desired({{"gpt-4o", backlog}}, now.mono);
+  };
+  EXPECT_EQ(desired({.calls = 1'000}), 1u);
+  scaling.Heard("gpt-4o", {.rpm = 500, .calls = 8});
+  EXPECT_EQ(desired({.calls = 1'000}), 1u) << "no answer yet";
+  scaling.Heard("gpt-4o", kPace);
+  EXPECT_EQ(desired({.calls = 1'000}), 13u);
+  EXPECT_EQ(desired({.calls = 1'000, .out = true}), 1u);
+  EXPECT_EQ(desired({.waits = true}), 1u);
+  EXPECT_EQ(desired({}), 0u);
+}
+
+TEST_F(ScalingTest, IsNotLessForNoise) {
+  Scaling scaling(store->db());
+  const auto desired = [&](int64_t latency_ms) {
+    scaling.Heard("gpt-4o", {.rpm = 6'000, .calls = 1, .latency_ms = latency_ms});
+    now.mono += kScaleDownWindow + 1s;
+    return scaling.Desired({{"gpt-4o", {.calls = 1e6}}}, now.mono);
+  };
+  EXPECT_EQ(desired(10'000), 1'000u);
+  EXPECT_EQ(desired(9'200), 1'000u);
+  EXPECT_EQ(desired(10'500), 1'050u) << "up at once";
+  EXPECT_EQ(desired(9'600), 1'050u);
+  EXPECT_EQ(desired(9'500), 950u) << "a tenth less is no noise, and then it is believed";
 }
 
 TEST_F(ScalingTest, GoesDownOnlyAfterAWhile) {

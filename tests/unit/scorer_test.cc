@@ -148,6 +148,21 @@ TEST_F(ScorerTest, AKeyThatIsRevokedTakesItBackToOneCall) {
   EXPECT_TRUE(UntilFree(4));
 }
 
+TEST_F(ScorerTest, AnAnswerThatWasUnderWayIsNoNewsOfARevokedKey) {
+  StartProvider({.keys = {"sk-right"}, .latency = 300ms});
+  settings_.server.key = "sk-right";
+  settings_.concurrency = 4;
+  StartScorer();
+  Score({"2504.00001"});
+  const uint64_t under_way = aggregator_.HandOut({"2504.00002"});
+  ASSERT_TRUE(Until([&] { return llm_->account().calls == 2; }));
+  llm_->SetKeys({"sk-new"});
+  EXPECT_EQ(ResultOf(aggregator_.HandOut({"2504.00003"})).failure().kind(), ProviderFailure::HARD);
+  EXPECT_EQ(ResultOf(under_way).papers(0).kind(), PaperResult::SCORE);
+  EXPECT_NE(scorer_->trouble().find("Incorrect API key"), std::string::npos) << scorer_->trouble();
+  EXPECT_TRUE(UntilFree(1));
+}
+
 TEST_F(ScorerTest, OnlyARefusalForGoodGivesBackWhatWaits) {
   StartProvider();
   settings_.server.timeout = 2s;

@@ -2,21 +2,15 @@
 // calendar is the ledger's, and one day's publication writes no more than what shows it.
 #include "aggregator/site.h"
 
-#include <algorithm>
-#include <climits>
 #include <filesystem>
-#include <random>
-#include <regex>
 #include <set>
 
+#include "aggregator/amend.h"
 #include "aggregator/archive.h"
 #include "aggregator/days.h"
-#include "aggregator/publish.h"
-#include "common/calendar.h"
 #include "fetcher/gaps.h"
-#include "spdlog/fmt/fmt.h"
 #include "tests/support/find.h"
-#include "tests/unit/ledger_fixture.h"
+#include "tests/unit/site_fixture.h"
 
 namespace paperboy {
 namespace {
@@ -24,121 +18,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
-
-// A folder in memory that counts what is read and written below it.
-class MemoryFolder : public Folder {
- public:
-  const std::string& path() const override { return path_; }
-  bool Has(const std::string& path) override { return files.contains(path); }
-  std::optional<std::string> Read(const std::string& path) override {
-    ++reads;
-    const auto it = files.find(path);
-    if (it == files.end()) return std::nullopt;
-    return it->second;
-  }
-  Status Write(const std::string& path, const std::string& content) override {
-    if (writes_left == 0) return Error{ErrorKind::kStorage, "the disk is full"};
-    --writes_left;
-    files[path] = content;
-    written.insert(path);
-    return Ok();
-  }
-
-  std::map<std::string, std::string> files;
-  std::set<std::string> written;
-  int reads = 0;
-  int writes_left = INT_MAX;
-
- private:
-  const std::string path_ = "memory";
-};
-
-class SiteTest : public LedgerTest {
- protected:
-  SiteTest() { PassAdoption(); }
-
-  // `selected` papers on the page, and one below the cut-off.
-  Digest Complete(const std::string& date, int selected) {
-    std::vector<TestPaper> papers;
-    for (int i = 0; i <= selected; ++i) {
-      papers.push_back({fmt::format("{}{}.{:05}", date.substr(2, 2), date.substr(5, 2), ++ids_)});
-    }
-    scores[papers[0].id] = {2, 2};
-    const Digest digest = Deliver(date, papers);
-    ScoreEverything();
-    return digest;
-  }
-  Digest Published(const std::string& date, int selected = 2) {
-    const Digest digest = Complete(date, selected);
-    Publish(digest);
-    return digest;
-  }
-  void Publish(const Digest& digest) {
-    publisher.Publish(digest.id);
-    EXPECT_TRUE(publisher.Reconcile(digest.id).ok());
-  }
-  void Recorded(const std::string& date, const std::string& state, const std::string& why = "") {
-    wire::Day day;
-    day.set_profile(profile.name());
-    day.set_date(date);
-    day.set_state(state);
-    day.set_why(why);
-    ASSERT_TRUE(intake.Day(day).ok());
-    publisher.RecordDay(profile.name(), date);
-    ASSERT_TRUE(publisher.Reconcile(0).ok());
-  }
-  // The pages as a new start would write them.
-  std::map<std::string, std::string> Anew() {
-    MemoryFolder fresh;
-    EXPECT_TRUE(Publisher(store->db(), fresh).Reconcile().ok());
-    return fresh.files;
-  }
-  const std::string& Page(const std::string& path) { return folder.files.at("site/" + path); }
-  // "19" → "published 2 papers", of the days that have a state; weekends have none.
-  std::map<int, std::string> Calendar(const std::string& html) {
-    std::map<int, std::string> days;
-    const std::regex cell(
-        R"re(<td class="(\w+)"(?: title="[^"]*")?><span class="weekday">\w{3}</span> (?:<a href="([^"]*)">)?(\d+)(?:</a>)?(?: <br />(\w+))?(?: <br />([^<]*))?</td>)re");
-    for (std::sregex_iterator it(html.begin(), html.end(), cell), end; it != end; ++it) {
-      if ((*it)[1] == "weekend" && !(*it)[4].matched) continue;
-      EXPECT_EQ((*it)[1], (*it)[4]);
-      days[std::stoi((*it)[3])] = (*it)[4].str() + ((*it)[5].matched ? " " + (*it)[5].str() : "");
-      EXPECT_EQ((*it)[2].matched, (*it)[5].matched) << "a page has a link and a number";
-    }
-    return days;
-  }
-  // Some 40 days of two profiles: March and April 2025, without four days and with a
-  // holiday, a failed day and a waiting one. In the order of `shuffle`.
-  void PublishTwoMonths(std::mt19937* shuffle) {
-    std::vector<std::pair<std::string, std::string>> days;  // profile, date
-    for (date::sys_days day = *ParseDate("2025-03-17"); day <= *ParseDate("2025-04-16");
-         day += date::days(1)) {
-      const std::string date = FormatDate(day);
-      if (!AnnouncementFor(day) || gaps.contains(date)) continue;
-      days.emplace_back("first", date);
-      days.emplace_back("second", date);
-    }
-    if (shuffle != nullptr) std::shuffle(days.begin(), days.end(), *shuffle);
-    for (const auto& [name, date] : days) {
-      profile.set_name(name);
-      if (name == "second" && date == "2025-03-28") {
-        Recorded(date, "failed", "arXiv does not answer");
-      } else if (name == "second" && date == "2025-04-16") {
-        Recorded(date, "waiting", "not announced yet");
-      } else {
-        Published(date, static_cast<int>(date.back() - '0') % 4);
-      }
-    }
-  }
-  static inline const std::set<std::string> gaps = {"2025-03-20", "2025-03-31", "2025-04-01",
-                                                    "2025-04-09"};
-
-  MemoryFolder folder;
-  Publisher publisher{store->db(), folder};
-
- private:
-  int ids_ = 10000;
-};
 
 // Where a link on a page leads: a path below OUT.
 std::string Target(const std::string& page, const std::string& href) {
@@ -567,8 +446,125 @@ TEST_F(SiteTest, StatesAreCountedOverAllProfiles) {
   Published("2025-05-09");
   EXPECT_THAT(CountStatesAfter(store->db(), "2025-05-08"),
               ElementsAre(testing::Pair("failed", 1), testing::Pair("holiday", 1),
-                          testing::Pair("published", 2), testing::Pair("quiet", 1),
-                          testing::Pair("waiting", 0), testing::Pair("withheld", 1)));
+                          testing::Pair("partial", 0), testing::Pair("published", 2),
+                          testing::Pair("quiet", 1), testing::Pair("waiting", 0),
+                          testing::Pair("withheld", 1)));
+}
+
+TEST_F(SiteTest, ADayIsPartialUntilItsLateListComes) {
+  Published("2025-05-12");
+  profile.add_categories("cs.AI");
+  const Digest digest = Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  ASSERT_TRUE(SealLate(digest, "cs.AI").ok());
+  ScoreEverything();
+  Publish(digest);
+  const auto counted = [&](const std::string& state) {
+    return CountStatesAfter(store->db(), "2025-05-12").at(state);
+  };
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "partial 2 papers");
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("Days: 1 published, 1 partial."));
+  EXPECT_THAT(Page("test/2025-05.html"),
+              HasSubstr("<li>2025-05-13: <span class=\"partial\">partial</span>: <bdi>not "
+                        "announced in time: cs.AI</bdi></li>"));
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("<p>Total relevant papers: 4</p>"));
+  EXPECT_EQ(counted("partial"), 1);
+  EXPECT_EQ(counted("published"), 0);
+
+  ASSERT_TRUE(SendRows(digest, "cs.AI", {{"2505.20003"}}).ok());
+  ASSERT_TRUE(Seal(digest, "cs.AI", 1).ok());
+  ScoreEverything();
+  Publish(digest);
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "published 3 papers");
+  EXPECT_THAT(Page("test/2025-05.html"), testing::Not(HasSubstr("partial")));
+  EXPECT_EQ(counted("partial"), 0);
+  EXPECT_EQ(counted("published"), 1);
+}
+
+TEST_F(SiteTest, ADayThatWaitsForScorersIsBeingScored) {
+  Published("2025-05-12");
+  Deliver("2025-05-13", {{"2505.20001"}, {"2505.20002"}});
+  EXPECT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_FALSE(publisher.LookAtScoring());
+  const std::string& html = Page("test/2025-05.html");
+  EXPECT_EQ(Calendar(html)[13], "being scored");
+  EXPECT_THAT(html, HasSubstr("Days: 1 published, 1 being scored."));
+  EXPECT_THAT(html, HasSubstr("<p>Not in these totals: 1 day being scored.</p>"));
+  EXPECT_THAT(Page("index.html"), HasSubstr("<a href=\"test/2025-05.html\">2025-05-13</a>: "
+                                            "<span class=\"being-scored\">being scored</span>"));
+  EXPECT_EQ(folder.files, Anew());
+
+  ScoreEverything();
+  Publish(*FindDigest(store->db(), "test", "2025-05-13"));
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "published 2 papers");
+  EXPECT_THAT(Page("index.html"), Not(HasSubstr("being scored")));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, ADayThatIsScoredAgainKeepsItsPage) {
+  Published("2025-05-12");
+  Published("2025-05-13", 3);
+  profile.set_prompt("Other.\n[PAPER LIST HERE]");
+  Open("2025-05-13");
+  const std::string page = Page("test/2025-05-13.html");
+  ASSERT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "being scored 3 papers");
+  EXPECT_THAT(Page("test/2025-05.html"), HasSubstr("<p>Total relevant papers: 5</p>"));
+  EXPECT_EQ(Page("test/2025-05-13.html"), page);
+  EXPECT_THAT(CountStatesAfter(store->db(), "2025-05-12"),
+              testing::Contains(testing::Pair("published", 1)));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+TEST_F(SiteTest, TheFirstDayOfAnArchiveIsShownWhileItIsScored) {
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  Deliver("2025-05-13", {{"2505.20001"}});
+  ASSERT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(Calendar(Page("test/2025-05.html"))[13], "being scored");
+  EXPECT_THAT(Page("index.html"), HasSubstr("being scored"));
+  EXPECT_EQ(folder.files, Anew());
+}
+
+// A month, and the index of a profile, that the site had only for that digest.
+TEST_F(SiteTest, WhatIsNoLongerBeingScoredLeavesNoPages) {
+  Published("2025-05-30");
+  const auto before = folder.files;
+  const auto begin_scoring = [&] {
+    profile.set_name("test");
+    Deliver("2025-06-02", {{"2506.20001"}});
+    profile.set_name("other");
+    Deliver("2025-06-02", {{"2506.20001"}});
+    ASSERT_TRUE(publisher.LookAtScoring());
+    ASSERT_TRUE(publisher.Reconcile(0).ok());
+    for (const char* page : {"test/2025-06.html", "other/2025-06.html", "other/index.html"}) {
+      EXPECT_THAT(Page(page), HasSubstr("being scored")) << page;
+    }
+    EXPECT_EQ(folder.files, Anew());
+  };
+  begin_scoring();
+  ASSERT_TRUE(RedoDate(store->db(), planner, "2025-06-02").ok());
+  ASSERT_TRUE(publisher.LookAtScoring());
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(folder.files, before);
+
+  begin_scoring();
+  ASSERT_TRUE(RedoDate(store->db(), planner, "2025-06-02").ok());
+  Publisher after_a_kill{store->db(), folder};
+  ASSERT_TRUE(after_a_kill.Reconcile().ok());
+  EXPECT_EQ(folder.files, before);
+}
+
+TEST_F(SiteTest, WhatNewRowsOpenAgainLeavesNoPages) {
+  const Digest digest = Deliver("2025-05-13", {{"2505.20001"}});
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  ASSERT_TRUE(folder.files.contains("site/test/2025-05.html"));
+  ASSERT_TRUE(SendRows(digest, "cs.LG", {{"2505.20002"}}).ok());
+  ASSERT_EQ(FindDigest(store->db(), digest.id)->state, "open");
+  ASSERT_TRUE(publisher.Reconcile(0).ok());
+  EXPECT_EQ(folder.files, Anew());
+  EXPECT_FALSE(folder.files.contains("site/test/2025-05.html"));
 }
 
 TEST_F(SiteTest, ADigestThatIsBeingAmendedChangesNoPage) {

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <httplib.h>
 #include <prometheus/counter.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <fstream>
@@ -14,16 +16,53 @@
 #include <thread>
 #include <vector>
 
+#include "common/http_listener.h"
+#include "tests/support/loopback.h"
 #include "tests/support/temp_dir.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 using testing::Not;
 
+// A connection on which nothing happens but what a test says.
+class RawClient {
+ public:
+  explicit RawClient(int port, const std::string& bytes = "")
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in address = Loopback(port);
+    EXPECT_EQ(::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    Send(bytes);
+  }
+  ~RawClient() { ::close(fd_); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  void Send(const std::string& bytes) { ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
+  void SayNoMore() { ::shutdown(fd_, SHUT_WR); }
+  // Whether the server has ended the connection, without an answer or with `answer`.
+  bool Ended() {
+    char buffer[4096];
+    ssize_t got;
+    while ((got = ::recv(fd_, buffer, sizeof buffer, MSG_DONTWAIT)) > 0) {
+      answer.append(buffer, static_cast<size_t>(got));
+    }
+    return got == 0 || errno != EAGAIN;
+  }
+  std::string answer;
+
+ private:
+  const int fd_;
+};
+
 class StatusServerTest : public testing::Test {
  protected:
+  explicit StatusServerTest(HttpLimits limits = {})
+      : server_(
+            registry_, [this] { return now_.load(); }, limits) {}
   void Start() {
     const Status started = server_.Start("127.0.0.1:0");
     ASSERT_TRUE(started.ok()) << started.error().message;
@@ -38,7 +77,7 @@ class StatusServerTest : public testing::Test {
 
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   std::atomic<std::chrono::steady_clock::time_point> now_{};
-  StatusServer server_{registry_, [this] { return now_.load(); }};
+  StatusServer server_;
 };
 
 TEST_F(StatusServerTest, IsHealthyWhileTheLoopTurns) {
@@ -106,25 +145,6 @@ TEST_F(StatusServerTest, HandlersRunOneAtATime) {
   }
   for (std::thread& client : clients) client.join();
   EXPECT_EQ(most, 1);
-}
-
-// As browsers do: connections on which nothing is said.
-TEST_F(StatusServerTest, SilentConnectionsDoNotHoldUpAProbe) {
-  Start();
-  std::vector<int> fds;
-  for (int i = 0; i < 3; ++i) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(server_.port()));
-    ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    fds.push_back(fd);
-  }
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_EQ(Get("/healthz").status, 200);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
-  for (const int fd : fds) ::close(fd);
 }
 
 TEST_F(StatusServerTest, ExceptionInAHandlerTellsNothing) {
@@ -209,6 +229,159 @@ TEST_F(StatusServerTest, AFileThatABrowserHasIsNotSentAgain) {
   EXPECT_EQ(changed->body, "second");
 }
 
+constexpr size_t kLarge = 8 << 20;  // more than the sockets' own buffers take
+constexpr char kAskForLarge[] = "GET /large HTTP/1.1\r\n\r\n";
+constexpr char kHalf[] = "GET /readyz HTTP/1.1\r\nHost: here\r\n";
+
+// No client is ended because its time is over.
+class StatusServerHeldTest : public StatusServerTest {
+ protected:
+  explicit StatusServerHeldTest(HttpLimits limits = {.request = 1h, .answer = 1h, .goodbye = 1h})
+      : StatusServerTest(limits) {
+    server_.Handle("/large",
+                   [](const std::string&) { return HttpAnswer{.body = std::string(kLarge, 'x')}; });
+  }
+  // As a kubelet asks: it takes no answer that comes later than the chart's timeoutSeconds.
+  void ExpectProbesAnswered() {
+    httplib::Client kubelet = Client();
+    kubelet.set_read_timeout(5s);
+    for (const char* path : {"/healthz", "/readyz", "/metrics"}) {
+      const auto probe = kubelet.Get(path);
+      ASSERT_TRUE(probe) << path << ": " << to_string(probe.error());
+      EXPECT_THAT(probe->body, Not(HasSubstr("busy"))) << path;
+    }
+  }
+  std::vector<std::unique_ptr<RawClient>> Hold(size_t clients, const std::string& bytes) {
+    std::vector<std::unique_ptr<RawClient>> held;
+    for (size_t i = 0; i < clients; ++i) {
+      held.push_back(std::make_unique<RawClient>(server_.port(), bytes));
+    }
+    return held;
+  }
+};
+
+// As browsers do: they connect in advance.
+TEST_F(StatusServerHeldTest, ClientsThatSayNothingHoldUpNoProbe) {
+  Start();
+  const auto held = Hold(100, "");
+  ExpectProbesAnswered();
+  EXPECT_TRUE(held.front()->Ended()) << "of too many the oldest goes";
+}
+
+TEST_F(StatusServerHeldTest, HalfRequestsHoldUpNoProbe) {
+  Start();
+  const auto held = Hold(60, kHalf);
+  ExpectProbesAnswered();
+  EXPECT_FALSE(held.front()->Ended()) << "there is room for it, and it has time";
+  held.front()->Send("\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return held.front()->Ended(); }, 20s));
+  EXPECT_THAT(held.front()->answer, HasSubstr("503"));
+}
+
+TEST_F(StatusServerHeldTest, ClientsThatTakeNoAnswerHoldUpNoProbe) {
+  Start();
+  const auto held = Hold(20, kAskForLarge);
+  ExpectProbesAnswered();
+}
+
+TEST_F(StatusServerHeldTest, OfTooManyTheOneThatLosesTheLeastGoes) {
+  Start();
+  RawClient taking(server_.port(), kAskForLarge);
+  const auto half = Hold(62, kHalf);
+  RawClient answered(server_.port(), "GET /healthz HTTP/1.1\r\n\r\n");
+  ASSERT_TRUE(WaitUntil([&] { return answered.Ended(); }, 20s));
+  ExpectProbesAnswered();  // each in the place of the one before
+  EXPECT_FALSE(half.front()->Ended()) << "who has an answer goes first";
+  const auto more = Hold(10, kHalf);
+  ASSERT_TRUE(WaitUntil([&] { return half.front()->Ended(); }, 20s)) << "then the oldest half";
+  EXPECT_EQ(half.front()->answer, "");
+  EXPECT_FALSE(half.back()->Ended());
+  ASSERT_TRUE(WaitUntil([&] { return taking.Ended(); }, 20s));
+  EXPECT_GT(taking.answer.size(), kLarge) << "and an answer last";
+}
+
+TEST_F(StatusServerHeldTest, AnswersThatAreNotTakenLeaveRoomForSmallOnesOnly) {
+  Start();
+  auto held = Hold(HttpLimits().answer_bytes / kLarge, kAskForLarge);
+  ExpectProbesAnswered();
+  const httplib::Response refused = Get("/large");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_TRUE(refused.has_header("Retry-After"));
+  held.pop_back();
+  ASSERT_TRUE(WaitUntil([&] { return Get("/large").status == 200; }, 20s)) << "one has gone";
+  ASSERT_TRUE(WaitUntil([&] { return held.front()->Ended(); }, 20s));
+  EXPECT_GT(held.front()->answer.size(), kLarge) << "what has begun is whole";
+}
+
+class StatusServerHastyTest : public StatusServerHeldTest {
+ protected:
+  StatusServerHastyTest()
+      : StatusServerHeldTest({.request = 200ms, .answer = 200ms, .goodbye = 200ms}) {}
+};
+
+TEST_F(StatusServerHastyTest, AnAnswerThatIsNotTakenHasAnEnd) {
+  Start();
+  const auto held = Hold(HttpLimits().answer_bytes / kLarge, kAskForLarge);
+  EXPECT_TRUE(WaitUntil([&] { return Get("/large").status == 200; }, 30s));
+}
+
+TEST_F(StatusServerHastyTest, ARequestThatComesByteByByteHasAnEnd) {
+  Start();
+  RawClient client(server_.port(), "GET /readyz HTTP/1.1\r\nX: ");
+  const auto ended = [&] {
+    client.Send("x");
+    return client.Ended();
+  };
+  ASSERT_TRUE(WaitUntil(ended, 30s));
+  EXPECT_THAT(client.answer, HasSubstr("400 Bad Request"));
+}
+
+TEST_F(StatusServerTest, ARequestThatIsNotWholeIsToldSo) {
+  Start();
+  const std::string too_long = "GET /readyz HTTP/1.1\r\nX: " + std::string(20'000, 'x');
+  for (const std::string& half : {std::string("GET /readyz HTTP/1.1\r\n"), too_long}) {
+    RawClient client(server_.port(), half);
+    client.SayNoMore();
+    ASSERT_TRUE(WaitUntil([&] { return client.Ended(); }, 20s));
+    EXPECT_THAT(client.answer, HasSubstr("400 Bad Request"));
+  }
+  RawClient silent(server_.port());
+  silent.SayNoMore();
+  ASSERT_TRUE(WaitUntil([&] { return silent.Ended(); }, 20s));
+  EXPECT_EQ(silent.answer, "");
+}
+
+TEST_F(StatusServerTest, AFileIsServedWholeWhateverRangesAreAskedFor) {
+  const TempDir dir;
+  std::ofstream(dir.File("page.md")) << std::string(50'000, 'x');
+  server_.ServeFiles("/", dir.path());
+  Start();
+  std::string ranges = "bytes=0-";
+  for (int i = 0; i < 1'000; ++i) ranges += ",0-";
+  const auto page = Client().Get("/page.md", {{"Range", ranges}});
+  ASSERT_TRUE(page) << to_string(page.error());
+  EXPECT_EQ(page->status, 200);
+  EXPECT_EQ(page->body.size(), 50'000u);
+}
+
+// Brotli takes about a second per megabyte, on the thread that answers the probes too.
+TEST_F(StatusServerHeldTest, NoAnswerIsCompressedWhateverIsAccepted) {
+  const TempDir dir;
+  std::ofstream(dir.File("page.md")) << std::string(4 << 20, 'x');
+  server_.ServeFiles("/", dir.path());
+  Start();
+  const auto held = Hold(10, "GET /page.md HTTP/1.1\r\nAccept-Encoding: br\r\n\r\n");
+  ExpectProbesAnswered();
+  for (const char* encodings : {"br", "gzip", "deflate, gzip, br"}) {
+    for (const char* path : {"/page.md", "/metrics"}) {
+      const auto answer = Client().Get(path, {{"Accept-Encoding", encodings}});
+      ASSERT_TRUE(answer) << to_string(answer.error());
+      EXPECT_EQ(answer->status, 200);
+      EXPECT_FALSE(answer->has_header("Content-Encoding")) << path << " for " << encodings;
+    }
+  }
+}
+
 TEST_F(StatusServerTest, MissingDirectoryIsSaidAtTheStart) {
   server_.ServeFiles("/site", "/no/such/directory");
   const Status started = server_.Start("127.0.0.1:0");
@@ -224,6 +397,22 @@ TEST_F(StatusServerTest, PortInUseIsInvalidAndSaysSo) {
   ASSERT_FALSE(started.ok());
   EXPECT_EQ(started.error().kind, ErrorKind::kInvalid);
   EXPECT_THAT(started.error().message, HasSubstr(address + ": Address already in use"));
+}
+
+TEST(HttpListenerTest, WithoutFileDescriptorsSaysSo) {
+  for (const rlim_t left : {0, 1}) {  // none for its socket, none for what ends it
+    HttpListener listener([](const std::string&) { return std::string(); });
+    const int lowest = ::eventfd(0, EFD_CLOEXEC);
+    ::close(lowest);
+    rlimit before{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const rlimit few{static_cast<rlim_t>(lowest) + left, before.rlim_max};
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+    const Status started = listener.Start("127.0.0.1", 0);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    ASSERT_FALSE(started.ok());
+    EXPECT_EQ(started.error().message, "Too many open files");
+  }
 }
 
 TEST_F(StatusServerTest, MalformedAddressIsInvalid) {

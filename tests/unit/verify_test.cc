@@ -91,6 +91,18 @@ TEST_F(VerifyTest, APageOfTheSiteThatIsMissingOrChangedIsFound) {
   EXPECT_THAT(Problems(), IsEmpty());
 }
 
+TEST_F(VerifyTest, APageOfADigestThatIsNoLongerBeingScoredIsFound) {
+  Deliver("2025-02-03", {{"2502.00001"}});
+  ASSERT_TRUE(publisher.Reconcile().ok());
+  EXPECT_THAT(Problems(), IsEmpty());
+  ASSERT_TRUE(RedoDate(store->db(), planner, "2025-02-03").ok());
+  const auto settle = [&] { EXPECT_TRUE(publisher.Reconcile().ok()); };
+  EXPECT_THAT(Problems(), Contains(HasSubstr("site/test/2025-02.html is of a digest that is no "
+                                             "longer being scored")));
+  EXPECT_THAT(Verify(store->db(), out.path(), {.settle = settle}).problems, IsEmpty());
+  EXPECT_FALSE(fs::exists(out.File("site/test/2025-02.html")));
+}
+
 TEST_F(VerifyTest, AFileThatIsBeingWrittenIsLookedAtAgain) {
   fs::remove(page);
   const auto report =

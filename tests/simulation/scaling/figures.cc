@@ -11,7 +11,7 @@ namespace {
 
 // A phase goes one way, and may turn once: up, and down again when its work is done.
 constexpr int kMostTurns = 1;
-// The median of 64 latencies is off by a tenth, and the most of five minutes counts. The
+// The mean of 64 latencies is off by a twentieth, and the most of five minutes counts. The
 // first number rests on a handful of calls: it may be off by more until it is forgotten.
 constexpr double kMostAbove = 1.2, kMostAboveAtFirst = 1.5;
 constexpr uint64_t kFirstCalls = 64;

@@ -12,7 +12,6 @@ containers:
     args:
       - --aggregator=tcp://{{ $name }}-aggregator:5555
       {{- include "paperboy.commonArgs" .root | nindent 6 }}
-      - --progress={{ ternary "none" "plain" (eq $values.logFormat "json") }}
       - --deadline={{ .deadlineHours }}h
       {{- range .profiles }}
       - --profile=/etc/paperboy/profiles/{{ . }}
