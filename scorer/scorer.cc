@@ -14,7 +14,7 @@
 namespace paperboy {
 namespace {
 
-constexpr double kChargedOver = 16;  // calls
+constexpr size_t kChargedOver = 64;  // calls, as the mean latency
 
 using wire::ProviderFailure;
 
@@ -344,8 +344,6 @@ void Scorer::ReturnTooLarge(Job* job, int64_t most) {
 
 void Scorer::AskLimiter(Job* job) {
   Model& model = *job->model;
-  const auto tokens = static_cast<double>(job->tokens);
-  model.charged += (tokens - model.charged) / (model.charged == 0 ? 1 : kChargedOver);
   ++model.admitted;
   job->since = world_.loop.now();
   job->ticket =
@@ -436,6 +434,8 @@ void Scorer::LearnPace(const Job& job, const ChatOutcome& outcome) {
   if (outcome.kind == ChatOutcome::Kind::kAnswered) {
     const auto kind = static_cast<uint32_t>(2 * job.call.papers + job.call.stage);
     model.concurrency.OnAnswered(kind, job.since, now, model.in_flight);
+    const auto over = static_cast<double>(std::min(++model.answered, kChargedOver));
+    model.charged += (static_cast<double>(job.tokens) - model.charged) / over;
     answered_last_ = &model;
   } else if (outcome.failure.kind() == ProviderFailure::TRANSIENT) {
     model.concurrency.OnFailed(job.since, now);

@@ -88,7 +88,8 @@ class Scorer {
     TokenEstimate tokens;
     std::unique_ptr<Limiter> limiter;
     Concurrency concurrency;
-    double charged = 0;  // tokens of a call lately, as asked of the limiter
+    double charged = 0;  // tokens of a call answered lately, as asked of the limiter: the mean
+    size_t answered = 0;
     size_t in_flight = 0;
     size_t admitted = 0;           // waiting for a send time, or in flight
     std::deque<uint64_t> waiting;  // leases, in order of arrival

@@ -477,5 +477,22 @@ TEST_F(ScorerTest, SaysTheQuotaThatHoldsAndNotTheOneThatItWasGiven) {
   EXPECT_TRUE(Until([&] { return aggregator_.ready->rpm() == 300; })) << aggregator_.ready->rpm();
 }
 
+// In an outage batches come again with fewer papers, which says nothing about the calls that
+// the tokens allow.
+TEST_F(ScorerTest, CountsWhatAnsweredCallsAreChargedAndNoOthers) {
+  StartProvider({.faults = "503@2504.00004=1"});
+  settings_.limits.tpm = 1'000'000;
+  StartScorer();
+  Score({"2504.00001", "2504.00002", "2504.00003"});
+  ASSERT_TRUE(Until([&] { return aggregator_.ready->calls_per_minute() > 0; }));
+  const uint32_t of_three = aggregator_.ready->calls_per_minute();
+  EXPECT_TRUE(Score({"2504.00004"}).has_failure());
+  const size_t readies = aggregator_.readies;
+  ASSERT_TRUE(Until([&] { return aggregator_.readies > readies + 1; }));
+  EXPECT_EQ(aggregator_.ready->calls_per_minute(), of_three);
+  Score({"2504.00005"});
+  EXPECT_TRUE(Until([&] { return aggregator_.ready->calls_per_minute() > of_three; }));
+}
+
 }  // namespace
 }  // namespace paperboy
