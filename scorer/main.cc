@@ -58,11 +58,8 @@ void LogStart(const ScorerSettings& settings, const std::string& http) {
 int Run(const ScorerSettings& settings, const std::string& http_address) {
   EpollLoop loop;
   int signals = 0;
-  std::function<void()> leave;
-  loop.OnStopSignal([&](int) {
-    if (++signals > 1) return loop.Stop();
-    leave();
-  });
+  std::function<void()> leave, quit;
+  loop.OnStopSignal([&](int) { ++signals > 1 ? quit() : leave(); });
 
   zmq::context_t context;
   auto dealer = AggregatorSocket::Connect(loop, context, settings.aggregator);
@@ -85,6 +82,7 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
                  .wall_clock = [] { return std::chrono::system_clock::now(); }},
                 settings, RandomNumber());
   leave = [&scorer] { scorer.Leave(); };
+  quit = [&scorer] { scorer.Quit(); };
   loop.OnTurnEnd([&] {
     link.OnTurnEnd();
     status.LoopTurned();
