@@ -1,6 +1,7 @@
 #include "common/status_server.h"
 
 #include <httplib.h>
+#include <prometheus/counter.h>
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
@@ -108,7 +109,13 @@ void AddFileHeaders(const httplib::Request& request, httplib::Response& response
 struct StatusServer::Impl {
   Impl(std::shared_ptr<prometheus::Registry> r, HttpLimits limits)
       : registry(std::move(r)),
-        listener([this](const std::string& request) { return server.Answer(request); }, limits) {
+        listener([this](const std::string& request) { return server.Answer(request); }, limits,
+                 [&dropped = prometheus::BuildCounter()
+                                 .Name("paperboy_http_dropped_connections_total")
+                                 .Help("HTTP connections ended before their answer was taken, to "
+                                       "make room for others")
+                                 .Register(*registry)
+                                 .Add({})] { dropped.Increment(); }) {
     server.set_file_extension_and_mimetype_mapping("md", "text/markdown; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("html", "text/html; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("css", "text/css; charset=utf-8");

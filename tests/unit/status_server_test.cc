@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/http_listener.h"
+#include "common/log.h"
 #include "tests/support/loopback.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/until.h"
@@ -294,7 +295,8 @@ TEST_F(StatusServerHeldTest, OfTooManyTheOneThatLosesTheLeastGoes) {
   EXPECT_FALSE(half.front()->Ended()) << "who has an answer goes first";
   const auto more = Hold(10, kHalf);
   ASSERT_TRUE(WaitUntil([&] { return half.front()->Ended(); }, 20s)) << "then the oldest half";
-  EXPECT_EQ(half.front()->answer, "");
+  EXPECT_THAT(half.front()->answer, testing::StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(half.front()->answer, HasSubstr("Connection: close"));
   EXPECT_FALSE(half.back()->Ended());
   ASSERT_TRUE(WaitUntil([&] { return taking.Ended(); }, 20s));
   EXPECT_GT(taking.answer.size(), kLarge) << "and an answer last";
@@ -313,16 +315,55 @@ TEST_F(StatusServerHeldTest, AnswersThatAreNotTakenLeaveRoomForSmallOnesOnly) {
   EXPECT_GT(held.front()->answer.size(), kLarge) << "what has begun is whole";
 }
 
+// How many of them went, and once a minute a line of it.
+TEST_F(StatusServerHeldTest, WhoGoesUnansweredIsCountedAndLogged) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("aggregator", "info", "text");
+  Start();
+  const auto dropped = [&] {
+    const std::string text = Get("/metrics").body;
+    const std::string name = "\npaperboy_http_dropped_connections_total ";
+    const size_t at = text.find(name);
+    return at == std::string::npos ? -1 : std::stoi(text.substr(at + name.size()));
+  };
+  for (int i = 0; i < 70; ++i) EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(dropped(), 0) << "who has an answer loses nothing";
+  const auto held = Hold(80, kHalf);
+  ASSERT_TRUE(WaitUntil([&] { return held[15]->Ended(); }, 20s));
+  EXPECT_GE(dropped(), 16);
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(logged.find("http port " + std::to_string(server_.port()) + ": 1 connection ended"),
+            logged.find("http port"))
+      << logged;
+  EXPECT_EQ(logged.find("http port"), logged.rfind("http port")) << logged;
+}
+
 class StatusServerHastyTest : public StatusServerHeldTest {
  protected:
   StatusServerHastyTest()
-      : StatusServerHeldTest({.request = 200ms, .answer = 200ms, .goodbye = 200ms}) {}
+      : StatusServerHeldTest(
+            {.request = 200ms, .answer = 200ms, .goodbye = 200ms, .report = 200ms}) {}
 };
 
 TEST_F(StatusServerHastyTest, AnAnswerThatIsNotTakenHasAnEnd) {
   Start();
   const auto held = Hold(HttpLimits().answer_bytes / kLarge, kAskForLarge);
   EXPECT_TRUE(WaitUntil([&] { return Get("/large").status == 200; }, 30s));
+}
+
+TEST_F(StatusServerHastyTest, OfThoseWhoGoUnansweredALaterLineTellsTheNumber) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("aggregator", "info", "text");
+  Start();
+  std::string logged;
+  const auto told = [&] {
+    Hold(80, "");
+    logged += testing::internal::GetCapturedStderr();
+    testing::internal::CaptureStderr();
+    return logged.find(" connections ended before") != std::string::npos;
+  };
+  EXPECT_TRUE(WaitUntil(told, 30s)) << logged;
+  testing::internal::GetCapturedStderr();
 }
 
 TEST_F(StatusServerHastyTest, ARequestThatComesByteByByteHasAnEnd) {
