@@ -28,6 +28,8 @@ constexpr size_t kSmallAnswerBytes = 64 << 10;
 constexpr int kBacklog = 128;
 constexpr char kBusy[] =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
     "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nbusy\n";
 
 Result<int> BoundSocket(const std::string& host, int port) {

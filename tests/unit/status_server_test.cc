@@ -190,6 +190,78 @@ TEST_F(StatusServerTest, ServesFilesAndNothingOutsideTheirDirectory) {
   EXPECT_EQ(Get("/site/%2e%2e/secret.txt").status, 404);
 }
 
+TEST_F(StatusServerTest, ServesNoHiddenFileAndNothingToWhichALinkLeadsOutside) {
+  const TempDir dir;
+  std::filesystem::create_directories(dir.path() / "out/site/.git");
+  std::filesystem::create_directories(dir.path() / "out/ml");
+  std::filesystem::create_directories(dir.path() / "private");
+  for (const char* file : {"out/site/page.md", "out/ml/output.md"}) {
+    std::ofstream(dir.path() / file) << "# Page";
+  }
+  for (const char* file :
+       {"private/index.html", "out/site/.env", "out/site/.git/config", "out/site/.index.html"}) {
+    std::ofstream(dir.path() / file) << "secret";
+  }
+  const std::vector<std::pair<std::string, std::string>> links = {
+      {"out", "shown"},
+      {"../../private", "out/site/folder"},
+      {"../../private/index.html", "out/site/secret.html"},
+      {dir.File("private/index.html"), "out/site/absolute.html"},
+      {".env", "out/site/env"},
+      {"../ml/output.md", "out/site/newest.md"},
+      {"page.md", "out/site/.page.md"}};
+  for (const auto& [to, link] : links) {
+    std::filesystem::create_symlink(to, dir.path() / link);
+  }
+  server_.ServeFiles("/", dir.File("shown/site"));
+  server_.ServeFiles("/", dir.File("shown"));
+  Start();
+  for (const char* path : {"/page.md", "/newest.md", "/ml/output.md", "/site/page.md"}) {
+    EXPECT_EQ(Get(path).body, "# Page") << path;
+  }
+  for (const char* path :
+       {"/.env", "/.git/config", "/site/.env", "/.page.md", "/%2eenv", "/env", "/folder/",
+        "/folder/index.html", "/secret.html", "/site/secret.html", "/absolute.html"}) {
+    const httplib::Response answer = Get(path);
+    EXPECT_EQ(answer.status, 404) << path;
+    EXPECT_EQ(answer.body, "not found\n") << path;
+  }
+}
+
+TEST_F(StatusServerTest, EveryAnswerKeepsABrowserFromHarm) {
+  const TempDir dir;
+  std::ofstream(dir.File("page.md")) << "# Page";
+  server_.ServeFiles("/", dir.path());
+  server_.Handle("/broken",
+                 [](const std::string&) -> HttpAnswer { throw std::runtime_error("no"); });
+  Start();
+  const std::string tag = Get("/page.md").get_header_value("ETag");
+  const std::vector<std::pair<std::string, std::string>> requests = {
+      {"GET /page.md HTTP/1.1\r\n", "200 OK"},
+      {"HEAD /page.md HTTP/1.1\r\n", "200 OK"},
+      {"HEAD /healthz HTTP/1.1\r\n", "200 OK"},
+      {"GET /page.md HTTP/1.1\r\nIf-None-Match: " + tag + "\r\n", "304 "},
+      {"GET /metrics HTTP/1.1\r\n", "200 OK"},
+      {"GET /readyz HTTP/1.1\r\n", "503 "},
+      {"GET /none HTTP/1.1\r\n", "404 "},
+      {"GET /.hidden HTTP/1.1\r\n", "404 "},
+      {"GET /broken HTTP/1.1\r\n", "500 "},
+      {"POST /page.md HTTP/1.1\r\n", "405 "},
+      {"nonsense\r\n", "400 "},
+      {"GET /" + std::string(9'000, 'x') + " HTTP/1.1\r\n", "414 "}};
+  for (const auto& [request, status] : requests) {
+    RawClient client(server_.port(), request + "\r\n");
+    ASSERT_TRUE(WaitUntil([&] { return client.Ended(); }, 20s));
+    EXPECT_THAT(client.answer, testing::StartsWith("HTTP/1.1 " + status)) << request;
+    EXPECT_THAT(client.answer, HasSubstr("\r\nX-Content-Type-Options: nosniff\r\n")) << request;
+    EXPECT_THAT(client.answer, HasSubstr("\r\nReferrer-Policy: no-referrer\r\n")) << request;
+    EXPECT_THAT(client.answer, HasSubstr("\r\nContent-Security-Policy: default-src 'none'; "))
+        << request;
+    EXPECT_THAT(client.answer, HasSubstr("frame-ancestors 'none'\r\n")) << request;
+    EXPECT_THAT(client.answer, Not(HasSubstr("Accept-Ranges"))) << "there are none: " << request;
+  }
+}
+
 TEST_F(StatusServerTest, AFolderIsItsIndexAndTheFirstDirectoryThatHasAFileServesIt) {
   const TempDir dir;
   std::filesystem::create_directories(dir.path() / "site/default");
