@@ -14,6 +14,7 @@
 #include "aggregator/verify.h"
 #include "aggregator/why.h"
 #include "common/eastern.h"
+#include "common/log.h"
 #include "common/text.h"
 #include "spdlog/fmt/fmt.h"
 
@@ -38,7 +39,7 @@ struct Command {
 };
 
 int Fail(const Error& error) {
-  std::cerr << "paperboy-aggregator: " << error.message << "\n";
+  SayError(error.message);
   return error.kind == ErrorKind::kUnavailable ? kFound : kUsage;
 }
 

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <mutex>
 #include <sstream>
 
@@ -14,6 +13,7 @@
 #include "common/options.h"
 #include "common/redis_client.h"
 #include "common/socket.h"
+#include "common/start.h"
 #include "common/status_server.h"
 
 namespace paperboy {
@@ -55,7 +55,7 @@ std::vector<Option> Table() {
 }
 
 int Fail(const std::string& message) {
-  std::cerr << "paperboy-aggregator: " << message << "\n";
+  SayError(message);
   return 1;
 }
 
@@ -98,7 +98,6 @@ Status Open(const Options& options, EpollLoop& loop, zmq::context_t& context,
 }
 
 int Serve(const Options& options) {
-  SetUpLogging("aggregator", options.String("log-level"), options.String("log-format"));
   // It would log a line for each frame that is no message; those are counted.
   google::protobuf::SetLogHandler(nullptr);
   auto redis_url = ReadRedisUrl(options);
@@ -166,12 +165,8 @@ int Main(int argc, char** argv) try {
   Options options("aggregator", kAbout, CommandsHelp() + "\n" + kAfter, Table());
   options.AllowWords("A command, see below; without one it serves.");
   const auto arguments = WithoutBefore(argc, argv);
-  auto parsed = options.Parse(static_cast<int>(arguments.size()), arguments.data());
-  if (!parsed) return Fail(parsed.error().message);
-  if (parsed->done) {
-    std::cout << parsed->output;
-    return 0;
-  }
+  const auto count = static_cast<int>(arguments.size());
+  if (const auto code = Start("aggregator", count, arguments.data(), &options)) return *code;
   return options.words().empty() ? Serve(options) : RunCommand(options);
 } catch (const std::exception& e) {
   return Fail(e.what());

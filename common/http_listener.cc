@@ -2,6 +2,7 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include <thread>
 
 #include "common/epoll_loop.h"
+#include "common/text.h"
 
 namespace paperboy {
 namespace {
@@ -26,6 +28,8 @@ constexpr size_t kSmallAnswerBytes = 64 << 10;
 constexpr int kBacklog = 128;
 constexpr char kBusy[] =
     "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"
     "Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nbusy\n";
 
 Result<int> BoundSocket(const std::string& host, int port) {
@@ -69,7 +73,8 @@ int PortOf(int fd) {
 }  // namespace
 
 struct HttpListener::Impl {
-  Impl(Answer a, HttpLimits l) : answer(std::move(a)), limits(l) {}
+  Impl(Answer a, HttpLimits l, Dropped d)
+      : answer(std::move(a)), limits(l), dropped(std::move(d)) {}
   ~Impl();
 
   // Its answer is taken and what comes after that is thrown away; its request comes; its
@@ -87,6 +92,7 @@ struct HttpListener::Impl {
 
   void Accept();
   void MakeRoom();
+  void ReportDropped();
   void Enter(Place place, Phase phase, uint32_t events, Milliseconds time);
   void OnReady(Place place);
   void Read(Place place);
@@ -97,11 +103,14 @@ struct HttpListener::Impl {
 
   const Answer answer;
   const HttpLimits limits;
+  const Dropped dropped;
   EpollLoop loop;
   int listen_fd = -1;
   int stop_fd = -1;
   std::list<Connection> connections;  // the oldest first
   size_t answer_bytes = 0;            // of all of them
+  size_t dropped_unsaid = 0;
+  Loop::TimerId report_timer = 0;
   std::thread thread;
 };
 
@@ -130,8 +139,30 @@ void HttpListener::Impl::Accept() {
 }
 
 void HttpListener::Impl::MakeRoom() {
-  End(std::min_element(connections.begin(), connections.end(),
-                       [](const Connection& a, const Connection& b) { return a.phase < b.phase; }));
+  const Place place =
+      std::min_element(connections.begin(), connections.end(),
+                       [](const Connection& a, const Connection& b) { return a.phase < b.phase; });
+  if (place->phase != Phase::kGoodbye) {
+    dropped();
+    ++dropped_unsaid;
+    if (report_timer == 0) ReportDropped();
+  }
+  if (place->phase == Phase::kRequest && !place->request.empty()) {
+    ::send(place->fd, kBusy, sizeof kBusy - 1, MSG_NOSIGNAL);  // nothing else was: it has room
+  }
+  End(place);
+}
+
+// At once, and how many more there were as long as there are.
+void HttpListener::Impl::ReportDropped() {
+  report_timer = 0;
+  if (dropped_unsaid == 0) return;
+  spdlog::warn(
+      "http port {}: {} ended before the answer was taken, to make room for others: there "
+      "are never more than {} at a time",
+      PortOf(listen_fd), Counted(dropped_unsaid, "connection"), kMostConnections);
+  dropped_unsaid = 0;
+  report_timer = loop.After(limits.report, [this] { ReportDropped(); });
 }
 
 void HttpListener::Impl::Enter(Place place, Phase phase, uint32_t events, Milliseconds time) {
@@ -198,8 +229,8 @@ void HttpListener::Impl::End(Place place) {
   connections.erase(place);
 }
 
-HttpListener::HttpListener(Answer answer, HttpLimits limits)
-    : impl_(std::make_unique<Impl>(std::move(answer), limits)) {}
+HttpListener::HttpListener(Answer answer, HttpLimits limits, Dropped dropped)
+    : impl_(std::make_unique<Impl>(std::move(answer), limits, std::move(dropped))) {}
 HttpListener::~HttpListener() = default;
 
 Status HttpListener::Start(const std::string& host, int port) {

@@ -21,6 +21,8 @@ struct HttpLimits {
   // Then, for the client's end: a connection that is closed while something unread waits is
   // reset, and the answer with it.
   Milliseconds goodbye{2'000};
+  // Between two lines of the log about connections that were ended for others.
+  Milliseconds report{60'000};
   // Of answers that are being taken. With more there is 503 for a request whose answer is
   // larger than 64 KiB, which no probe's is. A sixteenth of what the chart gives the
   // aggregator; a day's largest file is some megabytes.
@@ -33,8 +35,12 @@ class HttpListener {
   // head is given, or what of it came in time or fits. Called on the listener's thread,
   // on which everybody waits meanwhile.
   using Answer = std::function<std::string(const std::string& request)>;
+  // Told of each connection that is ended before its answer was taken, for there are too
+  // many; the log has how many. On the listener's thread.
+  using Dropped = std::function<void()>;
 
-  explicit HttpListener(Answer answer, HttpLimits limits = {});
+  explicit HttpListener(
+      Answer answer, HttpLimits limits = {}, Dropped dropped = [] {});
   ~HttpListener();  // ends all connections, and joins
   HttpListener(const HttpListener&) = delete;
   HttpListener& operator=(const HttpListener&) = delete;

@@ -5,6 +5,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -12,6 +13,7 @@ namespace paperboy {
 namespace {
 
 thread_local const LogScope* innermost = nullptr;
+bool json_lines = false;
 
 std::string Escaped(spdlog::string_view_t text) {
   return nlohmann::json(std::string(text.data(), text.size()))
@@ -107,13 +109,19 @@ class TextFormatter : public spdlog::formatter {
 void SetUpLogging(const std::string& process, const std::string& level, const std::string& format) {
   auto logger =
       std::make_shared<spdlog::logger>(process, std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  if (format == "json") {
+  json_lines = format == "json";
+  if (json_lines) {
     logger->set_formatter(std::make_unique<JsonFormatter>());
   } else {
     logger->set_formatter(std::make_unique<TextFormatter>());
   }
   logger->set_level(spdlog::level::from_str(level));
   spdlog::set_default_logger(std::move(logger));
+}
+
+void SayError(const std::string& message) {
+  if (json_lines) return spdlog::error("{}", message);
+  fmt::print(stderr, "paperboy-{}: {}\n", spdlog::default_logger()->name(), message);
 }
 
 LogScope::LogScope(LogFields fields) : fields_(std::move(fields)), around_(innermost) {

@@ -24,6 +24,10 @@ namespace paperboy {
 // escaped in both, so that a line is always one message.
 void SetUpLogging(const std::string& process, const std::string& level, const std::string& format);
 
+// Says why the process ends: by a line of the log if that is JSON, else for a person, as
+// "paperboy-fetcher: message".
+void SayError(const std::string& message);
+
 // Whether a line has the key without any field.
 constexpr bool IsReservedLogKey(std::string_view key) {
   return key == "time" || key == "level" || key == "process" || key == "message";

@@ -277,7 +277,6 @@ Result<Options::CommandLine> Options::ReadCommandLine(int argc, const char* cons
 }
 
 void Options::ReadDefaults() {
-  values_.clear();
   for (const Option& option : table_) {
     values_[option.name] = {.text = TextOf(option, option.default_value), .place = "its default"};
   }
@@ -294,14 +293,17 @@ Status Options::ReadFile(const std::string& path) {
     return Invalid(line == 0 ? fmt::format("{}: {}", path, error.description())
                              : fmt::format("{}:{}: {}", path, line, error.description()));
   }
-  const auto take = [&](std::string_view key, const toml::node& node, bool top) -> Status {
+  Status first = Ok();  // the rest is read all the same: it may say how to tell
+  const auto wrong = [&first](std::string what) {
+    if (first.ok()) first = Invalid(std::move(what));
+  };
+  const auto take = [&](std::string_view key, const toml::node& node, bool top) {
     const std::string place = fmt::format("{}:{}", path, node.source().begin.line);
     const auto option = OptionOfKey(table_, process_, key, top);
-    if (!option.ok()) return Invalid(place + ": " + option.error().message);
+    if (!option.ok()) return wrong(place + ": " + option.error().message);
     auto text = FileText(**option, node);
-    if (!text.ok()) return Invalid(fmt::format("{}: {} {}", place, key, text.error().message));
+    if (!text.ok()) return wrong(fmt::format("{}: {} {}", place, key, text.error().message));
     values_[(*option)->name] = {std::move(*text), "file", place};
-    return Ok();
   };
   const toml::table* own = nullptr;
   for (const auto& [key, node] : file) {
@@ -310,13 +312,11 @@ Status Options::ReadFile(const std::string& path) {
       if (key.str() == process_) own = node.as_table();
       continue;
     }
-    if (Status taken = take(key.str(), node, true); !taken.ok()) return taken;
+    take(key.str(), node, true);
   }
-  if (own == nullptr) return Ok();
-  for (const auto& [key, node] : *own) {
-    if (Status taken = take(key.str(), node, false); !taken.ok()) return taken;
-  }
-  return Ok();
+  if (own == nullptr) return first;
+  for (const auto& [key, node] : *own) take(key.str(), node, false);
+  return first;
 }
 
 void Options::ReadEnvironment(const Environment& environment) {
@@ -351,6 +351,7 @@ Status Options::Check(const Option& option, Value* value) const {
 Result<Options::Parsed> Options::Parse(int argc, const char* const* argv,
                                        const Environment& environment) {
   words_.clear();
+  values_.clear();
   auto line = ReadCommandLine(argc, argv);
   if (!line.ok()) return line.error();
   if (line->help) return Parsed{true, Help()};
@@ -378,6 +379,24 @@ Result<Options::Parsed> Options::Parse(int argc, const char* const* argv,
   }
   if (line->print_config) return Parsed{true, Config()};
   return Parsed{};
+}
+
+std::string Options::LogFormat(int argc, const char* const* argv,
+                               const Environment& environment) const {
+  constexpr std::string_view kFlag = "--log-format";
+  std::string format;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == kFlag && i + 1 < argc) format = argv[i + 1];
+    if (word.starts_with(kFlag) && word.substr(kFlag.size()).starts_with('=')) {
+      format = word.substr(kFlag.size() + 1);
+    }
+  }
+  if (!format.empty()) return format;
+  const char* set = environment("PAPERBOY_LOG_FORMAT");
+  if (set != nullptr && *set != '\0') return set;
+  const auto value = values_.find("log-format");
+  return value == values_.end() ? "text" : value->second.text.at(0);
 }
 
 const Option* Options::Find(std::string_view name) const {

@@ -69,6 +69,10 @@ class Options {
   Result<Parsed> Parse(int argc, const char* const* argv,
                        const Environment& environment = ::getenv);
 
+  // What --log-format is, or seems to be after an error of Parse with the same arguments.
+  std::string LogFormat(int argc, const char* const* argv,
+                        const Environment& environment = ::getenv) const;
+
   // Require a successful Parse, and an option of that name and type in the
   // table (String: any type but a list).
   const std::string& String(const std::string& name) const;

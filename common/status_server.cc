@@ -1,13 +1,16 @@
 #include "common/status_server.h"
 
 #include <httplib.h>
+#include <prometheus/counter.h>
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <system_error>
+#include <vector>
 
 #include "common/text.h"
 
@@ -88,19 +91,55 @@ void Send(const HttpAnswer& answer, httplib::Response& response) {
   response.set_content(answer.body, answer.content_type);
 }
 
-// Headers of a file. A browser asks again each time, and is told when it has it. Pages
-// need no scripts and nothing from elsewhere: should markup of others ever get into one,
-// it can do nothing.
+// Headers of every answer. Pages need no scripts and nothing from elsewhere: should markup
+// of others ever get into one, it can do nothing. Whoever is linked to is not told from where.
+void AddSafeHeaders(const httplib::Request&, httplib::Response& response) {
+  response.set_header("X-Content-Type-Options", "nosniff");
+  response.set_header("Referrer-Policy", "no-referrer");
+  response.set_header("Content-Security-Policy",
+                      "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+                      "frame-ancestors 'none'");
+  response.headers.erase("Accept-Ranges");  // httplib offers them to HEAD
+}
+
+// Headers of a file. A browser asks again each time, and is told when it has it.
 void AddFileHeaders(const httplib::Request& request, httplib::Response& response) {
   const std::string tag = '"' + Sha256Hex(response.body) + '"';
   response.set_header("ETag", tag);
   response.set_header("Cache-Control", "no-cache");
-  response.set_header("X-Content-Type-Options", "nosniff");
-  response.set_header("Content-Security-Policy",
-                      "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'");
   if (request.get_header_value("If-None-Match") != tag) return;
   response.status = 304;
   response.body.clear();
+}
+
+// A folder whose files are served below the prefix.
+struct Mount {
+  std::string prefix, dir;
+};
+
+bool IsBelow(const std::filesystem::path& dir, const std::filesystem::path& file) {
+  const std::string relative = file.lexically_relative(dir);
+  return !relative.starts_with('.') && relative.find("/.") == std::string::npos;
+}
+
+// Whether the path names a hidden file, or a file that is none of the folders', to which a
+// symbolic link leads. httplib looks for files in the same order.
+bool IsKeptBack(const std::vector<Mount>& mounts, const std::string& path) {
+  namespace fs = std::filesystem;
+  if (path.find("/.") != std::string::npos) return true;
+  std::error_code error;
+  for (const Mount& mount : mounts) {
+    if (!path.starts_with(mount.prefix)) continue;
+    std::string name = mount.dir + "/" + path.substr(mount.prefix.size());
+    if (name.ends_with('/')) name += "index.html";
+    const fs::path file = fs::canonical(name, error);
+    if (error || !fs::is_regular_file(file, error)) continue;
+    return std::none_of(mounts.begin(), mounts.end(), [&](const Mount& each) {
+      const fs::path dir = fs::canonical(each.dir, error);
+      return !error && IsBelow(dir, file);
+    });
+  }
+  return false;
 }
 
 }  // namespace
@@ -108,18 +147,28 @@ void AddFileHeaders(const httplib::Request& request, httplib::Response& response
 struct StatusServer::Impl {
   Impl(std::shared_ptr<prometheus::Registry> r, HttpLimits limits)
       : registry(std::move(r)),
-        listener([this](const std::string& request) { return server.Answer(request); }, limits) {
+        listener([this](const std::string& request) { return server.Answer(request); }, limits,
+                 [&dropped = prometheus::BuildCounter()
+                                 .Name("paperboy_http_dropped_connections_total")
+                                 .Help("HTTP connections ended before their answer was taken, to "
+                                       "make room for others")
+                                 .Register(*registry)
+                                 .Add({})] { dropped.Increment(); }) {
     server.set_file_extension_and_mimetype_mapping("md", "text/markdown; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("html", "text/html; charset=utf-8");
     server.set_file_extension_and_mimetype_mapping("css", "text/css; charset=utf-8");
     server.set_file_request_handler(AddFileHeaders);
+    server.set_post_routing_handler(AddSafeHeaders);
     server.set_pre_routing_handler(
-        [](const httplib::Request& request, httplib::Response& response) {
-          if (request.method == "GET" || request.method == "HEAD") {
+        [this](const httplib::Request& request, httplib::Response& response) {
+          if (request.method != "GET" && request.method != "HEAD") {
+            response.set_header("Allow", "GET, HEAD");
+            Send({405, "text/plain", "GET and HEAD only\n"}, response);
+          } else if (IsKeptBack(mounts, request.path)) {
+            Send({404, "text/plain", "not found\n"}, response);
+          } else {
             return httplib::Server::HandlerResponse::Unhandled;
           }
-          response.set_header("Allow", "GET, HEAD");
-          Send({405, "text/plain", "GET and HEAD only\n"}, response);
           return httplib::Server::HandlerResponse::Handled;
         });
     server.set_exception_handler(
@@ -140,6 +189,7 @@ struct StatusServer::Impl {
 
   Pages server;
   std::shared_ptr<prometheus::Registry> registry;
+  std::vector<Mount> mounts;
   std::string missing_dir;
   HttpListener listener;
 };
@@ -172,6 +222,7 @@ void StatusServer::Handle(const std::string& path,
 
 void StatusServer::ServeFiles(const std::string& prefix, const std::string& dir) {
   if (!impl_->server.set_mount_point(prefix, dir)) impl_->missing_dir = dir;
+  impl_->mounts.push_back({prefix, dir});
 }
 
 Status StatusServer::Start(const std::string& host_port) {

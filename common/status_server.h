@@ -42,9 +42,10 @@ class StatusServer {
   // exception in it becomes a 500 that tells nothing.
   void Handle(const std::string& path, std::function<HttpAnswer(const std::string&)> handler);
   // Serves the files of `dir` under `prefix`, an index.html for a folder's path that
-  // ends in a slash; of several with one prefix, the first that has the file. Answers
-  // carry an ETag, the hash of the bytes, and allow a page nothing but its own styles.
-  // Start fails if `dir` is missing.
+  // ends in a slash; of several with one prefix, the first that has the file. Hidden files
+  // (of a name with a dot in front) are not served, nor what a symbolic link leads to outside
+  // of all these folders. Answers carry an ETag, the hash of the bytes. Start fails if `dir`
+  // is missing.
   void ServeFiles(const std::string& prefix, const std::string& dir);
 
   // Binds HOST:PORT (port 0: any; an IPv6 host in brackets) and starts to

@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/profile.h"
 #include "common/redis_client.h"
+#include "common/start.h"
 #include "common/status_server.h"
 #include "fetcher/calendar_command.h"
 #include "fetcher/dry_run.h"
@@ -32,8 +33,7 @@ using Clock = std::chrono::system_clock;
 constexpr std::chrono::seconds kGapsDeadline{15};
 
 int Usage(const Error& error) {
-  std::fprintf(stderr, "paperboy-fetcher: %s\nSee paperboy-fetcher --help.\n",
-               error.message.c_str());
+  SayError(error.message);
   return kExitUsage;
 }
 
@@ -103,7 +103,7 @@ int ShowGaps(const Options& options, const std::string& program) {
     const date::sys_days to = settings->to.value_or(due);
     const Result<wire::Days> days = AskForDays(aggregator, name, from, to, deadline);
     if (!days) {
-      std::fprintf(stderr, "paperboy-fetcher: %s\n", days.error().message.c_str());
+      SayError(days.error().message);
       return pump.stopped() ? 128 + pump.stop_signal() : kExitUnreachable;
     }
     const date::sys_days first = days->first().empty() ? to : *ParseDate(days->first());
@@ -225,13 +225,7 @@ int Fetch(const Options& options, const FetcherSettings& settings,
 
 int Main(int argc, const char* const* argv) {
   Options options = FetcherOptions();
-  const Result<Options::Parsed> parsed = options.Parse(argc, argv);
-  if (!parsed) return Usage(parsed.error());
-  if (parsed->done) {
-    std::fputs(parsed->output.c_str(), stdout);
-    return kExitOk;
-  }
-  SetUpLogging("fetcher", options.String("log-level"), options.String("log-format"));
+  if (const auto code = Start("fetcher", argc, argv, &options)) return *code;
   if (!options.words().empty()) return RunCommand(options, argv[0]);
   Result<FetcherSettings> settings = ReadFetcherSettings(options, Clock::now());
   if (!settings) return Usage(settings.error());

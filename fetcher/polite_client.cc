@@ -28,6 +28,8 @@ constexpr Milliseconds kMinBackOff{20};
 constexpr Milliseconds kRedisDeadline{2'000};
 // Connecting to Redis takes less; not worth a word.
 constexpr Milliseconds kQuiet{1'000};
+// By so much two clocks may differ about one pause.
+constexpr seconds kSamePause{2};
 
 // KEYS: lock, end of the last request and when it was noted (two numbers,
 // microseconds). ARGV: owner, the lock's time to live (ms), interval and hold-off
@@ -121,10 +123,26 @@ Milliseconds PoliteClient::BackOff(seconds unscaled) const {
   return std::max(kMinBackOff, Scaled(unscaled));
 }
 
+std::string PoliteClient::Trouble() const {
+  return manners_.who + ": " + (trouble_.empty() ? "nobody may ask it now" : trouble_);
+}
+
 Error PoliteClient::GaveUp() const {
   if (pump_.stopped()) return Unavailable("stopped");
-  const std::string& what = progress_.waiting();
-  return Unavailable("the deadline passed waiting for " + (what.empty() ? manners_.who : what));
+  std::string what = progress_.waiting();
+  if (what.empty()) what = manners_.who;
+  if (what == pause_) what = Trouble();  // no next try is made
+  return Unavailable("the deadline passed waiting for " + what);
+}
+
+void PoliteClient::SayPause(Milliseconds pause) {
+  const MonotonicTime ends = pump_.now() + pause;
+  if (pause_.empty() || std::chrono::abs(ends - pause_ends_) > kSamePause) {
+    pause_ends_ = ends;
+    pause_ = Trouble() + "; next try at " +
+             date::format("%T", std::chrono::ceil<seconds>(clock_() + pause)) + " UTC";
+  }
+  progress_.Waiting(pause_);
 }
 
 Status PoliteClient::Ask(const HttpRequest& request, MonotonicTime deadline, const Accept& accept) {
@@ -144,13 +162,16 @@ Status PoliteClient::Ask(const HttpRequest& request, MonotonicTime deadline, con
     if (!verdict.again) {
       back_off_ = BackOff(manners_.first_back_off);
       Release(Milliseconds{0});
+      trouble_.clear();
+      pause_.clear();
       progress_.Waiting("");
       return verdict.status;
     }
     const Milliseconds pause = std::max<Milliseconds>(back_off_, verdict.retry_after);
     Release(pause);
-    progress_.Waiting(manners_.who + ": " + verdict.asked_to_wait + "; next try in " +
-                      SpanText(std::chrono::ceil<seconds>(pause)));
+    trouble_ = std::move(verdict.asked_to_wait);
+    pause_.clear();
+    SayPause(pause);
     back_off_ = std::min(back_off_ * 2, BackOff(manners_.max_back_off));
     const MonotonicTime pause_begin = pump_.now();
     const bool again = pump_.Sleep(pause, deadline);
@@ -185,8 +206,7 @@ Status PoliteClient::Acquire(MonotonicTime deadline) {
       sleep = std::chrono::ceil<Milliseconds>(microseconds(*wait));
       // The ordinary pause between two requests is no news.
       if (sleep > manners_.interval + seconds(1)) {
-        progress_.Waiting(manners_.who + ": nobody may ask it for " +
-                          SpanText(std::chrono::ceil<seconds>(sleep)));
+        SayPause(sleep);
         sleep = std::min<Milliseconds>(sleep, seconds(1));  // says so again
       }
     }

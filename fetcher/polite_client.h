@@ -53,7 +53,7 @@ class PoliteClient {
   // until one is answered well. Without Redis nothing is sent.
   //
   // kUnavailable: the deadline passed, or the process stops; the message says
-  // what was waited for. The lock is free in every case.
+  // what was waited for, and what the service's trouble was. The lock is free in every case.
   Status Ask(const HttpRequest& request, MonotonicTime deadline, const Accept& accept);
 
   // Where the time went so far: waiting until the service may be asked (its pace, other
@@ -74,12 +74,16 @@ class PoliteClient {
   };
 
   Status Acquire(MonotonicTime deadline);
+  // Says that the service is not asked for so long, and why. In the same words until there
+  // is another end of it.
+  void SayPause(Milliseconds pause);
   void Release(Milliseconds pause);
   Result<HttpResponse> Send(HttpRequest request, MonotonicTime deadline);
   Verdict Judge(const Result<HttpResponse>& response, const Accept& accept) const;
   std::chrono::seconds RetryAfter(const HttpResponse& response) const;
   Result<int64_t> Eval(const RedisScript& script, std::vector<std::string> keys,
                        std::vector<std::string> args);
+  std::string Trouble() const;
   Error GaveUp() const;
   Milliseconds LockTtl() const;
   Milliseconds BackOff(std::chrono::seconds unscaled) const;
@@ -94,6 +98,9 @@ class PoliteClient {
   Spent spent_;
   Milliseconds back_off_;     // next
   MonotonicTime last_end_{};  // should Redis not have heard of it
+  std::string trouble_;       // as the last answer told, until one is good
+  MonotonicTime pause_ends_{};
+  std::string pause_;  // as it was said
 };
 
 }  // namespace paperboy

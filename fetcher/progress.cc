@@ -9,7 +9,9 @@
 namespace paperboy {
 namespace {
 
-constexpr std::chrono::seconds kPlainEvery{10};
+// Between two plain lines.
+constexpr std::chrono::seconds kScoringEvery{10};
+constexpr std::chrono::seconds kWaitingEvery{60};
 // A rate from less is noise.
 constexpr std::chrono::seconds kRateAfter{3};
 
@@ -54,7 +56,7 @@ void Progress::Log(const std::string& text, Level level) const {
   spdlog::log(InLog() ? level : spdlog::level::debug, "{}", text);
 }
 
-void Progress::Show(const std::string& line, bool changed) {
+void Progress::Show(const std::string& line, bool changed, std::chrono::seconds every) {
   const MonotonicTime now = loop_.now();
   if (mode_ == Mode::kEvents) return;
   if (mode_ == Mode::kLog) {
@@ -63,7 +65,7 @@ void Progress::Show(const std::string& line, bool changed) {
     std::fprintf(out_, "\r\x1b[K%s", line.c_str());
     std::fflush(out_);
     line_open_ = true;
-  } else if (changed || now - shown_at_ >= kPlainEvery) {
+  } else if (changed || now - shown_at_ >= every) {
     Say(line);
     shown_at_ = now;
   }
@@ -73,7 +75,7 @@ void Progress::Waiting(const std::string& what) {
   const bool changed = what != waiting_;
   waiting_ = what;
   if (changed && on_change_) on_change_(what);
-  if (!what.empty()) Show("waiting for " + what, changed);
+  if (!what.empty()) Show("waiting for " + what, changed, kWaitingEvery);
 }
 
 void Progress::Dates(size_t read, size_t published, size_t all) {
@@ -108,7 +110,7 @@ void Progress::Scoring(uint64_t scored, uint64_t to_score, uint32_t scorers) {
   }
   const bool finished = scored == to_score && scored != last_scored_;
   last_scored_ = scored;
-  Show(line, finished);
+  Show(line, finished, kScoringEvery);
 }
 
 }  // namespace paperboy

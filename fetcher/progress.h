@@ -34,7 +34,7 @@ class Progress {
   void Log(const std::string& text, Level level = spdlog::level::info) const;
 
   // What is being waited for, as "Redis at localhost:6379 (connection refused)";
-  // empty: nothing. Shown when it changes and, but in the log, every 10 s.
+  // empty: nothing. Shown when it changes and, but in the log, every minute.
   void Waiting(const std::string& what);
   const std::string& waiting() const { return waiting_; }
   // Told of every change, whatever the mode.
@@ -48,7 +48,7 @@ class Progress {
   void Dates(size_t read, size_t published, size_t all);
 
  private:
-  void Show(const std::string& line, bool changed);
+  void Show(const std::string& line, bool changed, std::chrono::seconds every);
   void ClearLine();
   bool InLog() const { return mode_ == Mode::kLog || mode_ == Mode::kEvents; }
 

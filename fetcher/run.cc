@@ -438,7 +438,7 @@ LogFields FetchRun::FieldsOf(Day day) const {
 bool FetchRun::WaitForAnnouncement(Day day, const std::string& why) {
   const LogScope scope(FieldsOf(day));
   if (reported_waiting_ != day) {
-    const MonotonicTime limit = std::min(deadline_, parts_.pump.now() + kLastWord);
+    const MonotonicTime limit = parts_.pump.now() + kLastWord;
     if (const Status told = ReportDay(Names(), day, "waiting", why, limit); told) {
       reported_waiting_ = day;
     } else {

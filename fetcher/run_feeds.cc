@@ -186,7 +186,10 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       day = latest.empty() ? due : std::max(*ParseDate(latest), due);
       LeaveOutMended(*day);
       if (profiles().empty() || parts_.pump.stopped()) return;
-      if (const Status taken = take_up(); !taken) return Fail(FormatDate(*day), taken.error());
+      // Without time left the aggregator is told, and not asked.
+      const bool over = latest.empty() && parts_.pump.now() >= deadline_;
+      const Status taken = over ? Ok() : take_up();
+      if (!taken) return Fail(FormatDate(*day), taken.error());
     }
     if (first && job != nullptr) {
       ReadSealedAgain(*day, feeds, run());
@@ -225,6 +228,9 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
     // Only what has something to score is in a hurry.
     reading_deadline_ = job != nullptr && run().AnyPartial() ? go_on_at : deadline_;
     const std::string not_out = "not out yet: " + why;
+    if (parts_.pump.now() >= deadline_ && lists.AllFailed(Categories())) {
+      return EndFeeds(*day, not_out, lists, run());  // it has failed, and is not waited for
+    }
     if (lists.AnyLate() ? WaitForAnnouncement(*day, not_out)
                         : settings_.wait && LookAgain(kPoll, why)) {
       continue;

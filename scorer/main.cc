@@ -3,7 +3,6 @@
 
 #include <array>
 #include <chrono>
-#include <iostream>
 #include <memory>
 #include <random>
 #include <zmq.hpp>
@@ -12,6 +11,7 @@
 #include "common/curl_client.h"
 #include "common/log.h"
 #include "common/redis_client.h"
+#include "common/start.h"
 #include "common/status_server.h"
 #include "scorer/scorer.h"
 #include "scorer/settings.h"
@@ -35,7 +35,7 @@ uint64_t RandomNumber() {
 }
 
 int Fail(const Error& error) {
-  std::cerr << "paperboy-scorer: " << error.message << "\n";
+  SayError(error.message);
   return kBadConfiguration;
 }
 
@@ -58,11 +58,8 @@ void LogStart(const ScorerSettings& settings, const std::string& http) {
 int Run(const ScorerSettings& settings, const std::string& http_address) {
   EpollLoop loop;
   int signals = 0;
-  std::function<void()> leave;
-  loop.OnStopSignal([&](int) {
-    if (++signals > 1) return loop.Stop();
-    leave();
-  });
+  std::function<void()> leave, quit;
+  loop.OnStopSignal([&](int) { ++signals > 1 ? quit() : leave(); });
 
   zmq::context_t context;
   auto dealer = AggregatorSocket::Connect(loop, context, settings.aggregator);
@@ -85,6 +82,7 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
                  .wall_clock = [] { return std::chrono::system_clock::now(); }},
                 settings, RandomNumber());
   leave = [&scorer] { scorer.Leave(); };
+  quit = [&scorer] { scorer.Quit(); };
   loop.OnTurnEnd([&] {
     link.OnTurnEnd();
     status.LoopTurned();
@@ -101,13 +99,7 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
 
 int Main(int argc, char** argv) {
   Options options = ScorerOptions();
-  const Result<Options::Parsed> parsed = options.Parse(argc, argv);
-  if (!parsed) return Fail(parsed.error());
-  if (parsed->done) {
-    std::cout << parsed->output;
-    return 0;
-  }
-  SetUpLogging("scorer", options.String("log-level"), options.String("log-format"));
+  if (const auto code = Start("scorer", argc, argv, &options)) return *code;
   const Result<ScorerSettings> settings = ReadScorerSettings(options, HostName());
   if (!settings) return Fail(settings.error());
   return Run(*settings, options.String("http"));

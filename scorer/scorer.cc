@@ -524,12 +524,21 @@ void Scorer::Leave() {
   for (const uint64_t lease : not_sent) {
     GiveBack(lease, ProviderFailure::AGAIN, "the scorer is leaving");
   }
-  world_.loop.After(settings_.server.timeout + kFlushTime, [this] {
-    spdlog::warn("stopping with {} calls in flight and {} results not acknowledged", in_flight_,
-                 world_.link.unacknowledged());
-    world_.loop.Stop();
-  });
+  world_.loop.After(settings_.server.timeout + kFlushTime, [this] { Quit(); });
   StopWhenDone();
+}
+
+void Scorer::Quit() {
+  size_t papers = 0;
+  for (const auto& [lease, job] : jobs_) {
+    if (job.in_flight) papers += job.asked.size();
+  }
+  spdlog::warn(
+      "stopping at once; abandoned in flight, though the provider may charge for it: {} with {}, "
+      "which go back to the aggregator; not acknowledged: {}",
+      Counted(in_flight_, "call"), Counted(papers, "paper"),
+      Counted(world_.link.unacknowledged(), "result"));
+  world_.loop.Stop();
 }
 
 void Scorer::StopWhenDone() {

@@ -3,6 +3,7 @@
 // and the page is that of an undisturbed run.
 #include <csignal>
 
+#include "spdlog/fmt/fmt.h"
 #include "tests/process/chaos.h"
 
 namespace paperboy {
@@ -176,6 +177,9 @@ TEST_F(Drain, ASecondSignalEndsItAtOnceAndCostsNoMoreThanWhatIsInFlight) {
   }
   system_.scorer(0).Kill(SIGTERM);
   ExpectScorerEnds(1);
+  EXPECT_THAT(system_.scorer(0).Stderr(),
+              HasSubstr(fmt::format("for it: {} calls with {} papers, which go back", kCalls,
+                                    kCalls * kBatch)));
   ExpectTheRestIsDone();
   uint64_t repeats = 0;
   for (const auto& [paper, times] : system_.llm().account().sent) {

@@ -136,7 +136,7 @@ TEST_F(ArxivClientTest, TriesAgainWhateverGoesWrong) {
     Client client(redis_, "a", kQuick);
     EXPECT_TRUE(client.Get(Url()).ok()) << fault;
     EXPECT_THAT(Account().requests, SizeIs(3)) << fault;
-    EXPECT_THAT(client.waits(), HasSubstr("next try in")) << fault;
+    EXPECT_THAT(client.waits(), HasSubstr("next try at")) << fault;
   }
 }
 
@@ -217,6 +217,26 @@ TEST_F(ArxivClientTest, SaysWhatItWaitedForAtTheDeadline) {
   ASSERT_FALSE(got.ok());
   EXPECT_EQ(got.error().kind, ErrorKind::kUnavailable);
   EXPECT_THAT(got.error().message, HasSubstr("HTTP 503"));
+}
+
+TEST_F(ArxivClientTest, AnOutageIsSaidOnceWithItsCauseHoweverOftenItIsWaitedFor) {
+  Serve("503");
+  Client client(redis_, "a", seconds(1));                            // backs off for 20 s
+  client.Ask({"SET", redis_keys::ArxivEnd(), "0 0", "EX", "1000"});  // who was first held off
+  while (Account().requests.empty()) ASSERT_FALSE(client.Get(Url(), seconds(1)).ok());
+  const Status again = client.Get(Url(), seconds(3));
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.error().message,
+            "the deadline passed waiting for arXiv: it asks to wait (HTTP 503)");
+  EXPECT_THAT(client.waits(),
+              testing::MatchesRegex("arXiv: it asks to wait \\(HTTP 503\\); next try at "
+                                    "..:..:.. UTC\n"));
+
+  Client another(redis_, "b", seconds(1));
+  ASSERT_FALSE(another.Get(Url(), seconds(3)).ok());
+  EXPECT_THAT(another.waits(),
+              testing::MatchesRegex("arXiv: nobody may ask it now; next try at ..:..:.. UTC\n"));
+  EXPECT_THAT(Account().requests, SizeIs(1));
 }
 
 TEST_F(ArxivClientTest, WaitsUntilADeadFetchersLockRunsOut) {

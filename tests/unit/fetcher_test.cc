@@ -316,6 +316,21 @@ TEST_F(FetcherTest, WithoutADateAnArxivThatFailsIsAFailedDay) {
   EXPECT_EQ(aggregator_.days()[0].date(), "2026-09-15");
 }
 
+TEST_F(FetcherTest, AnArxivThatFailsUntilTheDeadlineIsNamedAndTheAggregatorIsTold) {
+  ServeArxiv("2026-09-15", "503");
+  settings_.deadline = milliseconds(900);  // the first look takes all of it
+  profiles_ = {Reader("ml", {"cs.LG"})};
+  for (const bool dated : {false, true}) {
+    if (dated) AskFor("2026-09-15", SourceKind::kAuto);
+    const std::vector<Outcome> outcomes = Fetch();
+    ASSERT_THAT(outcomes, ElementsAre(Ended("failed", kExitUnreachable)));
+    EXPECT_THAT(outcomes[0].why, HasSubstr("arXiv: it asks to wait (HTTP 503)"));
+    ASSERT_THAT(aggregator_.days(), SizeIs(dated ? 2 : 1));
+    EXPECT_EQ(aggregator_.days().back().state(), "failed");
+    EXPECT_EQ(aggregator_.days().back().why(), outcomes[0].why);
+  }
+}
+
 TEST_F(FetcherTest, AForbiddenOrMissingFeedIsAskedForAgain) {
   ServeArxiv("2026-09-15", "404#1,403#1");
   EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk)));

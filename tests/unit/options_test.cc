@@ -54,13 +54,21 @@ class OptionsTest : public testing::Test {
     return dir_.File("paperboy.toml");
   }
 
+  Options::Environment Environment() const {
+    return [this](const char* name) -> const char* {
+      const auto set = environment_.find(name);
+      return set == environment_.end() ? nullptr : set->second.c_str();
+    };
+  }
   Result<Options::Parsed> Parse(std::vector<const char*> arguments) {
     arguments.insert(arguments.begin(), "paperboy-scorer");
-    return options_.Parse(static_cast<int>(arguments.size()), arguments.data(),
-                          [this](const char* name) -> const char* {
-                            const auto set = environment_.find(name);
-                            return set == environment_.end() ? nullptr : set->second.c_str();
-                          });
+    return options_.Parse(static_cast<int>(arguments.size()), arguments.data(), Environment());
+  }
+  // After a Parse of the same that fails.
+  std::string LogFormat(std::vector<const char*> arguments) {
+    EXPECT_FALSE(Parse(arguments).ok());
+    arguments.insert(arguments.begin(), "paperboy-scorer");
+    return options_.LogFormat(static_cast<int>(arguments.size()), arguments.data(), Environment());
   }
 
   void ParseOk(std::vector<const char*> arguments) {
@@ -275,6 +283,23 @@ TEST(MaskPassword, HidesOnlyThePassword) {
   EXPECT_EQ(MaskPassword("redis://127.0.0.1:6379/0"), "redis://127.0.0.1:6379/0");
   EXPECT_EQ(MaskPassword("somebody@example.org"), "somebody@example.org");
   EXPECT_EQ(MaskPassword(""), "");
+}
+
+// As it was meant, for the words in which the error is told.
+TEST_F(OptionsTest, TheFormatOfTheLogIsKnownWhateverElseIsWrong) {
+  EXPECT_EQ(LogFormat({"--frobnicate"}), "text");
+  EXPECT_EQ(LogFormat({"--log-format", "json", "--frobnicate"}), "json");
+  EXPECT_EQ(LogFormat({"--rpm", "many", "--log-format=json"}), "json");
+  EXPECT_EQ(LogFormat({"--frobnicate", "--log-format"}), "text");
+  for (const char* wrong : {"a_key = 1\nlog_format = \"json\"\n",
+                            "log_format = \"text\"\n[scorer]\nfoo = 1\nlog_format = \"json\"\n"}) {
+    const std::string file = WriteFile(wrong);
+    EXPECT_EQ(LogFormat({"--config", file.c_str()}), "json") << wrong;
+    EXPECT_EQ(LogFormat({"--config", file.c_str(), "--log-format", "text"}), "text") << wrong;
+  }
+  Set("PAPERBOY_LOG_FORMAT", "json");
+  EXPECT_EQ(LogFormat({"--frobnicate"}), "json");
+  EXPECT_EQ(LogFormat({"--frobnicate", "--log-format", "text"}), "text");
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/http_listener.h"
+#include "common/log.h"
 #include "tests/support/loopback.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/until.h"
@@ -189,6 +190,78 @@ TEST_F(StatusServerTest, ServesFilesAndNothingOutsideTheirDirectory) {
   EXPECT_EQ(Get("/site/%2e%2e/secret.txt").status, 404);
 }
 
+TEST_F(StatusServerTest, ServesNoHiddenFileAndNothingToWhichALinkLeadsOutside) {
+  const TempDir dir;
+  std::filesystem::create_directories(dir.path() / "out/site/.git");
+  std::filesystem::create_directories(dir.path() / "out/ml");
+  std::filesystem::create_directories(dir.path() / "private");
+  for (const char* file : {"out/site/page.md", "out/ml/output.md"}) {
+    std::ofstream(dir.path() / file) << "# Page";
+  }
+  for (const char* file :
+       {"private/index.html", "out/site/.env", "out/site/.git/config", "out/site/.index.html"}) {
+    std::ofstream(dir.path() / file) << "secret";
+  }
+  const std::vector<std::pair<std::string, std::string>> links = {
+      {"out", "shown"},
+      {"../../private", "out/site/folder"},
+      {"../../private/index.html", "out/site/secret.html"},
+      {dir.File("private/index.html"), "out/site/absolute.html"},
+      {".env", "out/site/env"},
+      {"../ml/output.md", "out/site/newest.md"},
+      {"page.md", "out/site/.page.md"}};
+  for (const auto& [to, link] : links) {
+    std::filesystem::create_symlink(to, dir.path() / link);
+  }
+  server_.ServeFiles("/", dir.File("shown/site"));
+  server_.ServeFiles("/", dir.File("shown"));
+  Start();
+  for (const char* path : {"/page.md", "/newest.md", "/ml/output.md", "/site/page.md"}) {
+    EXPECT_EQ(Get(path).body, "# Page") << path;
+  }
+  for (const char* path :
+       {"/.env", "/.git/config", "/site/.env", "/.page.md", "/%2eenv", "/env", "/folder/",
+        "/folder/index.html", "/secret.html", "/site/secret.html", "/absolute.html"}) {
+    const httplib::Response answer = Get(path);
+    EXPECT_EQ(answer.status, 404) << path;
+    EXPECT_EQ(answer.body, "not found\n") << path;
+  }
+}
+
+TEST_F(StatusServerTest, EveryAnswerKeepsABrowserFromHarm) {
+  const TempDir dir;
+  std::ofstream(dir.File("page.md")) << "# Page";
+  server_.ServeFiles("/", dir.path());
+  server_.Handle("/broken",
+                 [](const std::string&) -> HttpAnswer { throw std::runtime_error("no"); });
+  Start();
+  const std::string tag = Get("/page.md").get_header_value("ETag");
+  const std::vector<std::pair<std::string, std::string>> requests = {
+      {"GET /page.md HTTP/1.1\r\n", "200 OK"},
+      {"HEAD /page.md HTTP/1.1\r\n", "200 OK"},
+      {"HEAD /healthz HTTP/1.1\r\n", "200 OK"},
+      {"GET /page.md HTTP/1.1\r\nIf-None-Match: " + tag + "\r\n", "304 "},
+      {"GET /metrics HTTP/1.1\r\n", "200 OK"},
+      {"GET /readyz HTTP/1.1\r\n", "503 "},
+      {"GET /none HTTP/1.1\r\n", "404 "},
+      {"GET /.hidden HTTP/1.1\r\n", "404 "},
+      {"GET /broken HTTP/1.1\r\n", "500 "},
+      {"POST /page.md HTTP/1.1\r\n", "405 "},
+      {"nonsense\r\n", "400 "},
+      {"GET /" + std::string(9'000, 'x') + " HTTP/1.1\r\n", "414 "}};
+  for (const auto& [request, status] : requests) {
+    RawClient client(server_.port(), request + "\r\n");
+    ASSERT_TRUE(WaitUntil([&] { return client.Ended(); }, 20s));
+    EXPECT_THAT(client.answer, testing::StartsWith("HTTP/1.1 " + status)) << request;
+    EXPECT_THAT(client.answer, HasSubstr("\r\nX-Content-Type-Options: nosniff\r\n")) << request;
+    EXPECT_THAT(client.answer, HasSubstr("\r\nReferrer-Policy: no-referrer\r\n")) << request;
+    EXPECT_THAT(client.answer, HasSubstr("\r\nContent-Security-Policy: default-src 'none'; "))
+        << request;
+    EXPECT_THAT(client.answer, HasSubstr("frame-ancestors 'none'\r\n")) << request;
+    EXPECT_THAT(client.answer, Not(HasSubstr("Accept-Ranges"))) << "there are none: " << request;
+  }
+}
+
 TEST_F(StatusServerTest, AFolderIsItsIndexAndTheFirstDirectoryThatHasAFileServesIt) {
   const TempDir dir;
   std::filesystem::create_directories(dir.path() / "site/default");
@@ -294,7 +367,8 @@ TEST_F(StatusServerHeldTest, OfTooManyTheOneThatLosesTheLeastGoes) {
   EXPECT_FALSE(half.front()->Ended()) << "who has an answer goes first";
   const auto more = Hold(10, kHalf);
   ASSERT_TRUE(WaitUntil([&] { return half.front()->Ended(); }, 20s)) << "then the oldest half";
-  EXPECT_EQ(half.front()->answer, "");
+  EXPECT_THAT(half.front()->answer, testing::StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(half.front()->answer, HasSubstr("Connection: close"));
   EXPECT_FALSE(half.back()->Ended());
   ASSERT_TRUE(WaitUntil([&] { return taking.Ended(); }, 20s));
   EXPECT_GT(taking.answer.size(), kLarge) << "and an answer last";
@@ -313,16 +387,55 @@ TEST_F(StatusServerHeldTest, AnswersThatAreNotTakenLeaveRoomForSmallOnesOnly) {
   EXPECT_GT(held.front()->answer.size(), kLarge) << "what has begun is whole";
 }
 
+// How many of them went, and once a minute a line of it.
+TEST_F(StatusServerHeldTest, WhoGoesUnansweredIsCountedAndLogged) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("aggregator", "info", "text");
+  Start();
+  const auto dropped = [&] {
+    const std::string text = Get("/metrics").body;
+    const std::string name = "\npaperboy_http_dropped_connections_total ";
+    const size_t at = text.find(name);
+    return at == std::string::npos ? -1 : std::stoi(text.substr(at + name.size()));
+  };
+  for (int i = 0; i < 70; ++i) EXPECT_EQ(Get("/readyz").status, 503);
+  EXPECT_EQ(dropped(), 0) << "who has an answer loses nothing";
+  const auto held = Hold(80, kHalf);
+  ASSERT_TRUE(WaitUntil([&] { return held[15]->Ended(); }, 20s));
+  EXPECT_GE(dropped(), 16);
+  const std::string logged = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(logged.find("http port " + std::to_string(server_.port()) + ": 1 connection ended"),
+            logged.find("http port"))
+      << logged;
+  EXPECT_EQ(logged.find("http port"), logged.rfind("http port")) << logged;
+}
+
 class StatusServerHastyTest : public StatusServerHeldTest {
  protected:
   StatusServerHastyTest()
-      : StatusServerHeldTest({.request = 200ms, .answer = 200ms, .goodbye = 200ms}) {}
+      : StatusServerHeldTest(
+            {.request = 200ms, .answer = 200ms, .goodbye = 200ms, .report = 200ms}) {}
 };
 
 TEST_F(StatusServerHastyTest, AnAnswerThatIsNotTakenHasAnEnd) {
   Start();
   const auto held = Hold(HttpLimits().answer_bytes / kLarge, kAskForLarge);
   EXPECT_TRUE(WaitUntil([&] { return Get("/large").status == 200; }, 30s));
+}
+
+TEST_F(StatusServerHastyTest, OfThoseWhoGoUnansweredALaterLineTellsTheNumber) {
+  testing::internal::CaptureStderr();
+  SetUpLogging("aggregator", "info", "text");
+  Start();
+  std::string logged;
+  const auto told = [&] {
+    Hold(80, "");
+    logged += testing::internal::GetCapturedStderr();
+    testing::internal::CaptureStderr();
+    return logged.find(" connections ended before") != std::string::npos;
+  };
+  EXPECT_TRUE(WaitUntil(told, 30s)) << logged;
+  testing::internal::GetCapturedStderr();
 }
 
 TEST_F(StatusServerHastyTest, ARequestThatComesByteByByteHasAnEnd) {
