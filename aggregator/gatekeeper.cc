@@ -29,6 +29,9 @@ enum Part {
   kParts
 };
 constexpr size_t kKeyBytes = 32;
+constexpr uint32_t kWelcome = 200;
+// How long a list can be broken or open to others before the log says so.
+constexpr Milliseconds kLook{5'000};
 
 std::string Z85(const std::string& bytes) {
   std::array<char, 41> text{};
@@ -46,13 +49,13 @@ std::vector<std::string> ReceiveParts(zmq::socket_t& socket) {
   return parts;
 }
 
-void Reply(zmq::socket_t& socket, const std::vector<std::string>& question, bool welcome) {
+void Reply(zmq::socket_t& socket, const std::vector<std::string>& question, uint32_t status) {
   const std::array<std::string, 8> parts = {question[kPeer],
                                             "",
                                             "1.0",
                                             question[kRequest],
-                                            welcome ? "200" : "400",
-                                            welcome ? "OK" : "not let in",
+                                            std::to_string(status),
+                                            status == kWelcome ? "OK" : "not let in",
                                             "",
                                             ""};
   for (size_t i = 0; i < parts.size(); ++i) {
@@ -66,14 +69,23 @@ void Reply(zmq::socket_t& socket, const std::vector<std::string>& question, bool
 
 Status Gatekeeper::List::Read() {
   Result<AllowList> read = ReadAllowList(path_);
-  const std::string trouble = read ? "" : read.error().message;
-  if (trouble != trouble_ && !trouble.empty()) {
-    spdlog::error("{}; the list of before goes on", trouble);
-  }
-  trouble_ = trouble;
   if (!read) return read.error();
   allowed_ = std::move(*read);
   return Ok();
+}
+
+void Gatekeeper::List::ReadAgain() {
+  const Status read = Read();
+  std::string trouble = read ? "" : read.error().message;
+  if (trouble == trouble_) return;
+  trouble_ = std::move(trouble);
+  if (read) {
+    spdlog::info("{} is read again (keys: {})", path_, allowed_.size());
+  } else {
+    spdlog::warn(
+        "{}; in force is what was last read from it (keys: {}). To let nobody in, leave it empty",
+        trouble_, allowed_.size());
+  }
 }
 
 Gatekeeper::Gatekeeper(EpollLoop& loop, zmq::context_t& context, std::string folder,
@@ -81,6 +93,7 @@ Gatekeeper::Gatekeeper(EpollLoop& loop, zmq::context_t& context, std::string fol
     : loop_(loop),
       context_(context),
       folder_(std::move(folder)),
+      access_(folder_, "aggregator"),
       refused_(prometheus::BuildCounter()
                    .Name("paperboy_refused_connections_total")
                    .Help("Connections refused for their key, by endpoint and reason.")
@@ -94,6 +107,7 @@ Gatekeeper::Gatekeeper(EpollLoop& loop, zmq::context_t& context, std::string fol
 }
 
 Gatekeeper::~Gatekeeper() {
+  loop_.Cancel(timer_);
   if (questions_) loop_.UnwatchZmq(questions_);
   for (auto& [role, handshakes] : handshakes_) loop_.UnwatchZmq(handshakes.events());
 }
@@ -108,6 +122,11 @@ Result<std::unique_ptr<Gatekeeper>> Gatekeeper::Start(EpollLoop& loop, zmq::cont
   for (auto& [role, list] : self->lists_) {
     if (const Status read = list.Read(); !read) return Invalid("--keys: " + read.error().message);
   }
+  self->access_.Look();
+  self->timer_ = loop.Every(kLook, [gate = self.get()] {
+    gate->ReadLists();
+    gate->access_.Look();
+  });
   self->questions_ = zmq::socket_t(context, zmq::socket_type::router);
   self->questions_.set(zmq::sockopt::linger, 0);
   self->questions_.bind(kQuestions);
@@ -129,25 +148,34 @@ void Gatekeeper::Answer() try {
   const bool understood = question.size() == kParts && question[kVersion] == "1.0" &&
                           question[kMechanism] == "CURVE" && question[kKey].size() == kKeyBytes &&
                           lists_.contains(question[kDomain]);
-  if (!understood) return Reply(questions_, question, false);
+  if (!understood) return Reply(questions_, question, kUnknownKeyStatus);
   const std::string& role = question[kDomain];
   const std::string key = Z85(question[kKey]);
   const std::string objection = Objection(role, key);
-  Reply(questions_, question, objection.empty());
-  if (objection.empty()) return;
   const bool other = objection == "other_role";
+  if (objection.empty()) return Reply(questions_, question, kWelcome);
+  Reply(questions_, question, other ? kOtherRoleStatus : kUnknownKeyStatus);
+  const std::string list = AllowFile(folder_, role);
   Count(role, objection,
-        "from " + question[kAddress] + ": its key " + key + " is " +
-            (other ? "for the other endpoint" : "not in " + AllowFile(folder_, role)));
+        "from " + question[kAddress] + ": its key " + key +
+            (other ? " is of another role, and in " + list + " it would open both; it needs a " +
+                         role + "'s own"
+                   : " is not in " + list +
+                         "; if it is one of yours, a line there with it, a blank and a name lets "
+                         "it in"));
 } catch (const zmq::error_t&) {
   // Interrupted by a signal: the peer comes again.
 }
 
+void Gatekeeper::ReadLists() {
+  for (auto& [role, list] : lists_) list.ReadAgain();
+}
+
 std::string Gatekeeper::Objection(const std::string& role, const std::string& key) {
-  for (auto& [name, list] : lists_) (void)list.Read();
+  ReadLists();
   if (lists_.at(role).Has(key)) return "";
   // The aggregator's own commands come to the fetchers' endpoint with its own key.
-  if (role == "fetcher" && key == own_.public_key) return "";
+  if (key == own_.public_key) return role == "fetcher" ? "" : "other_role";
   for (const auto& [name, list] : lists_) {
     if (list.Has(key)) return "other_role";
   }
@@ -158,7 +186,8 @@ void Gatekeeper::OnHandshakes(const std::string& role) {
   while (const std::optional<Handshake> handshake = handshakes_.at(role).Next()) {
     switch (*handshake) {
       case Handshake::kDone:
-      case Handshake::kRefused:  // counted when it was asked about
+      case Handshake::kRefused:  // counted when they were asked about
+      case Handshake::kOtherRole:
         break;
       case Handshake::kUnlike:
         Count(role, "no_key", "of a process without a key: it needs --keys");

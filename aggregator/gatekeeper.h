@@ -10,6 +10,7 @@
 
 #include "common/epoll_loop.h"
 #include "common/handshakes.h"
+#include "common/key_access.h"
 #include "common/keys.h"
 #include "common/result.h"
 #include "prometheus/counter.h"
@@ -35,12 +36,13 @@ class Gatekeeper {
 
  private:
   // The list of a role. Its file is read again for each peer that comes, which is seldom,
-  // and whichever way it was replaced.
+  // and whichever way it was replaced; and now and then, so that the log tells its state.
   class List {
    public:
     explicit List(std::string path) : path_(std::move(path)) {}
-    // The last one that could be read goes on; what is wrong is logged once.
     Status Read();
+    // The last one that could be read stays in force; what is wrong is logged once.
+    void ReadAgain();
     bool Has(const std::string& key) const { return allowed_.contains(key); }
 
    private:
@@ -52,6 +54,7 @@ class Gatekeeper {
   Gatekeeper(EpollLoop& loop, zmq::context_t& context, std::string folder,
              prometheus::Registry& metrics);
   void Answer();
+  void ReadLists();
   // Why `key` is not let in; empty: it is.
   std::string Objection(const std::string& role, const std::string& key);
   void OnHandshakes(const std::string& role);
@@ -60,9 +63,11 @@ class Gatekeeper {
   EpollLoop& loop_;
   zmq::context_t& context_;
   const std::string folder_;
+  KeyAccess access_;
   prometheus::Family<prometheus::Counter>& refused_;
   std::map<std::string, uint64_t> counted_;  // by role and reason
   KeyPair own_;
+  Loop::TimerId timer_ = 0;
   std::map<std::string, List> lists_;  // by role
   zmq::socket_t questions_;
   std::map<std::string, HandshakeMonitor> handshakes_;  // by role

@@ -76,6 +76,20 @@ Result<KeyPair> WritePair(const std::string& folder, const std::string& role,
   return *pair;
 }
 
+// A list that does not hold would take a new key along into its trouble; and of two keys of
+// one name nobody could say which one is to go.
+Status NotYetNamed(const std::string& list, const std::string& name) {
+  const auto allowed = ReadAllowList(list);
+  if (!allowed) return allowed.error();
+  for (const auto& [key, named] : *allowed) {
+    if (named != name) continue;
+    return Invalid(list + ": a key named \"" + name +
+                   "\" is there already: take its line out if that key is of no use any more; "
+                   "else change its name there, or give the new key another one");
+  }
+  return Ok();
+}
+
 Status MakeFolder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(folder).parent_path(), error);
@@ -109,9 +123,10 @@ Result<Lines> AddKey(const std::string& folder, const std::string& role, const s
     return Invalid("the name of a key is of letters, digits, - and _, at most " +
                    std::to_string(kNameChars));
   }
-  // A list that does not hold would take the new key along into its trouble.
   if (role != "aggregator") {
-    if (const auto list = ReadAllowList(AllowFile(folder, role)); !list) return list.error();
+    if (const Status unnamed = NotYetNamed(AllowFile(folder, role), name); !unnamed) {
+      return unnamed.error();
+    }
   }
   Lines made;
   const Result<KeyPair> pair = WritePair(folder, role, role + "-" + name, &made);

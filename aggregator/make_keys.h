@@ -14,7 +14,8 @@ namespace paperboy {
 Result<std::vector<std::string>> MakeKeys(const std::string& folder);
 
 // Another pair of a role (aggregator, fetcher, scorer), in ROLE-NAME.key. Of a fetcher or
-// a scorer the public key is added to the allow list, with the name.
+// a scorer the public key is added to the allow list, with the name, which
+// no other key there may have.
 Result<std::vector<std::string>> AddKey(const std::string& folder, const std::string& role,
                                         const std::string& name);
 

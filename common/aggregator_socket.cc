@@ -15,10 +15,15 @@ std::string WithKeys(Handshake handshake, const AggregatorAddress& address,
     case Handshake::kRefused: {
       const Result<KeyPair> own = ReadKeyPair(key);
       return there + " refused the key in " + key +
-             (own ? ": let it in by a line with its public key, " + own->public_key + ", in "
+             (own ? ": let it in by a line with its public key, " + own->public_key +
+                        ", a blank and a name in "
                   : ": let it in by ") +
              "the aggregator's " + address.role + "s.allowed, or take a key that is there";
     }
+    case Handshake::kOtherRole:
+      return there + " refused the key in " + key + ": it is of another role, and a line in " +
+             address.role + "s.allowed would open both roles to it; put a " + address.role +
+             "'s key there (`paperboy-aggregator keys DIR " + address.role + " NAME` makes one)";
     case Handshake::kUnlike:
       return there + " has no keys: start it with --keys, or this process without";
     default:
@@ -79,6 +84,7 @@ AggregatorSocket::~AggregatorSocket() {
 }
 
 Status AggregatorSocket::Open() {
+  if (!address_.keys.empty()) access_.Look();
   Result<zmq::socket_t> socket = ConnectToAggregator(context_, address_, &handshakes_);
   if (!socket) return socket.error();
   socket_ = std::move(*socket);

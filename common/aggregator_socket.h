@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "common/key_access.h"
 #include "common/socket.h"
 
 namespace paperboy {
@@ -43,7 +44,10 @@ class AggregatorSocket : public Dealer {
 
  private:
   AggregatorSocket(EpollLoop& loop, zmq::context_t& context, AggregatorAddress address)
-      : loop_(loop), context_(context), address_(std::move(address)) {}
+      : loop_(loop),
+        context_(context),
+        address_(std::move(address)),
+        access_(address_.keys, address_.role) {}
   Status Open();
   void Close();
   void OnHandshakes();
@@ -54,6 +58,7 @@ class AggregatorSocket : public Dealer {
   EpollLoop& loop_;
   zmq::context_t& context_;
   const AggregatorAddress address_;
+  KeyAccess access_;
   zmq::socket_t socket_;  // none between two tries
   std::optional<HandshakeMonitor> handshakes_;
   std::function<void()> on_readable_;

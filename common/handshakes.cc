@@ -1,7 +1,6 @@
 #include "common/handshakes.h"
 
 #include <atomic>
-#include <cstdint>
 #include <cstring>
 #include <string>
 
@@ -16,7 +15,7 @@ Handshake Meaning(uint16_t event, uint32_t value) {
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
       return Handshake::kDone;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-      return Handshake::kRefused;
+      return value == kOtherRoleStatus ? Handshake::kOtherRole : Handshake::kRefused;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
       return value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH ? Handshake::kUnlike
                                                                  : Handshake::kUnreadable;

@@ -1,6 +1,7 @@
 // What becomes of the handshakes of a socket: ZeroMQ's monitor. One thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <zmq.hpp>
 
@@ -9,10 +10,15 @@ namespace paperboy {
 enum class Handshake {
   kDone,
   kRefused,     // the key, by the other end
+  kOtherRole,   // so, since it is a key of another role
   kUnlike,      // one end has a key, the other has none
   kUnreadable,  // encrypted for another key, or no ZeroMQ at all
   kBrokenOff,   // the connection ended before it was over
 };
+
+// By which number the aggregator refuses a key, all that ZeroMQ lets it tell the peer: a
+// peer hears of these two only, and one of an earlier version takes them alike.
+inline constexpr uint32_t kUnknownKeyStatus = 400, kOtherRoleStatus = 500;
 
 class HandshakeMonitor {
  public:

@@ -5,12 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <prometheus/text_serializer.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "aggregator/make_keys.h"
 #include "common/aggregator_socket.h"
+#include "common/log.h"
 #include "common/socket.h"
 #include "common/wire.h"
 #include "tests/support/read_file.h"
@@ -146,7 +148,7 @@ TEST_F(GatekeeperTest, TheAggregatorsOwnCommandsComeToTheFetchersEndpointOnly) {
   EXPECT_TRUE(IsServed(*command));
   fetchers_.came.clear();
   auto scorer = Connect(scorers_, keys_, "aggregator");
-  ExpectRefused(*scorer, "scorers", "unknown_key", "refused the key");
+  ExpectRefused(*scorer, "scorers", "other_role", "refused the key");
 }
 
 TEST_F(GatekeeperTest, AnUnknownKeyIsRefusedToldAndCounted) {
@@ -154,13 +156,30 @@ TEST_F(GatekeeperTest, AnUnknownKeyIsRefusedToldAndCounted) {
   auto stranger = Connect(scorers_, strangers, "scorer");
   ExpectRefused(*stranger, "scorers", "unknown_key", "refused the key in " + strangers);
   const Result<KeyPair> key = ReadKeyPair(KeyFile(strangers, "scorer"));
-  EXPECT_THAT(stranger->refusal(), AllOf(HasSubstr("scorers.allowed"), HasSubstr(key->public_key),
-                                         Not(HasSubstr(key->secret_key))));
+  EXPECT_THAT(stranger->refusal(),
+              AllOf(HasSubstr("scorers.allowed"), HasSubstr(key->public_key),
+                    Not(HasSubstr(key->secret_key)), Not(HasSubstr("another role"))));
 }
 
 TEST_F(GatekeeperTest, AScorersKeyOpensNoDigests) {
   auto scorer = Connect(fetchers_, keys_, "scorer");
   ExpectRefused(*scorer, "fetchers", "other_role", "refused the key");
+}
+
+// The usual slip: a scorer's key in the place of a fetcher's. On the list it would open both.
+TEST_F(GatekeeperTest, AKeyOfAnotherRoleIsNotToldToBeListed) {
+  const std::string folder = StrangersKeys();
+  SwapFile(KeyFile(folder, "fetcher"), ReadFile(KeyFile(keys_, "scorer")));
+  testing::internal::CaptureStderr();
+  SetUpLogging("aggregator", "info", "text");
+  auto fetcher = Connect(fetchers_, folder, "fetcher");
+  ExpectRefused(*fetcher, "fetchers", "other_role", "is of another role");
+  const std::string key = ReadKeyPair(KeyFile(keys_, "scorer"))->public_key;
+  EXPECT_THAT(fetcher->refusal(), AllOf(HasSubstr("keys DIR fetcher NAME"), Not(HasSubstr(key)),
+                                        Not(HasSubstr("let it in"))));
+  EXPECT_THAT(
+      testing::internal::GetCapturedStderr(),
+      AllOf(HasSubstr("its key " + key + " is of another role"), Not(HasSubstr("lets it in"))));
 }
 
 TEST_F(GatekeeperTest, AFetchersKeyGetsNoWork) {
@@ -215,6 +234,35 @@ TEST_F(GatekeeperTest, ANewKeyIsLetInAndTheOldOneLeavesWhenItsLineGoes) {
   EXPECT_EQ(old_scorer->refusal(), "");
 }
 
+// Without anybody coming, too.
+TEST_F(GatekeeperTest, TheLogTellsWhichListIsInForce) {
+  const std::string list = AllowFile(keys_, "scorer");
+  const std::string text = ReadFile(list);
+  std::string log;
+  const auto says = [&](const std::string& words) {
+    return Until([&] {
+      log += testing::internal::GetCapturedStderr();
+      testing::internal::CaptureStderr();
+      SetUpLogging("aggregator", "info", "text");
+      return log.find(words) != std::string::npos;
+    });
+  };
+  testing::internal::CaptureStderr();
+  SetUpLogging("aggregator", "info", "text");
+  std::filesystem::remove(list);
+  EXPECT_TRUE(says("in force is what was last read from it (keys: 1)")) << log;
+  EXPECT_THAT(log, HasSubstr("warn aggregator: " + list + " cannot be read"));
+  auto scorer = Connect(scorers_, keys_, "scorer");
+  EXPECT_TRUE(IsServed(*scorer));
+  log.clear();
+  std::ofstream(list) << text;
+  ::chmod(list.c_str(), 0666);
+  EXPECT_TRUE(says(list + " is read again (keys: 1)")) << log;
+  EXPECT_TRUE(says(list + " (mode 0666)")) << log;
+  EXPECT_THAT(log, Not(HasSubstr("in force"))) << "once is enough";
+  (void)testing::internal::GetCapturedStderr();
+}
+
 TEST_F(GatekeeperTest, AListThatCannotBeReadLeavesTheOneBefore) {
   SwapFile(AllowFile(keys_, "scorer"), "no key at all\n");
   auto scorer = Connect(scorers_, keys_, "scorer");
@@ -250,7 +298,10 @@ TEST(GatekeeperStart, NeedsItsFilesAndNeverRepeatsThem) {
     for (const char* file : {"aggregator.key", "scorers.allowed"}) {
       const std::string before = ReadFile(keys + "/" + file);
       std::ofstream(keys + "/" + file) << wrong << "\n";
+      testing::internal::CaptureStderr();
+      SetUpLogging("aggregator", "info", "text");
       const std::string said = start();
+      EXPECT_EQ(testing::internal::GetCapturedStderr(), "") << "nothing was in force before";
       std::ofstream(keys + "/" + file) << before;
       if (wrong.empty() && std::string(file) == "scorers.allowed") continue;  // nobody may
       ASSERT_NE(said, "") << file << wrong;

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "common/keys.h"
+#include "tests/support/read_file.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy {
@@ -82,6 +83,24 @@ TEST_F(MakeKeysTest, AnotherKeyIsListedBesideTheFirst) {
       *ReadAllowList(list),
       UnorderedElementsAre(Pair(ReadKeyPair(folder_ + "/fetcher.key")->public_key, "first"),
                            Pair(ReadKeyPair(folder_ + "/fetcher-lab-2.key")->public_key, "lab-2")));
+}
+
+// A rotation moves the file away and leaves the line.
+TEST_F(MakeKeysTest, ANameIsForOneKeyOfAListOnly) {
+  ASSERT_TRUE(MakeKeys(folder_).ok());
+  ASSERT_TRUE(AddKey(folder_, "scorer", "next").ok());
+  std::filesystem::rename(folder_ + "/scorer-next.key", folder_ + "/scorer.key");
+  const std::string list = AllowFile(folder_, "scorer"), before = ReadFile(list);
+  for (const char* name : {"next", "first"}) {
+    const auto again = AddKey(folder_, "scorer", name);
+    ASSERT_FALSE(again.ok()) << name;
+    EXPECT_THAT(again.error().message,
+                AllOf(HasSubstr(list + ": a key named \"" + name + "\" is there already"),
+                      HasSubstr("take its line out"), HasSubstr("another one")));
+  }
+  EXPECT_EQ(ReadFile(list), before);
+  EXPECT_FALSE(std::filesystem::exists(folder_ + "/scorer-next.key"));
+  EXPECT_TRUE(AddKey(folder_, "fetcher", "next").ok()) << "each list has names of its own";
 }
 
 TEST_F(MakeKeysTest, WrongWordsAreSaid) {
