@@ -186,7 +186,8 @@ void FetchRun::FromFile(Day day) {
   const std::string date = FormatDate(day);
   const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
-    return EndAll({"", date, "skipped", "there is no file " + path, kExitOk, {}});
+    if (!AnnouncementFor(day)) return NoAnnouncement(day);
+    return EndAll({"", date, "missing", "there is no file " + path, kExitUsage, {}});
   }
   const auto read = [this, path](const std::set<std::string>&) -> Result<Listings> {
     Result<Listing> list = Note(ReadPaperFile(path));
