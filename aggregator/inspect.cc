@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "aggregator/amend.h"
 #include "aggregator/digests.h"
 #include "aggregator/prices.h"
 #include "aggregator/schema.h"
@@ -202,7 +203,7 @@ Result<std::string> PapersText(Database& db, const std::string& date, const std:
   if (rows > 0) return table.Text();
   const bool open = db.Query("SELECT 1 FROM digest WHERE date = ? AND state = 'open'", date).Next();
   return "no paper of " + date + (state.empty() ? " is here" : " is " + state) +
-         (open ? "; it waits for papers: run paperboy-fetcher with --date " + date : "") + "\n";
+         (open ? "; it waits for papers: run paperboy-fetcher with " + FlagsFor(date) : "") + "\n";
 }
 
 }  // namespace paperboy

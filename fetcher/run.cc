@@ -139,7 +139,10 @@ Status FetchRun::AddMending() {
     }
     // What is due on a day without announcement, also when nothing is known yet.
     const Day due = PreviousPage(today + date::days(1));
-    if (due < today && days->first().empty()) unfinished[due].push_back(profile);
+    if (due < today && days->first().empty()) {
+      auto& those = unfinished[due];
+      if (those.empty() || those.back().name() != profile.name()) those.push_back(profile);
+    }
   }
   for (auto& [day, profiles] : unfinished) tasks_.push_back({day, std::move(profiles), true});
   return Ok();
@@ -198,6 +201,14 @@ void FetchRun::FromFile(Day day) {
   };
   const Result<Listings> lists = read({});
   if (!lists) return Fail(date, lists.error());
+  if (!AnnouncementFor(day)) {
+    parts_.progress.Say(
+        fmt::format(
+            "{}: arXiv announces nothing on that date, {}; the papers of {} are filed under "
+            "it all the same",
+            date, WhyNoAnnouncement(day), path),
+        spdlog::level::warn);
+  }
   Job& job = Begin(day, kFileSource, false);
   job.run->Deliver(*lists);
   job.read_again = read;

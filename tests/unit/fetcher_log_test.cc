@@ -89,6 +89,15 @@ TEST_F(FetcherLogTest, WhatIsAboutAllDigestsHasTheTraceOfEach) {
   }
 }
 
+TEST_F(FetcherLogTest, PapersUnderADateWithoutAnnouncementAreAWarning) {
+  const std::string words = "arXiv announces nothing on that date, a Sunday";
+  const char line[] = R"({"id": "2609.00001", "title": "T", "abstract": "A", "authors": []})";
+  AskForFile("2026-09-13", line);
+  EXPECT_THAT(ValuesOf("level", Logged(), words), ElementsAre("warn"));
+  AskForFile("2026-09-15", line);
+  EXPECT_THAT(ValuesOf("level", Logged(), "arXiv announces nothing"), SizeIs(0));
+}
+
 TEST_F(FetcherLogTest, WhatALaterRunMendsIsAWarningAndWhatFailedAnError) {
   settings_.wait = false;
   const auto level_of = [&](const std::string& words) {
