@@ -461,11 +461,16 @@ void Aggregator::TellProgress(const Instant& now) {
       cursor.Next();
       progress->set_to_score(cursor.Int(0));
       progress->set_scored(cursor.Int(1));
-      if (digest.state == "sealed") progress->set_waiting_for(dispatch_.WaitingFor(digest, now));
+      std::string waiting;
+      if (digest.state == "sealed") waiting = dispatch_.WaitingFor(digest, now);
+      const bool usual = waiting.empty() || waiting == dispatch_.DeferredState(digest.id);
+      std::string mend;
       if (digest.voice && digest.voice->backend != "lexical" && !world_.redis.ready()) {
-        progress->set_waiting_for("Redis: " + world_.redis.trouble());
+        mend = "Redis: " + world_.redis.trouble();
       }
-      if (!trouble_.empty()) progress->set_waiting_for(trouble_);
+      if (!trouble_.empty()) mend = "the aggregator (" + trouble_ + ")";
+      progress->set_waiting_for(mend.empty() ? waiting : mend);
+      progress->set_trouble(!usual || !mend.empty());
     }
     fetcher_outbox_.push_back({follower.peer, std::move(reply)});
   }
@@ -537,11 +542,12 @@ void Aggregator::Announce() {
   const LogScope scope(FieldsOf(*digest));
   if (publication_->completed) {
     const auto funnel = CountFunnel(db_, id);
-    {
+    if (digest->withhold) {
+      Log(*digest, "withheld: " + WhyWithheld(LoadPage(db_, id)), spdlog::level::warn);
+    } else {
       const LogScope selected{{"papers", SelectedPapers(db_, id)}};
-      spdlog::log(digest->state == "published" ? spdlog::level::info : spdlog::level::warn,
-                  "{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
-                  digest->state, funnel.selected(), funnel.scanned());
+      Log(*digest,
+          fmt::format("published, {} of {} papers selected", funnel.selected(), funnel.scanned()));
     }
     if (AsksNoMore(db_, id)) {
       spdlog::warn(

@@ -54,11 +54,11 @@ void Progress::Log(const std::string& text, Level level) const {
   spdlog::log(InLog() ? level : spdlog::level::debug, "{}", text);
 }
 
-void Progress::Show(const std::string& line, bool changed) {
+void Progress::Show(const std::string& line, bool changed, Level level) {
   const MonotonicTime now = loop_.now();
   if (mode_ == Mode::kEvents) return;
   if (mode_ == Mode::kLog) {
-    if (changed) Log(line);
+    if (changed) Log(line, level);
   } else if (mode_ == Mode::kTerminal) {
     std::fprintf(out_, "\r\x1b[K%s", line.c_str());
     std::fflush(out_);
@@ -69,11 +69,11 @@ void Progress::Show(const std::string& line, bool changed) {
   }
 }
 
-void Progress::Waiting(const std::string& what) {
+void Progress::Waiting(const std::string& what, Level level) {
   const bool changed = what != waiting_;
   waiting_ = what;
   if (changed && on_change_) on_change_(what);
-  if (!what.empty()) Show("waiting for " + what, changed);
+  if (!what.empty()) Show("waiting for " + what, changed, level);
 }
 
 void Progress::Dates(size_t read, size_t published, size_t all) {

@@ -432,7 +432,8 @@ void FetchRun::Show() {
   // It may be called in the middle of what is about one digest.
   const LogScope scope{{"profile", ""}, {"date", ""}, {"digest", ""}, TraceField(traces)};
   parts_.progress.Dates(jobs_.size(), done, tasks_.size());
-  parts_.progress.Waiting(sum.waiting_for());
+  parts_.progress.Waiting(sum.waiting_for(),
+                          sum.trouble() ? spdlog::level::warn : spdlog::level::info);
   if (sum.waiting_for().empty() && sum.to_score() > 0) {
     parts_.progress.Scoring(sum.scored(), sum.to_score(), sum.scorers());
   }

@@ -108,6 +108,13 @@ class AggregatorTest : public testing::Test {
       const auto& metric = family.metric.at(0);
       return family.type == prometheus::MetricType::Gauge ? metric.gauge.value
                                                           : metric.counter.value;
+  static wire::FetcherMessage SealOf(const wire::Opened& opened) {
+    wire::FetcherMessage message;
+    message.mutable_seal()->set_digest(opened.digest());
+    message.mutable_seal()->set_edition(opened.edition());
+    message.mutable_seal()->set_category("cs.LG");
+    return message;
+  }
     }
     return -1;
   }
@@ -190,10 +197,7 @@ TEST_F(AggregatorTest, WhatWasNotCommittedIsNotLogged) {
 TEST_F(AggregatorTest, WhoSealsAListIsToldHowTheDigestEndsAlsoIfItWasToldBefore) {
   const auto opened = Ask(OpenOf("2025-01-03"), 10s);
   ASSERT_TRUE(opened && opened->has_opened());
-  wire::FetcherMessage seal;
-  seal.mutable_seal()->set_digest(opened->opened().digest());
-  seal.mutable_seal()->set_edition(opened->opened().edition());
-  seal.mutable_seal()->set_category("cs.LG");
+  wire::FetcherMessage seal = SealOf(opened->opened());
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(Send(fetcher_, [&] {
       seal.set_wire_major(kWireMajor);
@@ -268,6 +272,31 @@ class MalformedTest : public AggregatorTest {
     return message;
   }
   bool RefusedAtLeast(double n) {
+TEST_F(AggregatorTest, ProgressSaysThatSomebodyMayHaveToMendWhatIsWaitedFor) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  const auto next = [&](bool waits) {
+    wire::Progress told;
+    const auto heard = [&] {
+      wire::FetcherReply reply;
+      std::string body;
+      while (Receive(fetcher_, &body)) {
+        EXPECT_TRUE(reply.ParseFromString(body));
+        if (reply.has_progress()) told = reply.progress();
+      }
+      return !told.state().empty() && told.waiting_for().empty() != waits;
+    };
+    EXPECT_TRUE(RunUntil(loop_, heard, 60s)) << "that there is no scorer is said after a while";
+    return told;
+  };
+  EXPECT_FALSE(next(false).trouble());
+  ASSERT_TRUE(Ask(RowsOf(opened->opened(), 3), 10s));
+  ASSERT_TRUE(Ask(SealOf(opened->opened()), 10s));
+  const wire::Progress waits = next(true);
+  EXPECT_THAT(waits.waiting_for(), testing::HasSubstr("no scorer is connected"));
+  EXPECT_TRUE(waits.trouble());
+}
+
     return Until([&] { return Metric("paperboy_refused_messages_total") >= n; });
   }
   // A whole day goes through: delivered, scored, published.
@@ -444,10 +473,7 @@ TEST_F(AggregatorTest, TheSiteShowsADigestThatWaitsForScorers) {
   RunUntil(
       loop_, [] { return false; }, 2 * kBeat + 100ms);
   EXPECT_FALSE(shown()) << "its list is not in";
-  wire::FetcherMessage seal;
-  seal.mutable_seal()->set_digest(opened->opened().digest());
-  seal.mutable_seal()->set_edition(opened->opened().edition());
-  seal.mutable_seal()->set_category("cs.LG");
+  wire::FetcherMessage seal = SealOf(opened->opened());
   seal.mutable_seal()->set_rows(3);
   ASSERT_TRUE(Ask(seal, 10s));
   EXPECT_TRUE(Until(shown));
