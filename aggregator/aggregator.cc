@@ -2,13 +2,11 @@
 
 #include <algorithm>
 
-#include "aggregator/budget.h"
 #include "aggregator/days.h"
 #include "aggregator/page.h"
 #include "aggregator/prices.h"
 #include "common/eastern.h"
 #include "common/log.h"
-#include "common/redis_keys.h"
 #include "common/text.h"
 #include "common/trace.h"
 #include "common/wire.h"
@@ -22,12 +20,9 @@ namespace {
 constexpr int kFramesPerTurn = 256;
 // Refused entries that are named to the fetcher.
 constexpr int kRefusalsShown = 10;
-// Ids per SADD.
-constexpr size_t kHintChunk = 500;
-constexpr Milliseconds kHintDeadline{5'000};
-// To publish this is to bring the site to what is being scored; for Reconcile: of no digest the
-// files are compared, of the dates without one they are.
-constexpr std::optional<DigestId> kNoDigest = 0;
+// How much is written to see whether messages of so many bytes would fit, with their rows and
+// indices: more than they need.
+constexpr size_t kRoomFactor = 4, kLeastRoom = size_t{1} << 20, kMostRoom = size_t{64} << 20;
 
 wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   const DigestPage page = LoadPage(db, id);
@@ -56,35 +51,10 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   return published;
 }
 
-// Whether papers are unscored for good, but not for want of money, which another try lacks too.
-bool AsksNoMore(Database& db, DigestId id) {
-  if (IsMendable(db, id)) return false;
-  auto why = db.Query("SELECT DISTINCT why FROM row WHERE digest = ? AND state = 'unscored'", id);
-  bool any = false;
-  while (why.Next()) {
-    if (SaysUsedUp(why.Text(0))) return false;
-    any = true;
-  }
-  return any;
-}
-
-// Something that happened to the digest.
-void Log(const Digest& digest, const std::string& what,
-         spdlog::level::level_enum level = spdlog::level::info) {
-  const LogScope scope(FieldsOf(digest));
-  spdlog::log(level, "{} {}: {}", digest.profile, digest.date, what);
-}
-
-std::vector<std::string> SelectedPapers(Database& db, DigestId id) {
-  std::vector<std::string> papers;
-  auto cursor = db.Query(
-      "SELECT paper FROM row WHERE digest = ? AND state = 'selected' ORDER BY position", id);
-  while (cursor.Next()) papers.push_back(cursor.Text(0));
-  return papers;
-}
-
-bool IsDone(const Digest& digest) {
-  return digest.state == "published" || digest.state == "withheld";
+size_t BytesOf(const std::vector<Frame>& frames) {
+  size_t bytes = 0;
+  for (const Frame& frame : frames) bytes += frame.body.size();
+  return bytes;
 }
 
 void SetRefused(wire::Refused* refused, const Error& error) {
@@ -110,6 +80,7 @@ Aggregator::Aggregator(World world, double max_unscored_share)
       dispatch_(db_, planner_, world_.prices, world_.made_at_once),
       publisher_(db_, world_.out),
       metrics_(world_.metrics) {
+  failed_ = Unwritten(db_);
   Reconcile();
   for (const DigestId id : DigestsInState(db_, "complete")) to_publish_.insert(id);
   world_.fetchers.OnReadable([this] { Receive(world_.fetchers, &fetcher_inbox_); });
@@ -153,6 +124,7 @@ void Aggregator::Turn() {
     for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
     if (tick && reconcile_due_ && !publication_) Reconcile();
     GoOnPublishing(tick);
+    if (tick) TryRoom();
   }
   if (tick) Tell(now);
 }
@@ -164,8 +136,9 @@ void Aggregator::Tell(const Instant& now) {
     UpdateMetrics();
     CountDays(now);
     if (publisher_.LookAtScoring()) to_publish_.insert(*kNoDigest);
+    reading_.Over();
   } catch (const StorageError& e) {
-    NoteTrouble(e.what());
+    reading_.Note("the ledger cannot be read: " + e.why, now.mono, e.doing);
   }
   for (auto& beat : dispatch_.Beats()) SendToScorer(std::move(beat));
 }
@@ -187,6 +160,7 @@ bool Aggregator::Transact(const Instant& now) {
   const auto fetcher_frames = std::exchange(fetcher_inbox_, {});
   const auto scorer_frames = std::exchange(scorer_inbox_, {});
   const auto undelivered = std::exchange(undelivered_, {});
+  const size_t bytes = BytesOf(fetcher_frames) + BytesOf(scorer_frames);
   const bool tick = std::exchange(tick_due_, false);
   const auto followers = followers_;
   const auto lessons = dispatch_.SaveLessons();
@@ -211,14 +185,52 @@ bool Aggregator::Transact(const Instant& now) {
     dispatch_.Forget(*lessons);
     reset_needed_ = true;
     metrics_.failed_commits.Increment();
-    NoteTrouble(std::string("the ledger cannot be written, nothing is acknowledged: ") + e.what());
+    NoteRefused(bytes, e);
+    for (const auto& frame : fetcher_frames) AnswerBusy(frame);
     return false;
   }
   reset_needed_ = false;
   metrics_.commits.Increment();
   for (const auto& log : std::exchange(once_committed_, {})) log();
-  if (failed_.empty() && !reconcile_due_) NoteTrouble("");
+  if (refused_bytes_ && bytes >= *refused_bytes_) NoteTaken();
   return true;
+}
+
+// The ledger does not take what came in a turn. What is smaller it may take still, which is
+// no sign that it is over: as much must be taken.
+void Aggregator::NoteRefused(size_t bytes, const StorageError& error) {
+  refused_bytes_ = std::max(refused_bytes_.value_or(0), bytes);
+  ledger_.Note("the ledger cannot be written, nothing is acknowledged: " + error.why,
+               world_.loop.now(), error.doing);
+}
+
+void Aggregator::NoteTaken() {
+  refused_bytes_.reset();
+  ledger_.Over();
+}
+
+// Whoever was refused may be gone: makes room for as much, with what becomes of it in tables
+// and indices.
+void Aggregator::TryRoom() {
+  if (!refused_bytes_) return;
+  try {
+    world_.store.MakeRoom(std::min(kRoomFactor * *refused_bytes_ + kLeastRoom, kMostRoom));
+    NoteTaken();
+  } catch (const StorageError& e) {
+    NoteRefused(0, e);
+  }
+}
+
+// To a request that could not be committed; it comes again.
+void Aggregator::AnswerBusy(const Frame& frame) {
+  wire::FetcherMessage message;
+  if (!message.ParseFromString(frame.body) || message.wire_major() != kWireMajor) return;
+  wire::FetcherReply reply;
+  reply.set_wire_major(kWireMajor);
+  reply.set_request(message.request());
+  reply.mutable_refused()->set_kind(wire::REFUSAL_BUSY);
+  reply.mutable_refused()->set_message(ledger_.why());
+  world_.fetchers.SendTo(frame.peer, reply.SerializeAsString());
 }
 
 void Aggregator::SendAll() {
@@ -229,11 +241,10 @@ void Aggregator::SendAll() {
   for (auto& frame : dispatch_.TakeFrames()) SendToScorer(std::move(frame));
 }
 
-void Aggregator::NoteTrouble(const std::string& trouble) {
-  if (trouble == trouble_) return;
-  if (!trouble.empty()) spdlog::error("{}", trouble);
-  if (trouble.empty()) spdlog::info("the trouble is over");
-  trouble_ = trouble;
+void Aggregator::Log(const Digest& digest, const std::string& what,
+                     spdlog::level::level_enum level) {
+  const LogScope scope(FieldsOf(digest));
+  spdlog::log(level, "{} {}: {}", digest.profile, digest.date, what);
 }
 
 // At the first, second, fourth, ... of them: a broken peer may repeat itself at any rate.
@@ -461,130 +472,20 @@ void Aggregator::TellProgress(const Instant& now) {
       cursor.Next();
       progress->set_to_score(cursor.Int(0));
       progress->set_scored(cursor.Int(1));
-      if (digest.state == "sealed") progress->set_waiting_for(dispatch_.WaitingFor(digest, now));
+      std::string waiting;
+      if (digest.state == "sealed") waiting = dispatch_.WaitingFor(digest, now);
+      const bool usual = waiting.empty() || waiting == dispatch_.DeferredState(digest.id);
+      std::string mend;
       if (digest.voice && digest.voice->backend != "lexical" && !world_.redis.ready()) {
-        progress->set_waiting_for("Redis: " + world_.redis.trouble());
+        mend = "Redis: " + world_.redis.trouble();
       }
-      if (!trouble_.empty()) progress->set_waiting_for(trouble_);
+      if (!trouble().empty()) mend = "the aggregator (" + trouble() + ")";
+      progress->set_waiting_for(mend.empty() ? waiting : mend);
+      progress->set_trouble(!usual || !mend.empty());
     }
     fetcher_outbox_.push_back({follower.peer, std::move(reply)});
   }
   SendAll();
-}
-
-// ---- publication ------------------------------------------------------------
-
-// Compares all of OUT with the ledger at the start; later, when the state of a date
-// was recorded, that, and looks whether the rest is there. Tried again every tick
-// until it works.
-void Aggregator::Reconcile() {
-  const auto written = publisher_.Reconcile(compare_all_ ? std::nullopt : kNoDigest);
-  reconcile_due_ = !written.ok();
-  compare_all_ = compare_all_ && reconcile_due_;
-  if (!written) return NoteTrouble(written.error().message);
-  if (*written > 0) spdlog::info("{} written or removed below OUT", Counted(*written, "file"));
-}
-
-// One step in a turn, so that peers are served between them. What fails is tried again
-// at a tick, when the others are out.
-void Aggregator::GoOnPublishing(bool tick) {
-  if (tick && !publication_ && to_publish_.empty()) {
-    to_publish_.insert(failed_.begin(), failed_.end());
-  }
-  if (!publication_ && to_publish_.empty()) return;
-  try {
-    if (!publication_) {
-      BeginPublishing();
-    } else if (!publisher_.done()) {
-      if (const auto step = publisher_.Step(); !step) throw StorageError(step.error().message);
-    } else {
-      if (const auto there = world_.store.StillThere(); !there) {
-        throw StorageError(there.error().message);
-      }
-      Announce();
-      failed_.erase(publication_->digest);
-      publication_.reset();
-    }
-  } catch (const StorageError& e) {
-    NoteTrouble(std::string("a digest cannot be published yet: ") + e.what());
-    failed_.insert(publication_->digest);
-    publication_.reset();
-  }
-  if (!publication_ && to_publish_.empty()) return;
-  world_.loop.Cancel(step_);
-  step_ = world_.loop.After(Milliseconds(0), [this] { step_due_ = true; });
-}
-
-// Publishes the next digest, if it is one and complete, and lists the files.
-void Aggregator::BeginPublishing() {
-  publication_ = {*to_publish_.begin()};
-  to_publish_.erase(to_publish_.begin());
-  const auto digest = FindDigest(db_, publication_->digest);
-  if (digest && digest->state == "complete") {
-    if (!failed_.contains(digest->id)) Log(*digest, "complete");
-    publisher_.Publish(digest->id);
-    publication_->completed = true;
-    days_counted_on_.clear();
-  }
-  publisher_.Begin(publication_->digest);
-}
-
-// The files are there: says so, unless the digest was opened again meanwhile.
-void Aggregator::Announce() {
-  const DigestId id = publication_->digest;
-  const auto digest = FindDigest(db_, id);
-  if (!digest || !IsDone(*digest)) return;
-  const LogScope scope(FieldsOf(*digest));
-  if (publication_->completed) {
-    const auto funnel = CountFunnel(db_, id);
-    {
-      const LogScope selected{{"papers", SelectedPapers(db_, id)}};
-      spdlog::log(digest->state == "published" ? spdlog::level::info : spdlog::level::warn,
-                  "{} {}: {}, {} of {} papers selected", digest->profile, digest->date,
-                  digest->state, funnel.selected(), funnel.scanned());
-    }
-    if (AsksNoMore(db_, id)) {
-      spdlog::warn(
-          "{} {}: {} without a score, and no later run asks about them: `paperboy-aggregator retry "
-          "{}` asks again",
-          digest->profile, digest->date, Counted(funnel.unscored(), "paper"), digest->date);
-    }
-    CountCompleted(*digest, funnel);
-    if (const auto drift = DriftOf(db_, id); drift && drift->moved()) {
-      spdlog::warn("{} {}: {}", digest->profile, digest->date, DriftText(*drift));
-      metrics_.drifted.Increment();
-    }
-    WriteHint(*digest);
-  }
-  for (const auto& follower : std::vector<Follower>(followers_)) {
-    if (follower.digest == id && follower.edition == digest->edition) {
-      TellPublished(follower.peer, id);
-    }
-  }
-  SendAll();
-}
-
-// The hint for fetchers; losing it costs them some bytes.
-void Aggregator::WriteHint(const Digest& digest) {
-  if (!world_.redis.ready()) return;
-  const std::string key = redis_keys::Seen(world_.store.id(), digest.profile);
-  std::vector<std::string> command = {"SADD", key};
-  auto flush = [&] {
-    if (command.size() > 2)
-      world_.redis.Command(command, kHintDeadline, [](const Result<RedisReply>&) {});
-    command.resize(2);
-  };
-  auto cursor =
-      db_.Query("SELECT paper FROM row WHERE digest = ? AND state NOT IN ('refused', 'not_wanted')",
-                digest.id);
-  while (cursor.Next()) {
-    command.push_back(cursor.Text(0));
-    if (command.size() >= kHintChunk) flush();
-  }
-  flush();
-  world_.redis.Command(
-      {"EXPIRE", key, std::to_string(std::chrono::seconds(redis_keys::kSeenTtl).count())},
-      kHintDeadline, [](const Result<RedisReply>&) {});
 }
 
 }  // namespace paperboy

@@ -1,8 +1,8 @@
 // The process: two ROUTER sockets, one ledger, one loop. Frames that arrive in a
 // turn are handled in one transaction; nothing is answered before its commit.
-// When a commit fails (disk full), the turn never happened: no answer leaves,
-// the leases of this boot are forgotten, peers say again what they have, and the
-// next turn tries anew.
+// When a commit fails (disk full), the turn never happened: fetchers are told why, and
+// nothing else leaves, the leases of this boot are forgotten, peers say again what they
+// have, and the next turn tries anew.
 #pragma once
 
 #include <functional>
@@ -20,12 +20,17 @@
 #include "aggregator/plan.h"
 #include "aggregator/publish.h"
 #include "aggregator/store.h"
+#include "aggregator/trouble.h"
 #include "common/eastern.h"
 #include "common/link.h"
 #include "common/loop.h"
 #include "common/redis.h"
 
 namespace paperboy {
+
+// To publish this is to bring the site to what is being scored; for Reconcile: of no digest the
+// files are compared, of the dates without one they are.
+inline constexpr std::optional<DigestId> kNoDigest = 0;
 
 class Aggregator {
  public:
@@ -47,7 +52,12 @@ class Aggregator {
   ~Aggregator();
 
   // Why it cannot serve, for /readyz; "" when it can.
-  const std::string& trouble() const { return trouble_; }
+  const std::string& trouble() const {
+    for (const Trouble* trouble : {&ledger_, &reading_}) {
+      if (!trouble->why().empty()) return trouble->why();
+    }
+    return files_.why();
+  }
 
   // For an autoscaler, for /scaling. As of the last second, of a large backlog of some
   // seconds before.
@@ -94,7 +104,14 @@ class Aggregator {
   void BeginPublishing();
   void Announce();
   void WriteHint(const Digest& digest);
-  void NoteTrouble(const std::string& trouble);
+  void NoteUnwritten(DigestId digest, const std::string& why);
+  // Something that happened to the digest.
+  static void Log(const Digest& digest, const std::string& what,
+                  spdlog::level::level_enum level = spdlog::level::info);
+  void NoteRefused(size_t bytes, const StorageError& error);
+  void NoteTaken();
+  void TryRoom();
+  void AnswerBusy(const Frame& frame);
   void Tell(const Instant& now);
   void UpdateMetrics();
   double CostOf(const std::string& eastern_day);
@@ -113,13 +130,11 @@ class Aggregator {
   std::vector<ScorerFrame> undelivered_;
   std::vector<Follower> followers_;
   std::set<DigestId> to_publish_;
-  std::set<DigestId> failed_;  // could not be published; tried again every tick
-  // The digest whose files are being written, one in a turn.
-  struct Publication {
-    DigestId digest = 0;
-    bool completed = false;  // by this publication, not by an earlier one
-  };
-  std::optional<Publication> publication_;
+  // Could not be published, or brought to OUT: why, as the ledger has it. Tried again every
+  // tick. kNoDigest: what is of none.
+  std::map<DigestId, std::string> failed_;
+  std::optional<DigestId> publication_;  // whose files are being written, one in a turn
+  std::set<DigestId> unannounced_;       // published since the start, and not all written yet
   bool step_due_ = false;
   bool reconcile_due_ = true;  // files below OUT may be missing or stale
   bool compare_all_ = true;    // no comparison of all of them has succeeded yet
@@ -130,7 +145,11 @@ class Aggregator {
   uint64_t refused_counted_ = 0;       // of the scorers' refused messages, in the metric
   std::set<std::string> models_told_;  // that have metrics
   std::string days_counted_on_;        // as in Instant; "": something was recorded since
-  std::string trouble_;
+  Trouble ledger_{"the ledger is written again"};
+  // The most that came in a turn that the ledger refused; nullopt: it took as much since.
+  std::optional<size_t> refused_bytes_;
+  Trouble reading_{"the ledger is read again"};
+  Trouble files_{"everything below OUT is written"};
   std::optional<MonotonicTime> waiting_since_;  // papers, or now
   std::optional<ScalingView> scaling_;
   Loop::TimerId tick_ = 0;

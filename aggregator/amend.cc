@@ -1,5 +1,6 @@
 #include "aggregator/amend.h"
 
+#include "common/calendar.h"
 #include "common/eastern.h"
 #include "common/text.h"
 #include "spdlog/fmt/fmt.h"
@@ -23,11 +24,19 @@ Result<std::vector<Digest>> DigestsOf(Database& db, const std::string& date) {
   return digests;
 }
 
-std::string HowToDeliver(const Digest& digest) {
-  return "run paperboy-fetcher with this profile and --date " + digest.date;
+bool IsAnnounced(const std::string& date) { return AnnouncementFor(*ParseDate(date)).has_value(); }
+
+std::string HowToDeliver(const std::string& date) {
+  return "run paperboy-fetcher with this profile and " + FlagsFor(date);
 }
 
 }  // namespace
+
+std::string FlagsFor(const std::string& date) {
+  if (IsAnnounced(date)) return "--date " + date;
+  return "--date " + date + " --source file:FILE (" + WhyNoAnnouncement(*ParseDate(date)) +
+         ": arXiv announces nothing)";
+}
 
 Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& date) {
   auto digests = DigestsOf(db, date);
@@ -43,7 +52,7 @@ Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& dat
       line += "nothing is unscored";
     } else if (state == "open") {
       line += fmt::format("waiting again, with texts that were pruned: {}: {}",
-                          Counted(papers, "paper"), HowToDeliver(digest));
+                          Counted(papers, "paper"), HowToDeliver(date));
     } else {
       line += fmt::format("{} tried again; it is published with their scores",
                           Counted(papers, "paper"));
@@ -56,6 +65,13 @@ Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& dat
 Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date) {
   auto digests = DigestsOf(db, date);
   if (!digests) return digests.error();
+  for (const Digest& digest : *digests) {
+    if (digest.source == "file" || IsAnnounced(date)) continue;
+    return Invalid(fmt::format(
+        "{} {} came from arXiv's feed although it announces nothing on that date ({}): no run "
+        "could deliver it anew. `paperboy-aggregator retry {}` scores what is unscored",
+        digest.profile, date, WhyNoAnnouncement(*ParseDate(date)), date));
+  }
   Amended amended;
   for (const Digest& digest : *digests) {
     const uint64_t rows = CountFunnel(db, digest.id).arxiv();
@@ -64,7 +80,7 @@ Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date
     amended.done.add_lines(fmt::format(
         "{} {}: open again, {} dropped, their scores stay. To deliver it anew, {}; what "
         "was published stays until then",
-        digest.profile, date, Counted(rows, "row"), HowToDeliver(digest)));
+        digest.profile, date, Counted(rows, "row"), HowToDeliver(date)));
   }
   return amended;
 }

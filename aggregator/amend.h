@@ -21,12 +21,16 @@ struct Amended {
   std::vector<DigestId> sealed;  // digests with work that waits again
 };
 
+// With which the fetcher delivers that date, for people.
+std::string FlagsFor(const std::string& date);
+
 // Every unscored paper of the date's digests waits again; they are completed and
 // published again by themselves.
 Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& date);
 
 // The date's digests are open and empty; their pages stay until the next run of a
-// fetcher has delivered the date anew.
+// fetcher has delivered the date anew. kInvalid where nothing could: of a date on which
+// arXiv announces nothing, but from a file.
 Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date);
 
 // Drops the abstracts of papers that stand only in digests before the date which

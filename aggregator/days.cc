@@ -5,6 +5,7 @@
 #include <string>
 
 #include "aggregator/digests.h"
+#include "common/calendar.h"
 #include "common/eastern.h"
 
 namespace paperboy {
@@ -48,6 +49,10 @@ Before ListsBefore(Database& db, const wire::Compare& question) {
   return {};
 }
 
+bool HasRows(Database& db, DigestId digest) {
+  return db.Query("SELECT 1 FROM row WHERE digest = ? LIMIT 1", digest).Next();
+}
+
 }  // namespace
 
 Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
@@ -64,17 +69,25 @@ Result<wire::Days> ListDays(Database& db, const wire::ListDays& question) {
       "WHERE date BETWEEN ?2 AND ?3 GROUP BY date ORDER BY date",
       question.profile(), question.from(), question.to());
   while (cursor.Next()) {
+    const std::string date = cursor.Text(0);
+    auto digest = cursor.OptInt(3);
+    const bool open = digest && FindDigest(db, *digest)->state == "open";
+    // Nothing is to come of it.
+    if (open && !AnnouncementFor(*ParseDate(date)) && !HasRows(db, *digest)) digest.reset();
+    if (!digest && cursor.Text(1).empty()) continue;
     wire::DayState* day = days.add_days();
-    day->set_date(cursor.Text(0));
+    day->set_date(date);
     day->set_state(cursor.Text(1).empty() ? "open" : cursor.Text(1));
     day->set_why(cursor.Text(2));
-    const auto digest = cursor.OptInt(3);
     day->set_mendable(digest && (IsMendable(db, *digest) || !LateLists(db, *digest).empty()));
-    day->set_revision(cursor.Text(4));
+    if (digest) day->set_revision(cursor.Text(4));
   }
+  // Of a digest that was opened and has nothing (any more) nobody asked for what came after.
   auto first = db.Query(
       "SELECT coalesce(min(date), '') FROM (SELECT min(date) AS date FROM digest "
-      "WHERE profile = ?1 UNION ALL SELECT min(date) FROM day WHERE profile = ?1)",
+      "WHERE profile = ?1 AND (state <> 'open' OR EXISTS "
+      "(SELECT 1 FROM row WHERE row.digest = digest.id)) "
+      "UNION ALL SELECT min(date) FROM day WHERE profile = ?1)",
       question.profile());
   if (first.Next()) days.set_first(first.Text(0));
   return days;

@@ -61,6 +61,10 @@ nlohmann::json List(const auto& items) {
 
 }  // namespace
 
+bool IsDone(const Digest& digest) {
+  return digest.state == "published" || digest.state == "withheld";
+}
+
 std::string TraceOf(const Digest& digest) {
   return TraceOf(digest.profile, digest.date, digest.revision);
 }
@@ -159,6 +163,23 @@ std::vector<std::string> LateLists(Database& db, DigestId digest) {
       "SELECT category FROM category WHERE digest = ? AND late = 1 ORDER BY category", digest);
   while (cursor.Next()) lists.push_back(cursor.Text(0));
   return lists;
+}
+
+std::map<DigestId, std::string> Unwritten(Database& db) {
+  std::map<DigestId, std::string> unwritten;
+  auto cursor = db.Query(
+      "SELECT CAST(substr(key, 11) AS INTEGER), value FROM meta WHERE key LIKE 'unwritten %'");
+  while (cursor.Next()) unwritten.emplace(cursor.Int(0), cursor.Text(1));
+  return unwritten;
+}
+
+void SetUnwritten(Database& db, DigestId digest, const std::string& why) {
+  const std::string key = "unwritten " + std::to_string(digest);
+  if (!why.empty()) {
+    db.Exec("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, why);
+  } else if (Unwritten(db).contains(digest)) {
+    db.Exec("DELETE FROM meta WHERE key = ?", key);
+  }
 }
 
 std::optional<wire::Paper> FindPaper(Database& db, const std::string& id, int64_t version) {

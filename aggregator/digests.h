@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,6 +37,9 @@ struct Digest {
   std::string budget;    // that it was measured by; "": none, or not yet
 };
 
+// Published or withheld.
+bool IsDone(const Digest& digest);
+
 std::string TraceOf(const Digest& digest);
 // Of log lines about it.
 LogFields FieldsOf(const Digest& digest);
@@ -61,6 +65,11 @@ bool IsMendable(Database& db, DigestId digest);
 // Categories that it went on without: their lists were not announced in time, and a
 // later run adds them.
 std::vector<std::string> LateLists(Database& db, DigestId digest);
+
+// Digests (0: dates without one) of which what was recorded is not all below OUT yet, and why.
+std::map<DigestId, std::string> Unwritten(Database& db);
+// `why` is empty when all is.
+void SetUnwritten(Database& db, DigestId digest, const std::string& why);
 
 // What the ledger knows of a paper, for people: preferably of that version, and
 // with an empty abstract if that was pruned; nullopt if it knows nothing.

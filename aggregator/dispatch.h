@@ -146,6 +146,8 @@ class Dispatch {
 
   // Why nothing goes on with a sealed digest, for people; "" while work goes on.
   std::string WaitingFor(const Digest& digest, const Instant& now);
+  // What its batches at the provider's batch API wait for; "" without any.
+  std::string DeferredState(DigestId digest);
   size_t scorers() const { return scorers_.size(); }
   // What its scorers make of a model's provider.
   struct Pace {
@@ -280,7 +282,6 @@ class Dispatch {
   bool SomebodySees(const std::string& account) const;
   bool IsLost(uint64_t id, const Lease& lease, const Instant& now);
   void Resume(const Instant& now);
-  std::string DeferredState(DigestId digest);
   void FindCandidates(DigestId digest, bool all_made, std::deque<Candidate>* next);
   void FindNext(DigestId digest, size_t wanted);
   bool StillFree(const Candidate& candidate);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "aggregator/amend.h"
 #include "aggregator/digests.h"
 #include "aggregator/prices.h"
 #include "aggregator/schema.h"
@@ -73,8 +74,25 @@ std::string CostOf(Database& db, DigestId id) {
 // A page that went on without lists is partial until they come.
 std::string StateOf(Database& db, const Digest& digest) {
   const auto late = LateLists(db, digest.id);
-  if (digest.state != "published" || late.empty()) return digest.state;
-  return fmt::format("partial, lacks {}", fmt::join(late, ", "));
+  std::string state = digest.state;
+  if (state == "published" && !late.empty()) {
+    state = fmt::format("partial, lacks {}", fmt::join(late, ", "));
+  }
+  return IsDone(digest) && Unwritten(db).contains(digest.id) ? state + ", not written" : state;
+}
+
+// What is recorded and not below OUT.
+std::string UnwrittenText(Database& db) {
+  std::string text;
+  for (const auto& [id, why] : Unwritten(db)) {
+    const auto digest = FindDigest(db, id);
+    text += fmt::format(
+        "{} not written yet, which the aggregator tries every second while it runs: {}\n",
+        digest ? fmt::format("{} {}: what is recorded is", digest->profile, digest->date)
+               : "of the site and of dates without a digest, something is",
+        why);
+  }
+  return text;
 }
 
 void AddDigest(Database& db, const Digest& digest, Table* table) {
@@ -144,7 +162,7 @@ std::string StatusText(Database& db, const std::string& path, int limit) {
           {cursor.Text(0), cursor.Text(1), cursor.Text(2), cursor.Text(3), cursor.OptInt(4)});
     }
   }
-  std::string days;
+  std::string days = UnwrittenText(db);
   for (const auto& entry : entries) {
     if (entry.digest) {
       const Digest digest = *FindDigest(db, *entry.digest);
@@ -202,7 +220,7 @@ Result<std::string> PapersText(Database& db, const std::string& date, const std:
   if (rows > 0) return table.Text();
   const bool open = db.Query("SELECT 1 FROM digest WHERE date = ? AND state = 'open'", date).Next();
   return "no paper of " + date + (state.empty() ? " is here" : " is " + state) +
-         (open ? "; it waits for papers: run paperboy-fetcher with --date " + date : "") + "\n";
+         (open ? "; it waits for papers: run paperboy-fetcher with " + FlagsFor(date) : "") + "\n";
 }
 
 }  // namespace paperboy

@@ -50,6 +50,8 @@ Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
   message.set_request(std::random_device()() | 1U);
   const std::string frame = message.SerializeAsString();
   const auto deadline = Clock::now() + patience;
+  const std::string in_time = " within " + std::to_string(patience.count() / 1000) + " s: ";
+  std::string busy;
   for (auto send_at = Clock::now(); Clock::now() < deadline;) {
     if (Clock::now() >= send_at && Send(socket_, frame)) send_at = Clock::now() + kReplyTimeout;
     zmq::pollitem_t item{socket_.handle(), 0, ZMQ_POLLIN, 0};
@@ -62,17 +64,22 @@ Result<wire::Done> OperatorLink::Ask(wire::FetcherMessage message,
     std::string body;
     wire::FetcherReply reply;
     if (!Receive(socket_, &body) || !reply.ParseFromString(body)) continue;
-    if (reply.request() != message.request() || Retryable(reply)) continue;
+    if (reply.request() != message.request()) continue;
+    if (Retryable(reply)) {
+      busy = reply.refused().message();
+      continue;
+    }
     if (reply.has_done()) return reply.done();
     return Invalid(reply.has_refused() ? reply.refused().message()
                                        : "the aggregator answered with something else");
   }
-  return Unavailable(
-      "nobody answered at " + address_.endpoint + " within " +
-      std::to_string(patience.count() / 1000) +
-      " s: this command goes to the running aggregator. If none runs, start one "
-      "(with the same --bind-fetchers and --keys); one that runs and cannot write its ledger "
-      "answers nobody: /readyz and its log say why");
+  if (!busy.empty()) {
+    return Unavailable("the aggregator at " + address_.endpoint + " could not do it" + in_time +
+                       busy);
+  }
+  return Unavailable("nobody answered at " + address_.endpoint + in_time +
+                     "this command goes to the running aggregator. If none runs, start one (with "
+                     "the same --bind-fetchers and --keys)");
 }
 
 }  // namespace paperboy

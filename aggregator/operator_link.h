@@ -29,7 +29,7 @@ class OperatorLink {
                                                        const std::string& keys = "");
 
   // Sends `message` until it is answered; blocks. kUnavailable: nobody answered in
-  // `patience`, or takes the key. kInvalid: refused.
+  // `patience`, or takes the key, or the aggregator could not do it, and why. kInvalid: refused.
   Result<wire::Done> Ask(wire::FetcherMessage message,
                          std::chrono::milliseconds patience = kAnswerTime);
 

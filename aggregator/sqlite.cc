@@ -13,7 +13,7 @@ namespace {
 constexpr int kBusyTimeoutMs = 5'000;
 
 [[noreturn]] void Fail(sqlite3* db, const std::string& what) {
-  throw StorageError(what + ": " + (db ? sqlite3_errmsg(db) : "out of memory"));
+  throw StorageError(db ? sqlite3_errmsg(db) : "out of memory", what);
 }
 
 void Check(sqlite3_stmt* statement, int code) {

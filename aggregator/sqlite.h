@@ -20,7 +20,11 @@ struct sqlite3_stmt;
 namespace paperboy {
 
 struct StorageError : std::runtime_error {
-  using std::runtime_error::runtime_error;
+  explicit StorageError(const std::string& why) : StorageError(why, "") {}
+  // `doing` is the statement that failed.
+  StorageError(const std::string& why, const std::string& doing)
+      : std::runtime_error(doing.empty() ? why : doing + ": " + why), why(why), doing(doing) {}
+  std::string why, doing;
 };
 
 // Bytes to bind as a BLOB rather than as text.

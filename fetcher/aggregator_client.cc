@@ -87,7 +87,7 @@ Result<wire::FetcherReply> AggregatorClient::Call(wire::FetcherMessage message,
     }
     if (const auto again = MustAskAgain(*reply, tries++); again) {
       waited = true;
-      progress_.Waiting(again->why);
+      progress_.Waiting(again->why, spdlog::level::warn);
       pump_.Sleep(again->wait, deadline);
       continue;
     }

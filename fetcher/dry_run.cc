@@ -178,13 +178,18 @@ void DryRun::FromFile(Day day) {
   const std::string date = FormatDate(day);
   const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
-    return EndAll(date, "skipped", "there is no file " + path, kExitOk);
+    if (!AnnouncementFor(day)) return NoAnnouncement(day);
+    return EndAll(date, "missing", "there is no file " + path, kExitUsage);
   }
   Result<Listing> list = ReadPaperFile(path);
   if (!list) return Fail(date, list.error());
   Listings lists;
   lists.emplace(kAnyCategory, std::move(*list));
   Ask(date, lists);
+}
+
+void DryRun::NoAnnouncement(Day day) {
+  EndAll(FormatDate(day), "holiday", WhyNoAnnouncement(day) + ": arXiv announces nothing", kExitOk);
 }
 
 template <class ReadOne>
@@ -203,10 +208,8 @@ Result<Listings> DryRun::ReadAll(ReadOne read_one) {
 }
 
 void DryRun::FromPast(Day day) {
+  if (!AnnouncementFor(day)) return NoAnnouncement(day);
   const std::string date = FormatDate(day);
-  if (!AnnouncementFor(day)) {
-    return EndAll(date, "holiday", WhyNoAnnouncement(day) + ": arXiv announces nothing", kExitOk);
-  }
   const auto lists =
       ReadAll([&](const std::string& category) { return past_.Read(category, day, deadline_); });
   if (!lists) return Fail(date, lists.error());

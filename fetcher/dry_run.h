@@ -24,7 +24,7 @@ struct ForecastLine {
   std::string profile, date;
   std::optional<wire::Estimate> estimate;
   uint64_t rows = 0;  // unique ids in its lists
-  std::string state;  // without an estimate: holiday, not announced, skipped, failed
+  std::string state;  // without an estimate: holiday, not announced, missing, failed
   std::string why;
   ExitCode exit_code = kExitOk;
 };
@@ -54,6 +54,7 @@ class DryRun {
   void OneDate(std::optional<Day> day);
   void FromFile(Day day);
   void FromPast(Day day);
+  void NoAnnouncement(Day day);
   void FromFeeds(std::optional<Day> day);
   template <class ReadOne>
   Result<Listings> ReadAll(ReadOne read_one);

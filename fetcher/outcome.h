@@ -16,7 +16,7 @@ namespace paperboy {
 
 enum ExitCode : int {
   kExitOk = 0,
-  kExitUsage = 1,         // bad usage or configuration
+  kExitUsage = 1,         // bad usage or configuration, or a day of a range without its file
   kExitUnreachable = 2,   // a dependency, until the deadline
   kExitWithheld = 3,      // or published with papers that a later run can score
   kExitReplaced = 4,      // by another revision of the profile: do not retry
@@ -26,7 +26,7 @@ enum ExitCode : int {
 struct Outcome {
   std::string profile;
   std::string date;   // as YYYY-MM-DD, or words
-  std::string state;  // published, withheld, holiday, not announced, replaced, failed
+  std::string state;  // published, withheld, holiday, not announced, missing, replaced, failed
   std::string why;    // empty when `published` says it all
   ExitCode exit_code = kExitOk;
   std::optional<wire::Published> published;

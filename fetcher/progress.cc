@@ -56,11 +56,12 @@ void Progress::Log(const std::string& text, Level level) const {
   spdlog::log(InLog() ? level : spdlog::level::debug, "{}", text);
 }
 
-void Progress::Show(const std::string& line, bool changed, std::chrono::seconds every) {
+void Progress::Show(const std::string& line, bool changed, std::chrono::seconds every,
+                    Level level) {
   const MonotonicTime now = loop_.now();
   if (mode_ == Mode::kEvents) return;
   if (mode_ == Mode::kLog) {
-    if (changed) Log(line);
+    if (changed) Log(line, level);
   } else if (mode_ == Mode::kTerminal) {
     std::fprintf(out_, "\r\x1b[K%s", line.c_str());
     std::fflush(out_);
@@ -71,11 +72,11 @@ void Progress::Show(const std::string& line, bool changed, std::chrono::seconds 
   }
 }
 
-void Progress::Waiting(const std::string& what) {
+void Progress::Waiting(const std::string& what, Level level) {
   const bool changed = what != waiting_;
   waiting_ = what;
   if (changed && on_change_) on_change_(what);
-  if (!what.empty()) Show("waiting for " + what, changed, kWaitingEvery);
+  if (!what.empty()) Show("waiting for " + what, changed, kWaitingEvery, level);
 }
 
 void Progress::Dates(size_t read, size_t published, size_t all) {

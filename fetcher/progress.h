@@ -34,8 +34,9 @@ class Progress {
   void Log(const std::string& text, Level level = spdlog::level::info) const;
 
   // What is being waited for, as "Redis at localhost:6379 (connection refused)";
-  // empty: nothing. Shown when it changes and, but in the log, every minute.
-  void Waiting(const std::string& what);
+  // empty: nothing. Shown when it changes and, but in the log, every minute; in the log of
+  // that level.
+  void Waiting(const std::string& what, Level level = spdlog::level::info);
   const std::string& waiting() const { return waiting_; }
   // Told of every change, whatever the mode.
   void OnWaitingChange(std::function<void(const std::string&)> fn) { on_change_ = std::move(fn); }
@@ -48,7 +49,8 @@ class Progress {
   void Dates(size_t read, size_t published, size_t all);
 
  private:
-  void Show(const std::string& line, bool changed, std::chrono::seconds every);
+  void Show(const std::string& line, bool changed, std::chrono::seconds every,
+            Level level = spdlog::level::info);
   void ClearLine();
   bool InLog() const { return mode_ == Mode::kLog || mode_ == Mode::kEvents; }
 

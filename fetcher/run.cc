@@ -139,7 +139,10 @@ Status FetchRun::AddMending() {
     }
     // What is due on a day without announcement, also when nothing is known yet.
     const Day due = PreviousPage(today + date::days(1));
-    if (due < today && days->first().empty()) unfinished[due].push_back(profile);
+    if (due < today && days->first().empty()) {
+      auto& those = unfinished[due];
+      if (those.empty() || those.back().name() != profile.name()) those.push_back(profile);
+    }
   }
   for (auto& [day, profiles] : unfinished) tasks_.push_back({day, std::move(profiles), true});
   return Ok();
@@ -186,7 +189,8 @@ void FetchRun::FromFile(Day day) {
   const std::string date = FormatDate(day);
   const std::string path = FileOf(settings_, date);
   if (settings_.range && path != settings_.file && !std::filesystem::exists(path)) {
-    return EndAll({"", date, "skipped", "there is no file " + path, kExitOk, {}});
+    if (!AnnouncementFor(day)) return NoAnnouncement(day);
+    return EndAll({"", date, "missing", "there is no file " + path, kExitUsage, {}});
   }
   const auto read = [this, path](const std::set<std::string>&) -> Result<Listings> {
     Result<Listing> list = Note(ReadPaperFile(path));
@@ -197,6 +201,14 @@ void FetchRun::FromFile(Day day) {
   };
   const Result<Listings> lists = read({});
   if (!lists) return Fail(date, lists.error());
+  if (!AnnouncementFor(day)) {
+    parts_.progress.Say(
+        fmt::format(
+            "{}: arXiv announces nothing on that date, {}; the papers of {} are filed under "
+            "it all the same",
+            date, WhyNoAnnouncement(day), path),
+        spdlog::level::warn);
+  }
   Job& job = Begin(day, kFileSource, false);
   job.run->Deliver(*lists);
   job.read_again = read;
@@ -420,7 +432,8 @@ void FetchRun::Show() {
   // It may be called in the middle of what is about one digest.
   const LogScope scope{{"profile", ""}, {"date", ""}, {"digest", ""}, TraceField(traces)};
   parts_.progress.Dates(jobs_.size(), done, tasks_.size());
-  parts_.progress.Waiting(sum.waiting_for());
+  parts_.progress.Waiting(sum.waiting_for(),
+                          sum.trouble() ? spdlog::level::warn : spdlog::level::info);
   if (sum.waiting_for().empty() && sum.to_score() > 0) {
     parts_.progress.Scoring(sum.scored(), sum.to_score(), sum.scorers());
   }

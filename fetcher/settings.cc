@@ -60,7 +60,7 @@ Examples:
 
 Exit codes:
   0  every digest is published and nothing is left to mend; also a holiday and a quiet day
-  1  bad usage or configuration
+  1  bad usage or configuration, or an announced day of a range has no file (file:...{date}...)
   2  arXiv, Redis, the aggregator or scorers could not be reached until the deadline
   3  a digest was withheld, or published with papers that a later run can score
   4  replaced by another revision of the profile; do not retry

@@ -5,9 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 
+#include "aggregator/inspect.h"
 #include "aggregator/operator_link.h"
 #include "common/eastern.h"
 #include "common/redis_client.h"
@@ -15,6 +18,7 @@
 #include "common/wire.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/until.h"
+#include "tests/unit/fake_aggregator.h"
 
 namespace paperboy {
 namespace {
@@ -69,6 +73,12 @@ class AggregatorTest : public testing::Test {
     RunUntil(loop_, try_once, patience);
     return answer;
   }
+  // Why the ledger does not take it now, as it is told; "" for any other answer, or none.
+  std::string RefusedAsBusy(const wire::FetcherMessage& message) {
+    const auto answer = Ask(message, 10s);
+    const bool busy = answer && answer->refused().kind() == wire::REFUSAL_BUSY;
+    return busy ? answer->refused().message() : "";
+  }
   static wire::FetcherMessage OpenOf(const std::string& date) {
     wire::FetcherMessage message;
     auto* profile = message.mutable_open()->mutable_profile();
@@ -96,6 +106,13 @@ class AggregatorTest : public testing::Test {
       row->mutable_paper()->set_title("A title");
       row->mutable_paper()->set_abstract(std::string(2000, 'a'));
     }
+    return message;
+  }
+  static wire::FetcherMessage SealOf(const wire::Opened& opened) {
+    wire::FetcherMessage message;
+    message.mutable_seal()->set_digest(opened.digest());
+    message.mutable_seal()->set_edition(opened.edition());
+    message.mutable_seal()->set_category("cs.LG");
     return message;
   }
   int64_t Count(const char* sql) {
@@ -139,7 +156,7 @@ TEST_F(AggregatorTest, NothingIsAcknowledgedThatWasNotStored) {
   ASSERT_TRUE(opened && opened->has_opened());
   FillDisk();
   const auto rows = RowsOf(opened->opened(), 100);
-  EXPECT_FALSE(Ask(rows, 1s)) << "the disk is full";
+  EXPECT_THAT(RefusedAsBusy(rows), testing::HasSubstr("database or disk is full"));
   EXPECT_GT(Metric("paperboy_ledger_failed_commits_total"), 0);
   EXPECT_EQ(Count("SELECT count(*) FROM row"), 0) << "the turn never happened";
   EmptyDisk();
@@ -156,7 +173,7 @@ TEST_F(AggregatorTest, AFetcherOfADigestThatCouldNotBeStoredIsNotFollowedUp) {
   auto open = OpenOf("2025-01-03");
   open.mutable_open()->mutable_profile()->set_prompt(std::string(200'000, 'p') +
                                                      "\n[PAPER LIST HERE]");
-  EXPECT_FALSE(Ask(open, 1s));
+  EXPECT_NE(RefusedAsBusy(open), "");
   EmptyDisk();
   // Two ticks with space again, and nobody to tell about a digest that is not there.
   loop_.RunUntil([] { return false; }, loop_.now() + 2 * kBeat + 100ms);
@@ -168,14 +185,64 @@ TEST_F(AggregatorTest, AFetcherOfADigestThatCouldNotBeStoredIsNotFollowedUp) {
   EXPECT_GT(heard_, before) << "progress comes";
 }
 
-// Who gets no answer says the same again.
+// A full disk takes what is small for a long time still.
+TEST_F(AggregatorTest, TheTroubleLastsUntilTheLedgerTakesAsMuchAsItRefused) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  FillDisk();
+  testing::internal::CaptureStdout();
+  ASSERT_NE(RefusedAsBusy(RowsOf(opened->opened(), 100)), "");
+  const double commits = Metric("paperboy_ledger_commits_total");
+  EXPECT_TRUE(Until([&] {
+    EXPECT_NE(aggregator_->trouble(), "");
+    return Metric("paperboy_ledger_commits_total") > commits + 2;
+  }));
+  // Whoever was refused does not ask again.
+  EmptyDisk();
+  EXPECT_TRUE(Until([&] { return aggregator_->trouble().empty(); }));
+  const std::string logged = testing::internal::GetCapturedStdout();
+  const auto times = [&](const std::string& words) {
+    size_t found = 0;
+    for (size_t at = logged.find(words); at != logged.npos; at = logged.find(words, at + 1)) {
+      ++found;
+    }
+    return found;
+  };
+  EXPECT_EQ(times("the ledger cannot be written"), 1u) << logged;
+  EXPECT_EQ(times("the trouble is over: the ledger is written again"), 1u) << logged;
+  EXPECT_EQ(Count("SELECT count(*) FROM meta WHERE key = 'room'"), 0);
+}
+
+TEST_F(AggregatorTest, WhatCannotBeWrittenBelowOutIsInTheLedgerUntilItIs) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  std::filesystem::create_directories(out_.path());
+  std::ofstream(out_.path() + "/test") << "in the way of the folder";
+  wire::FetcherMessage seal = SealOf(opened->opened());
+  testing::internal::CaptureStdout();
+  ASSERT_TRUE(Ask(seal, 10s)->has_ack());
+  const auto status = [&] { return StatusText(store_->db(), "", 20); };
+  EXPECT_TRUE(Until([&] { return !aggregator_->trouble().empty(); }));
+  EXPECT_THAT(status(),
+              testing::AllOf(testing::HasSubstr("published, not written"),
+                             testing::ContainsRegex("test 2025-01-03: .* not written yet, .*"
+                                                    "cannot make .*/out/test")));
+  std::filesystem::remove(out_.path() + "/test");
+  EXPECT_TRUE(Until([&] { return aggregator_->trouble().empty(); }));
+  EXPECT_THAT(status(), testing::Not(testing::HasSubstr("not written")));
+  EXPECT_TRUE(out_.Has("test/md/2025-01/2025-01-03-output.md"));
+  EXPECT_THAT(testing::internal::GetCapturedStdout(),
+              testing::HasSubstr("test 2025-01-03: published, 0 of 0 papers selected"));
+}
+
+// Who is refused says the same again.
 TEST_F(AggregatorTest, WhatWasNotCommittedIsNotLogged) {
   store_->db().Script(
       "CREATE TABLE spoiled(digest REFERENCES digest(id) DEFERRABLE INITIALLY DEFERRED);"
       "CREATE TRIGGER spoil AFTER INSERT ON digest BEGIN INSERT INTO spoiled VALUES (-1); END;");
   testing::internal::CaptureStdout();
-  EXPECT_FALSE(Ask(OpenOf("2025-01-03"), 300ms)) << "the commit fails";
-  EXPECT_FALSE(Ask(OpenOf("2025-01-03"), 300ms));
+  EXPECT_NE(RefusedAsBusy(OpenOf("2025-01-03")), "") << "the commit fails";
+  EXPECT_NE(RefusedAsBusy(OpenOf("2025-01-03")), "");
   store_->db().Script("DROP TRIGGER spoil");
   EXPECT_TRUE(Ask(OpenOf("2025-01-03"), 10s));
   const std::string logged = testing::internal::GetCapturedStdout();
@@ -190,10 +257,7 @@ TEST_F(AggregatorTest, WhatWasNotCommittedIsNotLogged) {
 TEST_F(AggregatorTest, WhoSealsAListIsToldHowTheDigestEndsAlsoIfItWasToldBefore) {
   const auto opened = Ask(OpenOf("2025-01-03"), 10s);
   ASSERT_TRUE(opened && opened->has_opened());
-  wire::FetcherMessage seal;
-  seal.mutable_seal()->set_digest(opened->opened().digest());
-  seal.mutable_seal()->set_edition(opened->opened().edition());
-  seal.mutable_seal()->set_category("cs.LG");
+  wire::FetcherMessage seal = SealOf(opened->opened());
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(Send(fetcher_, [&] {
       seal.set_wire_major(kWireMajor);
@@ -206,6 +270,31 @@ TEST_F(AggregatorTest, WhoSealsAListIsToldHowTheDigestEndsAlsoIfItWasToldBefore)
       return Receive(fetcher_, &body) && reply.ParseFromString(body) && reply.has_published();
     })) << i;
   }
+}
+
+TEST_F(AggregatorTest, ProgressSaysThatSomebodyMayHaveToMendWhatIsWaitedFor) {
+  const auto opened = Ask(OpenOf("2025-01-03"), 10s);
+  ASSERT_TRUE(opened && opened->has_opened());
+  const auto next = [&](bool waits) {
+    wire::Progress told;
+    const auto heard = [&] {
+      wire::FetcherReply reply;
+      std::string body;
+      while (Receive(fetcher_, &body)) {
+        EXPECT_TRUE(reply.ParseFromString(body));
+        if (reply.has_progress()) told = reply.progress();
+      }
+      return !told.state().empty() && told.waiting_for().empty() != waits;
+    };
+    EXPECT_TRUE(RunUntil(loop_, heard, 60s)) << "that there is no scorer is said after a while";
+    return told;
+  };
+  EXPECT_FALSE(next(false).trouble());
+  ASSERT_TRUE(Ask(RowsOf(opened->opened(), 3), 10s));
+  ASSERT_TRUE(Ask(SealOf(opened->opened()), 10s));
+  const wire::Progress waits = next(true);
+  EXPECT_THAT(waits.waiting_for(), testing::HasSubstr("no scorer is connected"));
+  EXPECT_TRUE(waits.trouble());
 }
 
 TEST_F(AggregatorTest, AnotherVersionOfTheWireIsToldSo) {
@@ -444,10 +533,7 @@ TEST_F(AggregatorTest, TheSiteShowsADigestThatWaitsForScorers) {
   RunUntil(
       loop_, [] { return false; }, 2 * kBeat + 100ms);
   EXPECT_FALSE(shown()) << "its list is not in";
-  wire::FetcherMessage seal;
-  seal.mutable_seal()->set_digest(opened->opened().digest());
-  seal.mutable_seal()->set_edition(opened->opened().edition());
-  seal.mutable_seal()->set_category("cs.LG");
+  wire::FetcherMessage seal = SealOf(opened->opened());
   seal.mutable_seal()->set_rows(3);
   ASSERT_TRUE(Ask(seal, 10s));
   EXPECT_TRUE(Until(shown));
@@ -469,6 +555,16 @@ TEST_F(AggregatorTest, CommandsAreAnsweredAfterTheCommit) {
   wire::FetcherMessage prune;
   prune.mutable_prune()->set_before("2025-01-09");
   EXPECT_TRUE(Ask(prune, 10s)) << "nothing to write";
+}
+
+TEST_F(AggregatorTest, ACommandThatTheLedgerDoesNotTakeSaysWhy) {
+  FakeAggregator busy;
+  busy.Set([](auto* knobs) { knobs->busy = 1'000; });
+  auto link = OperatorLink::Connect(busy.endpoint());
+  const auto done = (*link)->Ask({}, 1s);
+  ASSERT_FALSE(done.ok());
+  EXPECT_EQ(done.error().kind, ErrorKind::kUnavailable);
+  EXPECT_THAT(done.error().message, testing::HasSubstr("within 1 s: starting"));
 }
 
 TEST_F(AggregatorTest, ACommandThatNobodyAnswersSaysWhatToDo) {

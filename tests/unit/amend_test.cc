@@ -6,6 +6,7 @@
 namespace paperboy {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -112,6 +113,18 @@ TEST_F(AmendTest, RedoDropsTheRowsAndKeepsTheScores) {
   Deliver("2025-01-03", Papers(8));
   EXPECT_EQ(ScoreEverything(), 0) << "everything is paid for already";
   EXPECT_EQ(CountFunnel(store->db(), digest.id).selected(), 8u);
+}
+
+// Whatever else is asked of arXiv, it has no list of that date.
+TEST_F(AmendTest, RedoOfADateWithoutAnnouncementIsForWhatCameFromAFile) {
+  const Digest digest = Finished("2025-01-05", Papers(2));
+  EXPECT_THAT(RedoDate(store->db(), planner, "2025-01-05").error().message,
+              AllOf(HasSubstr("a Sunday"), HasSubstr("retry 2025-01-05")));
+  EXPECT_EQ(StateOf(digest), "published");
+  store->db().Exec("UPDATE digest SET source = 'file'");
+  EXPECT_THAT(
+      Redo("2025-01-05").lines(0),
+      HasSubstr("--date 2025-01-05 --source file:FILE (a Sunday: arXiv announces nothing)"));
 }
 
 TEST_F(AmendTest, RedoOfADayWithBatchesOutLosesNoScore) {

@@ -81,6 +81,21 @@ TEST_F(DaysTest, AreThoseOfTheProfileWithTheirStates) {
   EXPECT_EQ(first_, "2025-04-14");
 }
 
+TEST_F(DaysTest, ADateThatWasEmptiedIsNotTheFirstAndWithoutAnnouncementNone) {
+  const Digest sunday = Deliver("2025-04-13", {{"2504.00001"}});
+  const Digest monday = Deliver("2025-04-14", {{"2504.00002"}});
+  EXPECT_THAT(List(), ElementsAre("2025-04-13 sealed", "2025-04-14 sealed"));
+  EXPECT_EQ(first_, "2025-04-13");
+  planner.Empty(sunday.id);
+  EXPECT_THAT(List(), ElementsAre("2025-04-14 sealed"));
+  EXPECT_EQ(first_, "2025-04-14");
+  planner.Empty(monday.id);
+  EXPECT_THAT(List(), ElementsAre("2025-04-14 open"));
+  EXPECT_EQ(first_, "");
+  Tell("2025-04-13", "holiday");
+  EXPECT_THAT(List(), ElementsAre("2025-04-13 holiday: the weather", "2025-04-14 open"));
+}
+
 TEST_F(DaysTest, AListOfKnownPapersRepeatsAnEarlierOne) {
   EXPECT_FALSE(Repeats("2025-04-15", {{"2504.00001"}}));
   EXPECT_EQ(newest_, "");

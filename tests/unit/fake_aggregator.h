@@ -51,6 +51,7 @@ class FakeAggregator {
     std::string refuse;         // openings are refused as invalid, with this
     uint32_t wire_major = kWireMajor;
     std::string waiting_for;
+    bool trouble = false;       // so is that
     wire::Published published;  // what is said besides the digest's number
     // Crosses with every seal: told between it and its answer, if it has a state.
     wire::Published crossing;
@@ -144,6 +145,7 @@ class FakeAggregator {
       reply.mutable_progress()->set_digest(digest.id);
       reply.mutable_progress()->set_to_score(digest.rows.size());
       reply.mutable_progress()->set_waiting_for(knobs_.waiting_for);
+      reply.mutable_progress()->set_trouble(knobs_.trouble);
     }
     for (const std::string& peer : digest.followers) Send(peer, reply);
     if (reply.has_published()) digest.followers.clear();

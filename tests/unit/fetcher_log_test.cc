@@ -89,6 +89,40 @@ TEST_F(FetcherLogTest, WhatIsAboutAllDigestsHasTheTraceOfEach) {
   }
 }
 
+TEST_F(FetcherLogTest, AWaitThatSomebodyMayHaveToMendIsAWarning) {
+  const auto level_of_wait = [&](bool trouble) {
+    aggregator_.ForgetAll();
+    aggregator_.Set([&](auto* knobs) {
+      knobs->publish = false;
+      knobs->waiting_for = "the model";
+      knobs->trouble = trouble;
+    });
+    waits_.clear();
+    const auto lines = Logged([&](Pump&) {
+      if (std::count(waits_.begin(), waits_.end(), "the model") == 0) return;
+      aggregator_.Set([](auto* knobs) { knobs->publish = true; });
+    });
+    const auto levels = ValuesOf("level", lines, "waiting for the model");
+    EXPECT_THAT(levels, Not(SizeIs(0))) << json(lines).dump(1);
+    return levels.empty() ? json("") : levels[0];
+  };
+  EXPECT_EQ(level_of_wait(true), "warn");
+  EXPECT_EQ(level_of_wait(false), "info");
+  aggregator_.ForgetAll();
+  aggregator_.Set([](auto* knobs) { knobs->busy = 1; });
+  EXPECT_THAT(ValuesOf("level", Logged(), "waiting for the aggregator (starting)"),
+              ElementsAre("warn"));
+}
+
+TEST_F(FetcherLogTest, PapersUnderADateWithoutAnnouncementAreAWarning) {
+  const std::string words = "arXiv announces nothing on that date, a Sunday";
+  const char line[] = R"({"id": "2609.00001", "title": "T", "abstract": "A", "authors": []})";
+  AskForFile("2026-09-13", line);
+  EXPECT_THAT(ValuesOf("level", Logged(), words), ElementsAre("warn"));
+  AskForFile("2026-09-15", line);
+  EXPECT_THAT(ValuesOf("level", Logged(), "arXiv announces nothing"), SizeIs(0));
+}
+
 TEST_F(FetcherLogTest, WhatALaterRunMendsIsAWarningAndWhatFailedAnError) {
   settings_.wait = false;
   const auto level_of = [&](const std::string& words) {

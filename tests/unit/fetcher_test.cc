@@ -123,10 +123,16 @@ TEST_F(FetcherTest, FilesOfARangeAreNamedByDate) {
   std::ofstream(dir_.File("2026-09-14.jsonl"))
       << R"({"id": "2609.00001", "title": "T", "abstract": "A", "authors": []})";
   settings_.file = dir_.File("{date}.jsonl");
+  settings_.from = Day("2026-09-13");  // a Sunday
   settings_.to = Day("2026-09-15");
   settings_.range = true;
 
-  EXPECT_THAT(Fetch(), ElementsAre(Ended("published", kExitOk), Ended("skipped", kExitOk)));
+  const std::vector<Outcome> outcomes = Fetch();
+
+  EXPECT_THAT(outcomes, ElementsAre(Ended("holiday", kExitOk), Ended("published", kExitOk),
+                                    Ended("missing", kExitUsage)));
+  EXPECT_EQ(outcomes.at(2).why, "there is no file " + dir_.File("2026-09-15.jsonl"));
+  EXPECT_EQ(WorstOf(outcomes), kExitUsage);
   EXPECT_EQ(aggregator_.DigestOf("ml", "2026-09-14").open.remedial_from(), "");
 }
 
