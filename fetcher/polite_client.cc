@@ -142,7 +142,7 @@ void PoliteClient::SayPause(Milliseconds pause) {
     pause_ = Trouble() + "; next try at " +
              date::format("%T", std::chrono::ceil<seconds>(clock_() + pause)) + " UTC";
   }
-  progress_.Waiting(pause_);
+  progress_.Waiting(pause_, trouble_.empty() ? Progress::Level::info : Progress::Level::warn);
 }
 
 Status PoliteClient::Ask(const HttpRequest& request, MonotonicTime deadline, const Accept& accept) {
