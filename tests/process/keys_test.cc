@@ -7,6 +7,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
+#include <set>
 
 #include "tests/process/digest_test.h"
 #include "tests/support/read_file.h"
@@ -18,6 +20,8 @@ using namespace std::chrono_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::Pair;
+using testing::UnorderedElementsAre;
 
 std::string MetricsOf(const std::string& url) {
   httplib::Client client(url);
@@ -134,7 +138,7 @@ TEST_F(KeysTest, AScorerThatIsRefusedIsNotReadyAndWorksOnceItIsLetIn) {
   EXPECT_EQ(run.exit.code, 0) << run.err << system_.Logs();
 }
 
-// The commands of deploy/README.md, with files in place of a Secret.
+// The steps of deploy/README.md, with files in place of a Secret.
 TEST_F(KeysTest, EveryKeyIsChangedWhileADigestIsUnderWay) {
   const std::string keys = folders_.keys();
   system_.StartAggregator();
@@ -163,6 +167,58 @@ TEST_F(KeysTest, EveryKeyIsChangedWhileADigestIsUnderWay) {
   ASSERT_TRUE(exit.has_value()) << fetcher->Stderr() << system_.Logs();
   EXPECT_EQ(exit->code, 0) << fetcher->Stderr() << system_.Logs();
   EXPECT_EQ(system_.DigestJson(kDate)["funnel"]["unscored"], 0);
+}
+
+// ---- the commands of deploy/README.md ------------------------------------------------
+
+// Those from `first` to the next blank line.
+std::string CommandsFrom(const std::string& first) {
+  const std::string readme = ReadFile(PAPERBOY_SOURCE_DIR "/deploy/README.md");
+  const size_t at = readme.find("    " + first + "\n");
+  EXPECT_NE(at, std::string::npos) << first;
+  return readme.substr(at, readme.find("\n\n", at) - at);
+}
+
+// With nothing in kubectl's place.
+void RunCommands(const std::string& folder, const std::string& commands) {
+  Process shell({"bash", "-c",
+                 "set -e\nkubectl() { :; }\nPATH=" PAPERBOY_BIN_DIR ":$PATH\ncd " + folder + "\n" +
+                     commands});
+  EXPECT_EQ(shell.Wait(60s), (Process::Exit{.code = 0})) << shell.Stdout() << shell.Stderr();
+}
+
+TEST(Readme, ARotationCanBeRepeatedAndRevokesTheOldKeyOnly) {
+  for (const std::string role : {"scorer", "fetcher"}) {
+    TempDir dir;
+    const std::string keys = dir.File("keys");
+    RunCommands(dir.path(),
+                "paperboy-aggregator keys keys\npaperboy-aggregator keys keys " + role + " lab-2");
+    const std::string other = ReadKeyPair(keys + "/" + role + "-lab-2.key")->public_key;
+    const std::string commands = std::regex_replace(
+        CommandsFrom("paperboy-aggregator keys keys scorer next"), std::regex("scorer"), role);
+    std::set<std::string> had = {ReadKeyPair(KeyFile(keys, role))->public_key};
+    for (int rotation = 1; rotation <= 3; ++rotation) {
+      RunCommands(dir.path(), commands);
+      const std::string now = ReadKeyPair(KeyFile(keys, role))->public_key;
+      EXPECT_TRUE(had.insert(now).second) << "it is a new one";
+      EXPECT_THAT(*ReadAllowList(AllowFile(keys, role)),
+                  UnorderedElementsAre(Pair(now, "first"), Pair(other, "lab-2")))
+          << role << rotation;
+    }
+  }
+}
+
+TEST(Readme, TheAggregatorsKeyCanBeChangedAgainAndAgain) {
+  TempDir dir;
+  const std::string keys = dir.File("keys");
+  RunCommands(dir.path(), "paperboy-aggregator keys keys");
+  std::set<std::string> had = {*ReadPublicKey(PublicKeyFile(keys))};
+  for (int rotation = 1; rotation <= 2; ++rotation) {
+    RunCommands(dir.path(), CommandsFrom("paperboy-aggregator keys keys aggregator next"));
+    const std::string now = *ReadPublicKey(PublicKeyFile(keys));
+    EXPECT_TRUE(had.insert(now).second);
+    EXPECT_EQ(ReadKeyPair(KeyFile(keys, "aggregator"))->public_key, now);
+  }
 }
 
 // ---- nothing secret is written -----------------------------------------------------
