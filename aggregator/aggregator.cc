@@ -20,9 +20,6 @@ namespace {
 constexpr int kFramesPerTurn = 256;
 // Refused entries that are named to the fetcher.
 constexpr int kRefusalsShown = 10;
-// How much is written to see whether messages of so many bytes would fit, with their rows and
-// indices: more than they need.
-constexpr size_t kRoomFactor = 4, kLeastRoom = size_t{1} << 20, kMostRoom = size_t{64} << 20;
 
 wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
   const DigestPage page = LoadPage(db, id);
@@ -49,12 +46,6 @@ wire::Published Summary(Database& db, const Publisher& publisher, DigestId id) {
     published.add_refusals(row.id + ": " + row.why);
   }
   return published;
-}
-
-size_t BytesOf(const std::vector<Frame>& frames) {
-  size_t bytes = 0;
-  for (const Frame& frame : frames) bytes += frame.body.size();
-  return bytes;
 }
 
 void SetRefused(wire::Refused* refused, const Error& error) {
@@ -124,7 +115,6 @@ void Aggregator::Turn() {
     for (const DigestId id : dispatch_.TakeCompleted()) to_publish_.insert(id);
     if (tick && reconcile_due_ && !publication_) Reconcile();
     GoOnPublishing(tick);
-    if (tick) TryRoom();
   }
   if (tick) Tell(now);
 }
@@ -160,7 +150,6 @@ bool Aggregator::Transact(const Instant& now) {
   const auto fetcher_frames = std::exchange(fetcher_inbox_, {});
   const auto scorer_frames = std::exchange(scorer_inbox_, {});
   const auto undelivered = std::exchange(undelivered_, {});
-  const size_t bytes = BytesOf(fetcher_frames) + BytesOf(scorer_frames);
   const bool tick = std::exchange(tick_due_, false);
   const auto followers = followers_;
   const auto lessons = dispatch_.SaveLessons();
@@ -185,40 +174,18 @@ bool Aggregator::Transact(const Instant& now) {
     dispatch_.Forget(*lessons);
     reset_needed_ = true;
     metrics_.failed_commits.Increment();
-    NoteRefused(bytes, e);
+    refused_at_ = now.mono;
+    ledger_.Note("the ledger cannot be written, nothing is acknowledged that it refuses: " + e.why,
+                 now.mono, e.doing);
     for (const auto& frame : fetcher_frames) AnswerBusy(frame);
     return false;
   }
   reset_needed_ = false;
   metrics_.commits.Increment();
   for (const auto& log : std::exchange(once_committed_, {})) log();
-  if (refused_bytes_ && bytes >= *refused_bytes_) NoteTaken();
+  // A full disk takes what is small for a long time still, which is no sign that it is over.
+  if (now.mono - refused_at_ >= kNothingRefused) ledger_.Over();
   return true;
-}
-
-// The ledger does not take what came in a turn. What is smaller it may take still, which is
-// no sign that it is over: as much must be taken.
-void Aggregator::NoteRefused(size_t bytes, const StorageError& error) {
-  refused_bytes_ = std::max(refused_bytes_.value_or(0), bytes);
-  ledger_.Note("the ledger cannot be written, nothing is acknowledged: " + error.why,
-               world_.loop.now(), error.doing);
-}
-
-void Aggregator::NoteTaken() {
-  refused_bytes_.reset();
-  ledger_.Over();
-}
-
-// Whoever was refused may be gone: makes room for as much, with what becomes of it in tables
-// and indices.
-void Aggregator::TryRoom() {
-  if (!refused_bytes_) return;
-  try {
-    world_.store.MakeRoom(std::min(kRoomFactor * *refused_bytes_ + kLeastRoom, kMostRoom));
-    NoteTaken();
-  } catch (const StorageError& e) {
-    NoteRefused(0, e);
-  }
 }
 
 // To a request that could not be committed; it comes again.
@@ -472,16 +439,14 @@ void Aggregator::TellProgress(const Instant& now) {
       cursor.Next();
       progress->set_to_score(cursor.Int(0));
       progress->set_scored(cursor.Int(1));
-      std::string waiting;
-      if (digest.state == "sealed") waiting = dispatch_.WaitingFor(digest, now);
-      const bool usual = waiting.empty() || waiting == dispatch_.DeferredState(digest.id);
-      std::string mend;
+      Dispatch::Wait wait;
+      if (digest.state == "sealed") wait = dispatch_.WaitingFor(digest, now);
       if (digest.voice && digest.voice->backend != "lexical" && !world_.redis.ready()) {
-        mend = "Redis: " + world_.redis.trouble();
+        wait = {"Redis: " + world_.redis.trouble()};
       }
-      if (!trouble().empty()) mend = "the aggregator (" + trouble() + ")";
-      progress->set_waiting_for(mend.empty() ? waiting : mend);
-      progress->set_trouble(!usual || !mend.empty());
+      if (!trouble().empty()) wait = {"the aggregator (" + trouble() + ")"};
+      progress->set_waiting_for(wait.what);
+      progress->set_trouble(!wait.what.empty() && !wait.usual);
     }
     fetcher_outbox_.push_back({follower.peer, std::move(reply)});
   }

@@ -28,6 +28,10 @@
 
 namespace paperboy {
 
+// The ledger's trouble is over when it has refused nothing for so long: for longer than peers
+// wait until they say again what was not acknowledged (a fetcher 2 s, a scorer 3 s).
+inline constexpr Milliseconds kNothingRefused{10'000};
+
 // To publish this is to bring the site to what is being scored; for Reconcile: of no digest the
 // files are compared, of the dates without one they are.
 inline constexpr std::optional<DigestId> kNoDigest = 0;
@@ -108,9 +112,6 @@ class Aggregator {
   // Something that happened to the digest.
   static void Log(const Digest& digest, const std::string& what,
                   spdlog::level::level_enum level = spdlog::level::info);
-  void NoteRefused(size_t bytes, const StorageError& error);
-  void NoteTaken();
-  void TryRoom();
   void AnswerBusy(const Frame& frame);
   void Tell(const Instant& now);
   void UpdateMetrics();
@@ -146,8 +147,7 @@ class Aggregator {
   std::set<std::string> models_told_;  // that have metrics
   std::string days_counted_on_;        // as in Instant; "": something was recorded since
   Trouble ledger_{"the ledger is written again"};
-  // The most that came in a turn that the ledger refused; nullopt: it took as much since.
-  std::optional<size_t> refused_bytes_;
+  MonotonicTime refused_at_{};  // by the ledger, last
   Trouble reading_{"the ledger is read again"};
   Trouble files_{"everything below OUT is written"};
   std::optional<MonotonicTime> waiting_since_;  // papers, or now

@@ -84,8 +84,6 @@ void Aggregator::NoteUnwritten(DigestId digest, const std::string& why) {
   const auto before = failed_.find(digest);
   if (why.empty()) {
     if (before == failed_.end()) return;
-    failed_.erase(before);
-    if (failed_.empty()) files_.Over();
   } else {
     files_.Note((digest == kNoDigest ? "not everything can be written below OUT yet: "
                                      : "a digest cannot be published yet: ") +
@@ -96,10 +94,16 @@ void Aggregator::NoteUnwritten(DigestId digest, const std::string& why) {
   }
   try {
     SetUnwritten(db_, digest, why);
-    if (!why.empty()) failed_[digest] = why;
   } catch (const StorageError& e) {
-    spdlog::debug("the ledger cannot be told what is not written: {}", e.what());
+    // It stays among those that are tried again, and is said then.
+    return spdlog::debug("the ledger cannot be told what is not written: {}", e.what());
   }
+  if (!why.empty()) {
+    failed_[digest] = why;
+    return;
+  }
+  failed_.erase(digest);
+  if (failed_.empty()) files_.Over();
 }
 
 // Publishes the next digest, if it is one and complete, and lists the files.
@@ -122,7 +126,7 @@ void Aggregator::Announce() {
   const auto digest = FindDigest(db_, id);
   if (!digest || !IsDone(*digest)) return;
   const LogScope scope(FieldsOf(*digest));
-  if (unannounced_.erase(id) > 0) {
+  if (unannounced_.contains(id)) {
     const auto funnel = CountFunnel(db_, id);
     if (digest->withhold) {
       Log(*digest, "withheld: " + WhyWithheld(LoadPage(db_, id)), spdlog::level::warn);
@@ -143,6 +147,7 @@ void Aggregator::Announce() {
       metrics_.drifted.Increment();
     }
     WriteHint(*digest);
+    unannounced_.erase(id);
   }
   for (const auto& follower : std::vector<Follower>(followers_)) {
     if (follower.digest == id && follower.edition == digest->edition) {

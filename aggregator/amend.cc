@@ -1,5 +1,7 @@
 #include "aggregator/amend.h"
 
+#include <algorithm>
+
 #include "common/calendar.h"
 #include "common/eastern.h"
 #include "common/text.h"
@@ -65,22 +67,31 @@ Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& dat
 Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date) {
   auto digests = DigestsOf(db, date);
   if (!digests) return digests.error();
-  for (const Digest& digest : *digests) {
-    if (digest.source == "file" || IsAnnounced(date)) continue;
-    return Invalid(fmt::format(
-        "{} {} came from arXiv's feed although it announces nothing on that date ({}): no run "
-        "could deliver it anew. `paperboy-aggregator retry {}` scores what is unscored",
-        digest.profile, date, WhyNoAnnouncement(*ParseDate(date)), date));
+  // Of a date without announcement arXiv's feed had it once, and nothing has it now.
+  const auto stays = [&](const Digest& digest) {
+    return digest.source != "file" && !IsAnnounced(date);
+  };
+  const std::string why = fmt::format(
+      "came from arXiv's feed although it announces nothing on that date ({}): no run "
+      "could deliver it anew. `paperboy-aggregator retry {}` scores what is unscored",
+      WhyNoAnnouncement(*ParseDate(date)), date);
+  if (std::all_of(digests->begin(), digests->end(), stays)) {
+    return Invalid(digests->front().profile + " " + date + " " + why);
   }
   Amended amended;
   for (const Digest& digest : *digests) {
+    const std::string name = digest.profile + " " + date;
+    if (stays(digest)) {
+      amended.done.add_lines(name + ": stays as it is; it " + why);
+      continue;
+    }
     const uint64_t rows = CountFunnel(db, digest.id).arxiv();
     planner.Empty(digest.id);
     amended.done.set_papers(amended.done.papers() + rows);
-    amended.done.add_lines(fmt::format(
-        "{} {}: open again, {} dropped, their scores stay. To deliver it anew, {}; what "
-        "was published stays until then",
-        digest.profile, date, Counted(rows, "row"), HowToDeliver(date)));
+    amended.done.add_lines(
+        fmt::format("{}: open again, {} dropped, their scores stay. To deliver it anew, {}; what "
+                    "was published stays until then",
+                    name, Counted(rows, "row"), HowToDeliver(date)));
   }
   return amended;
 }

@@ -29,8 +29,8 @@ std::string FlagsFor(const std::string& date);
 Result<Amended> RetryDate(Database& db, Planner& planner, const std::string& date);
 
 // The date's digests are open and empty; their pages stay until the next run of a
-// fetcher has delivered the date anew. kInvalid where nothing could: of a date on which
-// arXiv announces nothing, but from a file.
+// fetcher has delivered the date anew. One that nothing could deliver stays as it is: of a
+// date on which arXiv announces nothing, but from a file. kInvalid if all are such.
 Result<Amended> RedoDate(Database& db, Planner& planner, const std::string& date);
 
 // Drops the abstracts of papers that stand only in digests before the date which

@@ -476,10 +476,10 @@ Dispatch::Demand Dispatch::Demanded(const Instant& now) {
   return demand;
 }
 
-std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
+Dispatch::Wait Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
   if (scorers_.empty()) {
     const bool lonely = without_scorer_since_ && now.mono - *without_scorer_since_ >= kLonely;
-    return lonely ? "a scorer: no scorer is connected" : "";
+    return {lonely ? "a scorer: no scorer is connected" : ""};
   }
   const auto profile = ProfileOf(digest);
   std::string trouble;
@@ -495,17 +495,17 @@ std::string Dispatch::WaitingFor(const Digest& digest, const Instant& now) {
          provider->second.transient_failures < kTransientFailuresBeforeBackoff)) {
       return DeferredState(digest.id);
     }
-    return "the model's provider: " + provider->second.message;
+    return {"the model's provider: " + provider->second.message};
   }
-  if (!trouble.empty()) return trouble + " (so say the scorers)";
-  if (const std::string state = DeferredState(digest.id); !state.empty()) return state;
+  if (!trouble.empty()) return {trouble + " (so say the scorers)"};
+  if (const Wait state = DeferredState(digest.id); !state.what.empty()) return state;
   const std::string model = digest.voice ? digest.voice->model : profile->model();
   if (IsDeferred(digest, *profile)) {
-    return "a scorer for the model " + model +
-           " whose provider has a batch API, which the profile asks for on rebuilt days: none of "
-           "those connected has; without batch_api the day is scored at the full price";
+    return {"a scorer for the model " + model +
+            " whose provider has a batch API, which the profile asks for on rebuilt days: none of "
+            "those connected has; without batch_api the day is scored at the full price"};
   }
-  return "a scorer for the model " + model + ": none of those connected is";
+  return {"a scorer for the model " + model + ": none of those connected is"};
 }
 
 }  // namespace paperboy

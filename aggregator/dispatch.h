@@ -144,10 +144,12 @@ class Dispatch {
   // Everybody who holds a lease or said Ready, for the beat.
   std::vector<ScorerFrame> Beats() const;
 
-  // Why nothing goes on with a sealed digest, for people; "" while work goes on.
-  std::string WaitingFor(const Digest& digest, const Instant& now);
-  // What its batches at the provider's batch API wait for; "" without any.
-  std::string DeferredState(DigestId digest);
+  // What a digest waits for, for people; "" while work goes on.
+  struct Wait {
+    std::string what;
+    bool usual = false;  // it ends by itself, as a job of the provider's batch API does
+  };
+  Wait WaitingFor(const Digest& digest, const Instant& now);  // of a sealed one
   size_t scorers() const { return scorers_.size(); }
   // What its scorers make of a model's provider.
   struct Pace {
@@ -282,6 +284,8 @@ class Dispatch {
   bool SomebodySees(const std::string& account) const;
   bool IsLost(uint64_t id, const Lease& lease, const Instant& now);
   void Resume(const Instant& now);
+  // What its batches at the provider's batch API wait for; "" without any.
+  Wait DeferredState(DigestId digest);
   void FindCandidates(DigestId digest, bool all_made, std::deque<Candidate>* next);
   void FindNext(DigestId digest, size_t wanted);
   bool StillFree(const Candidate& candidate);

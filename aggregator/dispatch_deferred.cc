@@ -164,7 +164,7 @@ uint64_t Dispatch::GiveUpDeferred(const std::string& date, const Instant& now) {
 
 // What a deferred digest waits for, in the words of the scorers that hold its batches; ""
 // if it has none out.
-std::string Dispatch::DeferredState(DigestId digest) {
+Dispatch::Wait Dispatch::DeferredState(DigestId digest) {
   std::set<uint64_t> holders;
   for (const auto& [id, lease] : leases_) {
     if (lease.deferred && lease.digest == digest) holders.insert(lease.scorer);
@@ -175,14 +175,15 @@ std::string Dispatch::DeferredState(DigestId digest) {
     if (scorer == scorers_.end() || scorer->second.deferred_state.empty()) continue;
     text += (text.empty() ? "the provider's batch API: " : "; ") + scorer->second.deferred_state;
   }
-  if (!text.empty() || !holders.empty()) return text;
+  if (!text.empty() || !holders.empty()) return {.what = text, .usual = true};
   for (const auto& [id, batch] : unheld_) {
     if (batch.digest == digest && !SomebodySees(batch.account)) {
-      return "a scorer with the key and URL that submitted batch jobs of this digest: none of "
-             "those connected has them (`paperboy-aggregator retry` gives the jobs up)";
+      return {
+          "a scorer with the key and URL that submitted batch jobs of this digest: none of "
+          "those connected has them (`paperboy-aggregator retry` gives the jobs up)"};
     }
   }
-  return "";
+  return {};
 }
 
 }  // namespace paperboy

@@ -173,17 +173,9 @@ Status Store::ReadId() {
   return Ok();
 }
 
-void Store::MakeRoom(size_t bytes) {
-  if (const auto there = StillThere(); !there) throw StorageError(there.error().message);
-  db_->Exec("INSERT OR REPLACE INTO meta VALUES ('room', zeroblob(?))", bytes);
-  db_->Exec("DELETE FROM meta WHERE key = 'room'");
-  db_->Exec("PRAGMA wal_checkpoint(PASSIVE)");
-}
-
 // Seconds since 2023-11-14: rising also over a ledger that was deleted or restored
 // from a backup, so that no two leases ever have one number.
 int64_t Store::NextBoot(int64_t unix_seconds) {
-  db_->Exec("DELETE FROM meta WHERE key = 'room'");  // of a kill
   db_->Exec(
       "UPDATE meta SET value = max(CAST(value AS INTEGER) + 1, "
       "? - 1700000000) WHERE key = 'boot'",

@@ -41,11 +41,6 @@ class Store {
   // says so: what is written would be lost with this process.
   Status StillThere() const;
 
-  // Writes so many bytes, and so makes room for what follows: they stay in the file as free
-  // pages, and in the log of writes, which begins anew. Not in a transaction. Throws
-  // StorageError when there is no room.
-  void MakeRoom(size_t bytes);
-
   // The number of this start of the aggregator: larger than any before, and small
   // enough for 31 bits until 2091. In a transaction.
   int64_t NextBoot(int64_t unix_seconds);

@@ -153,7 +153,8 @@ void DateRun::AddProgress(wire::Progress* sum) const {
     const wire::Progress& progress = delivery->progress();
     add(progress);
     sum->set_scorers(std::max(sum->scorers(), progress.scorers()));
-    if (!sum->waiting_for().empty()) continue;
+    // What somebody may have to mend goes before what only takes its time.
+    if (!sum->waiting_for().empty() && (sum->trouble() || !progress.trouble())) continue;
     sum->set_waiting_for(progress.waiting_for());
     sum->set_trouble(progress.trouble());
   }

@@ -108,7 +108,7 @@ int ShowGaps(const Options& options, const std::string& program) {
     }
     const date::sys_days first = days->first().empty() ? to : *ParseDate(days->first());
     const date::sys_days begin = std::max(from, first);
-    const std::vector<Gap> gaps = GapsIn(*days, begin, to);
+    const std::vector<Gap> gaps = GapsIn(*days, from, to);
     any |= !gaps.empty();
     const FillCommands commands = CommandsFor(options, program, settings->profile_dirs[i]);
     std::fputs(CalendarCaveat(begin).c_str(), stderr);

@@ -188,6 +188,7 @@ void FetchRun::FromFeeds(std::optional<Day> day) {
       if (profiles().empty() || parts_.pump.stopped()) return;
       // Without time left the aggregator is told, and not asked.
       const bool over = latest.empty() && parts_.pump.now() >= deadline_;
+      if (over) scope.emplace(FieldsOf(*day));
       const Status taken = over ? Ok() : take_up();
       if (!taken) return Fail(FormatDate(*day), taken.error());
     }

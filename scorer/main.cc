@@ -82,7 +82,7 @@ int Run(const ScorerSettings& settings, const std::string& http_address) {
                  .wall_clock = [] { return std::chrono::system_clock::now(); }},
                 settings, RandomNumber());
   leave = [&scorer] { scorer.Leave(); };
-  quit = [&scorer] { scorer.Quit(); };
+  quit = [&scorer] { scorer.Quit("a second signal"); };
   loop.OnTurnEnd([&] {
     link.OnTurnEnd();
     status.LoopTurned();

@@ -524,19 +524,22 @@ void Scorer::Leave() {
   for (const uint64_t lease : not_sent) {
     GiveBack(lease, ProviderFailure::AGAIN, "the scorer is leaving");
   }
-  world_.loop.After(settings_.server.timeout + kFlushTime, [this] { Quit(); });
+  world_.loop.After(settings_.server.timeout + kFlushTime,
+                    [this] { Quit("the time to finish is over"); });
   StopWhenDone();
 }
 
-void Scorer::Quit() {
+void Scorer::Quit(const std::string& why) {
+  if (world_.loop.stopped()) return;
   size_t papers = 0;
   for (const auto& [lease, job] : jobs_) {
     if (job.in_flight) papers += job.asked.size();
   }
   spdlog::warn(
-      "stopping at once; abandoned in flight, though the provider may charge for it: {} with {}, "
-      "which go back to the aggregator; not acknowledged: {}",
-      Counted(in_flight_, "call"), Counted(papers, "paper"),
+      "{}: stopping at once; abandoned in flight, though the provider may charge for it: {} with "
+      "{}, which go back to the aggregator{}; not acknowledged: {}",
+      why, Counted(in_flight_, "call"), Counted(papers, "paper"),
+      deferred_ && deferred_->busy() ? ", and a request to the provider's batch API" : "",
       Counted(world_.link.unacknowledged(), "result"));
   world_.loop.Stop();
 }

@@ -70,8 +70,8 @@ class Scorer {
   // the loop when what is in flight has been answered and acknowledged, or when
   // its time is over.
   void Leave();
-  // Stops the loop now, and says what that costs.
-  void Quit();
+  // Stops the loop now, and says what that costs. `why` is for people.
+  void Quit(const std::string& why);
 
   // Why no work gets done, for people; empty while it could.
   std::string trouble() const;

@@ -127,6 +127,17 @@ TEST_F(AmendTest, RedoOfADateWithoutAnnouncementIsForWhatCameFromAFile) {
       HasSubstr("--date 2025-01-05 --source file:FILE (a Sunday: arXiv announces nothing)"));
 }
 
+TEST_F(AmendTest, RedoLeavesAloneWhatCannotComeAgainAndDoesTheRest) {
+  const Digest from_feed = Finished("2025-01-05", Papers(2));
+  store->db().Exec(
+      "INSERT INTO digest(profile, date, edition, revision, source, remedial_from, remedial_to, "
+      "state) SELECT 'other', date, edition, revision, 'file', '', '', state FROM digest");
+  EXPECT_THAT(Redo("2025-01-05").lines(),
+              testing::UnorderedElementsAre(HasSubstr(": stays as it is"),
+                                            HasSubstr("other 2025-01-05: open again")));
+  EXPECT_EQ(StateOf(from_feed), "published");
+}
+
 TEST_F(AmendTest, RedoOfADayWithBatchesOutLosesNoScore) {
   const Digest digest = Deliver("2025-01-03", Papers(4));
   Ready(1, 1);

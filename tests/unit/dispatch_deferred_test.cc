@@ -44,7 +44,8 @@ class DispatchDeferredTest : public LedgerTest {
     result.mutable_calls(0)->set_deferred(true);
     return result;
   }
-  std::string Waiting() { return dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now); }
+  Dispatch::Wait Wait() { return dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now); }
+  std::string Waiting() { return Wait().what; }
 
   Digest digest;
 };
@@ -159,6 +160,7 @@ TEST_F(DispatchDeferredTest, AScorerThatHoldsItKeepsIt) {
     EXPECT_THAT(HandOut(), IsEmpty());
   }
   EXPECT_THAT(Waiting(), AllOf(HasSubstr("the provider's batch API"), HasSubstr("batch_1")));
+  EXPECT_TRUE(Wait().usual);
 }
 
 TEST_F(DispatchDeferredTest, ItComesBackToTheScorerThatWasTakenForDead) {
@@ -243,6 +245,7 @@ TEST_F(DispatchDeferredTest, OnlyWhoSeesItsJobGetsIt) {
   Ready(2, 8);
   EXPECT_THAT(HandOut(), IsEmpty());
   EXPECT_THAT(Waiting(), HasSubstr("a scorer with the key and URL"));
+  EXPECT_FALSE(Wait().usual);
   EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-03", now), 0u);
   EXPECT_EQ(dispatch.GiveUpDeferred("2025-01-02", now), 1u);
   const auto out = HandOut();

@@ -237,7 +237,7 @@ TEST_F(DispatchFailuresTest, ATitleThatFailsGoesOnToTheAbstract) {
 TEST_F(DispatchFailuresTest, ScorersThatWaitForRedisAreSaidToWaitForIt) {
   const Digest digest = Deliver("2025-01-03", Papers(2));
   const auto waiting = [&] {
-    return dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now);
+    return dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now).what;
   };
   trouble = "Redis: connection refused";
   Ready(1, 0);
@@ -258,7 +258,8 @@ TEST_F(DispatchFailuresTest, AProviderThatFailsForAWhileCostsNoPaperAnything) {
     dispatch.OnTick(now);
   }
   Ready(1, 2, {}, UINT64_MAX);
-  EXPECT_THAT(dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now), HasSubstr("HTTP 503"));
+  EXPECT_THAT(dispatch.WaitingFor(*FindDigest(store->db(), digest.id), now).what,
+              HasSubstr("HTTP 503"));
   EXPECT_EQ(ScoreEverything(), 3) << "the probe is a small one";
   EXPECT_EQ(Count("SELECT max(misses + deaths + failures) FROM work"), 0);
 }

@@ -61,6 +61,9 @@ TEST(Gaps, WhatLiesBeforeTheFirstDateIsNoGap) {
   days.set_first("2026-09-17");
   Know("2026-09-17", "published", false, &days);
   EXPECT_THAT(Told(days), ElementsAre("2026-09-18 missing"));
+  Know("2026-09-15", "open", true, &days);
+  EXPECT_THAT(Told(days), ElementsAre("2026-09-15 open", "2026-09-18 missing"))
+      << "but for what is known and waits, as of a redo";
 }
 
 TEST(Gaps, AreFilledByAsFewCommandsAsPossible) {
