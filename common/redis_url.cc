@@ -57,8 +57,9 @@ std::string ParseHostPort(std::string_view text, RedisUrl* url) {
     port = text.substr(colon);
   }
   if (url->host.empty()) return "names no host";
-  if (!std::all_of(url->host.begin(), url->host.end(),
-                   [](char c) { return c > ' ' && c < 0x7f; })) {
+  constexpr std::string_view kInNames =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:%";
+  if (url->host.find_first_not_of(kInNames) != std::string::npos) {
     return "has a host with characters that stand in no host's name";
   }
   if (!port.empty()) {

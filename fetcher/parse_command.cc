@@ -217,7 +217,7 @@ ParseReport ReportOnAnswers(const std::string& path, const std::vector<RecordedA
         : answers[i].url.empty()
             ? ReportOnLines(path)
             : RefusedAnswer(place, answers[i],
-                            "an answer of " + answers[i].url + " of no known kind");
+                            "an answer of " + CleanText(answers[i].url) + " of no known kind");
     all.ok &= one.ok;
     all.text += one.text;
     all.papers += one.papers;

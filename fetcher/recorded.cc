@@ -5,6 +5,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/text.h"
+
 namespace paperboy {
 namespace {
 
@@ -56,7 +58,8 @@ Result<RecordedAnswer> OneOf(const Json& json) {
   if (request.is_object()) answer.url = TextOr(request, request.contains("uri") ? "uri" : "url");
   const Json response = json.value("response", Json());
   if (!response.is_object() || !response.contains("body")) {
-    return Invalid("a recorded request of " + answer.url + " with headers, without the answer");
+    return Invalid("a recorded request of " + CleanText(answer.url) +
+                   " with headers, without the answer");
   }
   answer.status = StatusOf(response.value("status", Json()));
   answer.body = TextOr(response, "body");

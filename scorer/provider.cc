@@ -127,7 +127,7 @@ class Interpreter {
       Refusal(*response, response->status, ReadError(body, response->body));
     }
     outcome_.why = ForPeople(outcome_.why, server_.key);
-    outcome_.call.set_model(CutChars(ValidUtf8(outcome_.call.model()), kMaxMessageChars));
+    outcome_.call.set_model(ForPeople(outcome_.call.model(), server_.key));
     return std::move(outcome_);
   }
 
