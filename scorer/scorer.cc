@@ -536,10 +536,10 @@ void Scorer::Quit(const std::string& why) {
     if (job.in_flight) papers += job.asked.size();
   }
   spdlog::warn(
-      "{}: stopping at once; abandoned in flight, though the provider may charge for it: {} with "
-      "{}, which go back to the aggregator{}; not acknowledged: {}",
+      "{}: stopping with {} in flight ({}, which go back to the aggregator; the provider may "
+      "charge for them){} and {} not acknowledged",
       why, Counted(in_flight_, "call"), Counted(papers, "paper"),
-      deferred_ && deferred_->busy() ? ", and a request to the provider's batch API" : "",
+      deferred_ && deferred_->busy() ? ", a request to its batch API" : "",
       Counted(world_.link.unacknowledged(), "result"));
   world_.loop.Stop();
 }

@@ -178,8 +178,9 @@ TEST_F(Drain, ASecondSignalEndsItAtOnceAndCostsNoMoreThanWhatIsInFlight) {
   system_.scorer(0).Kill(SIGTERM);
   ExpectScorerEnds(1);
   EXPECT_THAT(system_.scorer(0).Stderr(),
-              HasSubstr(fmt::format("for it: {} calls with {} papers, which go back", kCalls,
-                                    kCalls * kBatch)));
+              HasSubstr(fmt::format(
+                  "a second signal: stopping with {} calls in flight ({} papers, which go back",
+                  kCalls, kCalls * kBatch)));
   ExpectTheRestIsDone();
   uint64_t repeats = 0;
   for (const auto& [paper, times] : system_.llm().account().sent) {
