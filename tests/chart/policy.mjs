@@ -98,6 +98,18 @@ function* reach(policies, labels) {
   }
 }
 
+// A rule whose list of peers is missing or empty is one for everybody.
+function* peerProblems(object, opened) {
+  const lists = { NetworkPolicy: ['from', 'to'], CiliumNetworkPolicy: ['fromEndpoints', 'toEndpoints', 'toFQDNs'] }[object.kind];
+  if (!lists) return;
+  for (const [way, prefix] of [['ingress', 'from'], ['egress', 'to']]) {
+    for (const rule of object.spec[way] ?? []) {
+      const peers = lists.filter((name) => name.startsWith(prefix)).flatMap((name) => rule[name] ?? []);
+      if (peers.length === 0 && !opened.includes(described({}, rule))) yield `${way} of everybody: ${JSON.stringify(rule)}`;
+    }
+  }
+}
+
 const mayReach = {
   scorer: ['aggregator', 'redis'],
   fetcher: ['aggregator', 'redis'],
@@ -126,7 +138,7 @@ function* networkProblems(objects, opened) {
 // What the values open on purpose.
 function openedBy(values) {
   const { scorerEgress = [], fetcherEgress = [], externalRedisCIDR = '0.0.0.0/0' } = values.networkPolicy ?? {};
-  const opened = [...scorerEgress, ...fetcherEgress].flatMap((rule) => rule.to.map((peer) => described(peer, rule)));
+  const opened = [...scorerEgress, ...fetcherEgress].flatMap((rule) => (rule.to ?? [{}]).map((peer) => described(peer, rule)));
   if (values.externalRedis) {
     const port = values.externalRedis.port ?? Number(/:(\d+)(\/\d+)?$/.exec(values.externalRedis.url)?.[1] ?? 6379);
     opened.push(described({ ipBlock: { cidr: externalRedisCIDR } }, { ports: [{ port }] }));
@@ -149,9 +161,11 @@ function* scalingProblems(objects) {
 // `values`: those that the objects were rendered with.
 export function policyProblems(objects, values = {}) {
   const problems = [];
+  const opened = openedBy(values);
   for (const object of objects) {
     const add = (text) => problems.push(`${nameOf(object)}: ${text}`);
     if (object.kind === 'Secret') add('secrets are not the chart\'s');
+    for (const problem of peerProblems(object, opened)) add(problem);
     const pod = podOf(object);
     if (!pod) continue;
     for (const problem of podProblems(object, pod)) add(problem);
@@ -160,6 +174,6 @@ export function policyProblems(objects, values = {}) {
     }
     if (['CronJob', 'Job'].includes(object.kind)) for (const problem of jobProblems(object)) add(problem);
   }
-  problems.push(...networkProblems(objects, openedBy(values)), ...scalingProblems(objects));
+  problems.push(...networkProblems(objects, opened), ...scalingProblems(objects));
   return problems;
 }

@@ -50,6 +50,9 @@ const breaks = [
   ['may reach {} at 443', (o) => { policy(o, '-scorer').spec.egress.push({ ports: [{ port: 443 }] }); }],
   ['may reach', (o) => { policy(o, '-scorer').spec.egress.push({ to: [{ ipBlock: { cidr: '0.0.0.0/0' } }], ports: [{ port: 443 }] }); }],
   ['may reach {"podSelector"', (o) => { policy(o, '-redis').spec.egress = [{ to: [{ podSelector: { matchLabels: { 'app.kubernetes.io/component': 'fetcher' } } }] }]; }],
+  ['ingress of everybody', (o) => { policy(o, '-scorer').spec.ingress = [{ from: null, ports: [{ port: 'http' }] }]; }],
+  ['egress of everybody', (o) => { policy(o, '-dns').spec.egress[0].to = []; }],
+  ['egress of everybody', (o) => { o.push({ apiVersion: 'cilium.io/v2', kind: 'CiliumNetworkPolicy', metadata: { name: 'x' }, spec: { egress: [{ toFQDNs: null, toPorts: [] }] } }); }],
   ['owns its replicas', (o) => { o.push({ apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject', metadata: { name: 'x' }, spec: { scaleTargetRef: { name: scorer(o).metadata.name }, triggers: [] } }); }],
   ['no PodDisruptionBudget', (o) => { o.splice(o.indexOf(find(o, 'PodDisruptionBudget', '-scorer')), 1); }],
 ];

@@ -17,8 +17,19 @@ app.kubernetes.io/component: {{ index . 1 }}
 {{- range . }}
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ . }}
+      kubernetes.io/metadata.name: {{ . | quote }}
 {{- end }}
+{{- end -}}
+
+{{/* No rule at all without a namespace: a rule from nobody is one from everybody. */}}
+{{- define "paperboy.fromMonitoring" -}}
+{{- $namespaces := .Values.networkPolicy.monitoringNamespaces -}}
+{{- if and .Values.monitoring.serviceMonitor.enabled $namespaces -}}
+ingress:
+  - from: {{- include "paperboy.namespaces" $namespaces | nindent 6 }}
+    ports:
+      - port: http
+{{- end -}}
 {{- end -}}
 
 {{- define "paperboy.toRedis" -}}
@@ -72,11 +83,13 @@ spec:
           rules:
             dns:
               - matchPattern: "*"
+    {{- with index . 2 }}
     - toFQDNs:
-        {{- range index . 2 }}
+        {{- range . }}
         - matchName: {{ . | quote }}
         {{- end }}
       toPorts:
         - ports:
             - {port: "443", protocol: TCP}
+    {{- end }}
 {{- end -}}
