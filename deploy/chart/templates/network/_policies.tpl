@@ -59,6 +59,22 @@ ports:
   - port: 443
 {{- end -}}
 
+{{/* Refuses a server that these policies would cut off from component, whose value it is.
+     What whole egress rules open is not known here. */}}
+{{- define "paperboy.reaches" -}}
+{{- $policy := .root.Values.networkPolicy -}}
+{{- if and .url (not (get $policy (print .component "Egress"))) -}}
+{{- $url := urlParse .url -}}
+{{- $host := $url.hostname | lower | trimSuffix "." -}}
+{{- $port := default (ternary "443" "80" (eq $url.scheme "https")) (regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host)) -}}
+{{- if or (ne $port "443") (regexMatch `^[^.:]+$|\.svc$|\.cluster\.local$` $host) -}}
+{{- fail (printf "%s is at %s, port %s, but the network policies open port 443 outside the cluster alone: set networkPolicy.%sEgress to whole egress rules" .value $host $port .component) -}}
+{{- else if and $policy.cilium.enabled (not (has $host (get $policy.cilium (print .component "Hosts") | join " " | lower | splitList " "))) -}}
+{{- fail (printf "%s is at %s, which is not in networkPolicy.cilium.%sHosts: add it there, or set networkPolicy.%sEgress" .value $host .component .component) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Host names in place of addresses: root, component, hosts. Cilium learns the
      addresses from the answers of the cluster's DNS, which it has to see for that. */}}
 {{- define "paperboy.cilium" }}
