@@ -13,8 +13,8 @@
 
 {{/* What never changes, for selectors. */}}
 {{- define "paperboy.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "paperboy.labels" -}}
@@ -76,6 +76,11 @@ securityContext:
 {{- end -}}
 
 {{- define "paperboy.embeddedRedis" -}}
+{{- with .Values.externalRedis -}}
+{{- if and .url .existingSecret -}}
+{{- fail "externalRedis.url and externalRedis.existingSecret are two places of one Redis: set one of them, and take the other back with --set externalRedis.url=null or --set externalRedis.existingSecret=null" -}}
+{{- end -}}
+{{- end -}}
 {{- if not (or .Values.externalRedis.url .Values.externalRedis.existingSecret) -}}yes{{- end -}}
 {{- end -}}
 
@@ -119,6 +124,12 @@ securityContext:
 {{- $backend := .Values.scorer.backend -}}
 {{- if and $backend (ne $backend "lexical") (not $given) -}}
 {{- fail (printf "scorer.backend is %s, so scorer.existingSecret has to name a Secret with its key, or scorer.llmUrl a server that needs none" $backend) -}}
+{{- end -}}
+{{- if and (has $backend (list "azure" "anthropic")) (not .Values.scorer.model) -}}
+{{- fail (printf "scorer.backend is %s, so scorer.model has to name the model, or Azure's deployment" $backend) -}}
+{{- end -}}
+{{- if and (eq $backend "azure") (not .Values.scorer.llmUrl) -}}
+{{- fail "scorer.backend is azure, so scorer.llmUrl has to be the resource's address, as https://RESOURCE.openai.azure.com" -}}
 {{- end -}}
 {{- default (ternary "openai" "lexical" (not (empty $given))) $backend -}}
 {{- end -}}
