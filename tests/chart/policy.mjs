@@ -158,6 +158,18 @@ function* scalingProblems(objects) {
   }
 }
 
+// Two releases in one namespace have alerts of their own.
+function* monitoringProblems({ kind, spec }) {
+  const given = { ServiceMonitor: spec?.targetLabels, PodMonitor: spec?.podTargetLabels };
+  if (kind in given && !given[kind]?.includes('app.kubernetes.io/instance')) yield 'metrics do not tell the release';
+  if (kind !== 'PrometheusRule') return;
+  for (const { alert, expr } of spec.groups.flatMap(({ rules }) => rules)) {
+    for (const [metric, selector] of expr.matchAll(/\bpaperboy_\w+(\{[^}]*\})?/g)) {
+      if (!selector?.includes('app_kubernetes_io_instance=')) yield `${alert}: ${metric} is of any release`;
+    }
+  }
+}
+
 // `values`: those that the objects were rendered with.
 export function policyProblems(objects, values = {}) {
   const problems = [];
@@ -165,7 +177,7 @@ export function policyProblems(objects, values = {}) {
   for (const object of objects) {
     const add = (text) => problems.push(`${nameOf(object)}: ${text}`);
     if (object.kind === 'Secret') add('secrets are not the chart\'s');
-    for (const problem of peerProblems(object, opened)) add(problem);
+    for (const problem of [...peerProblems(object, opened), ...monitoringProblems(object)]) add(problem);
     const pod = podOf(object);
     if (!pod) continue;
     for (const problem of podProblems(object, pod)) add(problem);

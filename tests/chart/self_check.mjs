@@ -53,6 +53,8 @@ const breaks = [
   ['ingress of everybody', (o) => { policy(o, '-scorer').spec.ingress = [{ from: null, ports: [{ port: 'http' }] }]; }],
   ['egress of everybody', (o) => { policy(o, '-dns').spec.egress[0].to = []; }],
   ['egress of everybody', (o) => { o.push({ apiVersion: 'cilium.io/v2', kind: 'CiliumNetworkPolicy', metadata: { name: 'x' }, spec: { egress: [{ toFQDNs: null, toPorts: [] }] } }); }],
+  ['do not tell the release', (o) => { o.push({ apiVersion: 'monitoring.coreos.com/v1', kind: 'PodMonitor', metadata: { name: 'x' }, spec: { selector: {}, podMetricsEndpoints: [] } }); }],
+  ['paperboy_scorers is of any release', (o) => { o.push({ apiVersion: 'monitoring.coreos.com/v1', kind: 'PrometheusRule', metadata: { name: 'x' }, spec: { groups: [{ name: 'x', rules: [{ alert: 'x', expr: 'paperboy_scorers > 0' }] }] } }); }],
   ['owns its replicas', (o) => { o.push({ apiVersion: 'keda.sh/v1alpha1', kind: 'ScaledObject', metadata: { name: 'x' }, spec: { scaleTargetRef: { name: scorer(o).metadata.name }, triggers: [] } }); }],
   ['no PodDisruptionBudget', (o) => { o.splice(o.indexOf(find(o, 'PodDisruptionBudget', '-scorer')), 1); }],
 ];
