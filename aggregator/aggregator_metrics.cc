@@ -15,6 +15,7 @@ constexpr size_t kModelsTold = 64;
 
 void Aggregator::UpdateMetrics() {
   metrics_.scorers.Set(static_cast<double>(dispatch_.scorers()));
+  metrics_.unwritten.Set(static_cast<double>(failed_.size()));
   metrics_.leases.Set(static_cast<double>(dispatch_.leases()));
   metrics_.lease_age.Set(std::chrono::duration<double>(dispatch_.OldestLease(Now())).count());
   auto paces = dispatch_.Paces();

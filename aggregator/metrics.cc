@@ -51,6 +51,9 @@ AggregatorMetrics::AggregatorMetrics(prometheus::Registry& registry)
       commits(Counter(registry, "paperboy_ledger_commits_total", "Turns committed to the ledger.")),
       failed_commits(Counter(registry, "paperboy_ledger_failed_commits_total",
                              "Turns that the disk or the database refused.")),
+      unwritten(Gauge(registry, "paperboy_unwritten",
+                      "Digests, and the rest of the site as one, of which not everything that the "
+                      "ledger has could be written below OUT.")),
       refused_messages(Counter(registry, "paperboy_refused_messages_total",
                                "Messages that were malformed, of another version or made up.")),
       published(Counter(registry, "paperboy_digests_total", "Digests completed, by state.",

@@ -16,7 +16,9 @@ struct AggregatorMetrics {
   prometheus::Family<prometheus::Gauge>& unscored_share;              // by profile
   prometheus::Gauge &scorers, &desired_scorers, &leases, &lease_age;
   prometheus::Gauge &papers_waiting, &waiting_age, &cost_today;
-  prometheus::Counter &commits, &failed_commits, &refused_messages;
+  prometheus::Counter &commits, &failed_commits;
+  prometheus::Gauge& unwritten;
+  prometheus::Counter& refused_messages;
   prometheus::Counter &published, &withheld, &drifted;
   prometheus::Family<prometheus::Counter>& papers;  // by state
 };

@@ -226,6 +226,7 @@ TEST_F(AggregatorTest, WhatCannotBeWrittenBelowOutIsInTheLedgerUntilItIs) {
   testing::internal::CaptureStdout();
   ASSERT_TRUE(Ask(seal, 10s)->has_ack());
   const auto status = [&] { return StatusText(store_->db(), "", 20); };
+  EXPECT_TRUE(Until([&] { return Metric("paperboy_unwritten") == 1; }));
   EXPECT_TRUE(Until([&] { return !aggregator_->trouble().empty(); }));
   EXPECT_THAT(status(),
               testing::AllOf(testing::HasSubstr("published, not written"),
@@ -240,6 +241,7 @@ TEST_F(AggregatorTest, WhatCannotBeWrittenBelowOutIsInTheLedgerUntilItIs) {
   store_->db().Script("DROP TRIGGER keeps");
   EXPECT_TRUE(Until([&] { return aggregator_->trouble().empty(); }));
   EXPECT_THAT(status(), testing::Not(testing::HasSubstr("not written")));
+  EXPECT_TRUE(Until([&] { return Metric("paperboy_unwritten") == 0; }));
   EXPECT_THAT(testing::internal::GetCapturedStdout(),
               testing::HasSubstr("test 2025-01-03: published, 0 of 0 papers selected"));
 }
