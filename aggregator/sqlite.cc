@@ -12,8 +12,9 @@ namespace {
 // A reader beside us (why, status) holds locks for milliseconds at most.
 constexpr int kBusyTimeoutMs = 5'000;
 
+// Of a script its first line says enough.
 [[noreturn]] void Fail(sqlite3* db, const std::string& what) {
-  throw StorageError(db ? sqlite3_errmsg(db) : "out of memory", what);
+  throw StorageError(db ? sqlite3_errmsg(db) : "out of memory", what.substr(0, what.find('\n')));
 }
 
 void Check(sqlite3_stmt* statement, int code) {

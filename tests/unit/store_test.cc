@@ -244,6 +244,16 @@ TEST_P(MigrationTest, BringsTheLedgerUpToDateAndItGoesOn) {
   EXPECT_THAT(Verify(db, dir_.File("out")).problems, testing::IsEmpty());
 }
 
+TEST(StorageErrors, OfAScriptTheFirstLineIsNamed) {
+  Database db(":memory:", Access::kCreate);
+  try {
+    db.Script("CREATE TABLE owl(\n  name TEXT);\nCREATE TABLE owl(name TEXT);");
+    FAIL() << "the table is there";
+  } catch (const StorageError& error) {
+    EXPECT_STREQ(error.what(), "CREATE TABLE owl(: table owl already exists");
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Versions, MigrationTest, testing::Values(1, 2, 3));
 
 TEST(Migrations, EveryEarlierVersionHasAFixture) {
