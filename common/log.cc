@@ -9,6 +9,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "common/text.h"
+
 namespace paperboy {
 namespace {
 
@@ -119,7 +121,8 @@ void SetUpLogging(const std::string& process, const std::string& level, const st
   spdlog::set_default_logger(std::move(logger));
 }
 
-void SayError(const std::string& message) {
+void SayError(const std::string& text) {
+  const std::string message = WithoutPasswords(text);
   if (json_lines) return spdlog::error("{}", message);
   fmt::print(stderr, "paperboy-{}: {}\n", spdlog::default_logger()->name(), message);
 }

@@ -25,8 +25,9 @@ namespace paperboy {
 void SetUpLogging(const std::string& process, const std::string& level, const std::string& format);
 
 // Says why the process ends: by a line of the log if that is JSON, else for a person, as
-// "paperboy-fetcher: message".
-void SayError(const std::string& message);
+// "paperboy-fetcher: text". What stands before an '@' in an address is left out: somebody may
+// have put a URL with a password in a wrong place.
+void SayError(const std::string& text);
 
 // Whether a line has the key without any field.
 constexpr bool IsReservedLogKey(std::string_view key) {

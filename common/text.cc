@@ -308,6 +308,19 @@ std::string Comparable(std::string_view raw) {
   return out;
 }
 
+std::string WithoutPasswords(std::string text) {
+  constexpr std::string_view kScheme = "://", kHidden = "***";
+  for (size_t at = text.find(kScheme); at != std::string::npos; at = text.find(kScheme, at)) {
+    at += kScheme.size();
+    const std::string_view url =
+        std::string_view(text).substr(at, text.find_first_of(" \t\r\n", at) - at);
+    // The last one: an unescaped one in the password is no end of it.
+    const size_t end = url.rfind('@');
+    if (end != std::string_view::npos) text.replace(at, end, kHidden);
+  }
+  return text;
+}
+
 std::string CutChars(std::string_view text, size_t max_chars) {
   size_t pos = 0;
   for (size_t chars = 0; chars < max_chars && pos < text.size(); ++chars) NextChar(text, &pos);

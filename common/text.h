@@ -41,6 +41,9 @@ std::string TexAccentsToUnicode(std::string_view text);
 // For comparing only. https://www.unicode.org/reports/tr15/
 std::string Comparable(std::string_view text);
 
+// With *** in place of user and password of every URL in it.
+std::string WithoutPasswords(std::string text);
+
 // At most `max_chars` code points, never in the middle of one.
 std::string CutChars(std::string_view text, size_t max_chars);
 

@@ -34,7 +34,7 @@ constexpr char kAfter[] =
     "\n"
     "SIGTERM: gives back what was not sent to the model, finishes what is under way, and exits\n"
     "with 0; allow it --call-timeout and 5 s more. A second signal ends it at once.\n"
-    "Exit codes: 0 stopped by a signal, 1 bad usage or configuration.";
+    "Exit codes: 0 stopped by a signal, 1 bad usage or configuration, or stopped at once.";
 
 std::string HostOf(const std::string& url) {
   const std::string printable = PrintableUrl(url);

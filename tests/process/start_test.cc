@@ -67,6 +67,7 @@ TEST_P(CannotStart, SaysSoAsTheLogIsToBe) {
       {{"--config", dir_.File("none.toml")}, "none.toml"},
       {{"--config", dir_.File("unknown.toml")}, "unknown key frobnicate"},
       {{"--redis", "http://here"}, "redis"},
+      {{"redis://:hunter2@here"}, "redis://***@here"},
       {{"--keys", dir_.File("none")}, dir_.File("none")},
       {{"--http", "127.0.0.1:" + std::to_string(taken_.port())}, "is the port in use?"}};
   for (const auto& [mistake, says] : mistakes) {

@@ -130,6 +130,12 @@ TEST(TexAccents, RunsOfSpacesBecomeOne) {
   EXPECT_EQ(TexAccentsToUnicode("One.   Two."), "One. Two.");
 }
 
+TEST(WithoutPasswords, HidesUserAndPasswordOfEveryUrl) {
+  EXPECT_EQ(WithoutPasswords("redis://:pw@h/0, https://me:p@w:x@h and a@b"),
+            "redis://***@h/0, https://***@h and a@b");
+  EXPECT_EQ(WithoutPasswords("https://h/p and me@h, tcp://"), "https://h/p and me@h, tcp://");
+}
+
 TEST(CutChars, NeverCutsACharacter) {
   EXPECT_EQ(CutChars("añ学z", 3), "añ学");
   EXPECT_EQ(CutChars("añ学z", 99), "añ学z");
