@@ -126,7 +126,7 @@ bool IsBelow(const std::filesystem::path& dir, const std::filesystem::path& file
 // symbolic link leads. httplib looks for files in the same order.
 bool IsKeptBack(const std::vector<Mount>& mounts, const std::string& path) {
   namespace fs = std::filesystem;
-  if (path.find("/.") != std::string::npos) return true;
+  if (path.find("/.") != std::string::npos || path.find('\0') != std::string::npos) return true;
   std::error_code error;
   for (const Mount& mount : mounts) {
     if (!path.starts_with(mount.prefix)) continue;

@@ -86,7 +86,9 @@ FUZZ_TARGET(http, bytes) {
   }
   // A probe is still answered.
   const std::string probe = server.Ask("GET /readyz HTTP/1.1\r\n\r\n", kLong);
-  FUZZ_CHECK(probe.starts_with("HTTP/1.1 503") && probe.ends_with("starting\n"));
+  if (!probe.starts_with("HTTP/1.1 503") || !probe.ends_with("starting\n")) {
+    Fail(__FILE__, __LINE__, "a probe is answered: \"" + probe + "\"");
+  }
 }
 
 }  // namespace paperboy::fuzz

@@ -219,9 +219,9 @@ TEST_F(StatusServerTest, ServesNoHiddenFileAndNothingToWhichALinkLeadsOutside) {
   for (const char* path : {"/page.md", "/newest.md", "/ml/output.md", "/site/page.md"}) {
     EXPECT_EQ(Get(path).body, "# Page") << path;
   }
-  for (const char* path :
-       {"/.env", "/.git/config", "/site/.env", "/.page.md", "/%2eenv", "/env", "/folder/",
-        "/folder/index.html", "/secret.html", "/site/secret.html", "/absolute.html"}) {
+  for (const char* path : {"/.env", "/.git/config", "/site/.env", "/.page.md", "/%2eenv", "/env",
+                           "/folder/", "/folder/index.html", "/page.md%00.html", "/secret.html",
+                           "/site/secret.html", "/absolute.html"}) {
     const httplib::Response answer = Get(path);
     EXPECT_EQ(answer.status, 404) << path;
     EXPECT_EQ(answer.body, "not found\n") << path;
