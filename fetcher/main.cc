@@ -101,11 +101,13 @@ int ShowGaps(const Options& options, const std::string& program) {
     const std::string& name = (*profiles)[i].name();
     const date::sys_days from = settings->from.value_or(FirstListedDay());
     const date::sys_days to = settings->to.value_or(due);
-    const Result<wire::Days> days = AskForDays(aggregator, name, from, to, deadline);
+    Result<wire::Days> days = AskForDays(aggregator, name, from, to, deadline);
     if (!days) {
       SayError(days.error().message);
       return pump.stopped() ? 128 + pump.stop_signal() : kExitUnreachable;
     }
+    // Whoever names the first date wants all from there on.
+    if (settings->from) days->set_first(FormatDate(from));
     const date::sys_days first = days->first().empty() ? to : *ParseDate(days->first());
     const date::sys_days begin = std::max(from, first);
     const std::vector<Gap> gaps = GapsIn(*days, from, to);

@@ -161,6 +161,9 @@ TEST_F(Announcements, HolidayQuietDayOutageAndLagDiffer) {
   EXPECT_EQ(gaps.exit.code, 3) << gaps.out << gaps.err;
   EXPECT_THAT(gaps.out, HasSubstr("2026-09-10  failed"));
   EXPECT_THAT(gaps.out, HasSubstr("--from 2026-09-10 --to 2026-09-11"));
+  EXPECT_THAT(gaps.out, testing::Not(HasSubstr("2026-09-03"))) << "before all that it knows";
+  EXPECT_THAT(Fetch({"gaps", "--from", "2026-09-03", "--to", "2026-09-11"}).out,
+              HasSubstr("2026-09-03  missing"));
 }
 
 }  // namespace
