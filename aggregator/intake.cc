@@ -12,6 +12,7 @@
 #include "common/profile.h"
 #include "common/text.h"
 #include "common/wire.h"
+#include "spdlog/fmt/fmt.h"
 
 namespace paperboy {
 namespace {
@@ -44,6 +45,11 @@ Status CheckProfile(const wire::Profile& profile, const std::string& date) {
   if (auto status = CheckName(profile.name()); !status) return status;
   if (profile.revision().empty()) return Invalid("profile " + profile.name() + " has no revision");
   if (auto parsed = ParseDate(date); !parsed) return parsed.error();
+  if (profile.batch_size() > kMaxBatchSize || profile.batch_tokens() > kMaxBatchTokens) {
+    return Invalid(fmt::format(
+        "profile {}: a batch of {} papers and {} tokens; {} and {} are the most", profile.name(),
+        profile.batch_size(), profile.batch_tokens(), kMaxBatchSize, kMaxBatchTokens));
+  }
   if (auto authors = ParseAuthors(profile.authors(), "authors.txt"); !authors) {
     return Invalid("profile " + profile.name() + ": " + authors.error().message);
   }

@@ -19,7 +19,6 @@ namespace {
 constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr size_t kMaxListEntries = 1000;
 constexpr size_t kMaxShownChars = 80;
-constexpr int64_t kMaxBatchTokens = 100'000;
 constexpr double kMaxBudgetDollars = 1e6;  // fits int64 as picodollars
 
 wire::Profile Defaults() {

@@ -18,6 +18,7 @@ inline constexpr char kPaperListMarker[] = "[PAPER LIST HERE]";
 inline constexpr uint32_t kMaxRescoreSamples = 9;
 inline constexpr uint32_t kMaxDriftAnchors = 20;
 inline constexpr uint32_t kMaxBatchSize = 64;
+inline constexpr uint32_t kMaxBatchTokens = 100'000;
 
 // What a profile may list under `degrade`.
 inline constexpr char kGiveUpTitles[] = "title_stage";

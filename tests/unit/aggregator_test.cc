@@ -308,6 +308,16 @@ TEST_F(AggregatorTest, ProgressSaysThatSomebodyMayHaveToMendWhatIsWaitedFor) {
   EXPECT_TRUE(waits.trouble());
 }
 
+TEST_F(AggregatorTest, AProfileWithBatchesThatNoProfileMayHaveIsRefused) {
+  auto open = OpenOf("2025-01-03");
+  open.mutable_open()->mutable_profile()->set_batch_size(268'436'266);
+  const auto answer = Ask(open, 10s);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->refused().kind(), wire::REFUSAL_INVALID);
+  EXPECT_THAT(answer->refused().message(), testing::HasSubstr("batch of 268436266 papers"));
+  EXPECT_EQ(Count("SELECT count(*) FROM digest"), 0);
+}
+
 TEST_F(AggregatorTest, AnotherVersionOfTheWireIsToldSo) {
   wire::FetcherMessage message = OpenOf("2025-01-03");
   message.set_wire_major(kWireMajor + 1);
