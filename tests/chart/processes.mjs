@@ -199,7 +199,11 @@ function datePublished() {
 const date = datePublished();
 
 if (withArxiv) {
-  const arxiv = await simulated('arxiv', [`--papers=${source}/config/sample/announcement.jsonl`, `--date=${date}`]);
+  // As submitted for that date: on a day without announcement a fetcher rebuilds the last one.
+  const papers = `${dir}/announcement.jsonl`;
+  const lines = readFileSync(`${source}/config/sample/announcement.jsonl`, 'utf8').trim().split('\n');
+  writeFileSync(papers, lines.map((line) => JSON.stringify({ ...JSON.parse(line), published: undefined, updated: undefined })).join('\n'));
+  const arxiv = await simulated('arxiv', [`--papers=${papers}`, `--date=${date}`]);
   replacements.set('https://arxiv.example.org', `http://127.0.0.1:${arxiv}`);
 }
 if (text.includes('llm.example.org')) {
