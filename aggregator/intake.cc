@@ -296,6 +296,8 @@ Result<bool> Intake::Seal(const wire::Seal& seal) {
   auto digest = Current(seal.digest(), seal.edition());
   if (!digest) return digest.error();
   if (IsSettled(*digest, seal.category(), seal.source())) return false;
+  // What is planned was planned without it, and says so.
+  if (seal.late() && digest->state != "open") return false;
   int64_t rows = 0;
   {
     auto cursor = db_.Query("SELECT count(*) FROM listing WHERE digest = ? AND category = ?",
