@@ -177,7 +177,7 @@ void SetUnwritten(Database& db, DigestId digest, const std::string& why) {
   const std::string key = "unwritten " + std::to_string(digest);
   if (!why.empty()) {
     db.Exec("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, why);
-  } else if (Unwritten(db).contains(digest)) {
+  } else {
     db.Exec("DELETE FROM meta WHERE key = ?", key);
   }
 }
