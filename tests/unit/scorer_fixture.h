@@ -196,6 +196,14 @@ class ScorerTest : public ::testing::Test {
   const wire::Result& Score(const std::vector<std::string>& ids) {
     return ResultOf(aggregator_.HandOut(ids, settings_.server.backend));
   }
+  // Up to four calls at a time, which take their time; the first is answered.
+  void StartWithAKeyThatWorks() {
+    StartProvider({.keys = {"sk-right"}, .latency = 300ms});
+    settings_.server.key = "sk-right";
+    settings_.concurrency = 4;
+    StartScorer();
+    Score({"2504.00001"});
+  }
   bool UntilFree(uint32_t calls) {
     return Until([&] { return aggregator_.ready->free_calls() == calls; });
   }

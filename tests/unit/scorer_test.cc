@@ -129,11 +129,7 @@ TEST_F(ScorerTest, AServerThatGetsSlowIsUsedToTheFullAndNotDrowned) {
 }
 
 TEST_F(ScorerTest, AKeyThatIsRevokedTakesItBackToOneCall) {
-  StartProvider({.keys = {"sk-right"}, .latency = 300ms});
-  settings_.server.key = "sk-right";
-  settings_.concurrency = 4;
-  StartScorer();
-  Score({"2504.00001"});
+  StartWithAKeyThatWorks();
   llm_->SetKeys({"sk-new"});
   std::vector<uint64_t> leases;
   for (const char* id : {"2504.00002", "2504.00003"}) leases.push_back(aggregator_.HandOut({id}));
@@ -149,11 +145,7 @@ TEST_F(ScorerTest, AKeyThatIsRevokedTakesItBackToOneCall) {
 }
 
 TEST_F(ScorerTest, AnAnswerThatWasUnderWayIsNoNewsOfARevokedKey) {
-  StartProvider({.keys = {"sk-right"}, .latency = 300ms});
-  settings_.server.key = "sk-right";
-  settings_.concurrency = 4;
-  StartScorer();
-  Score({"2504.00001"});
+  StartWithAKeyThatWorks();
   const uint64_t under_way = aggregator_.HandOut({"2504.00002"});
   ASSERT_TRUE(Until([&] { return llm_->account().calls == 2; }));
   llm_->SetKeys({"sk-new"});
