@@ -103,6 +103,7 @@ TEST_F(BatchApi, TodaysFeedIsNotDeferred) {
 TEST_F(BatchApi, TheForecastKnowsThePrice) {
   system.StartAggregator();
   system.StartScorers(1, "openai", kScorer);
+  system.WaitForScorers(1);
   const auto dollars = [](const std::string& table) {
     const size_t at = table.find('$');
     return at == std::string::npos ? 0 : std::stod(table.substr(at + 1));

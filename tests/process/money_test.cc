@@ -121,6 +121,7 @@ TEST_F(MoneyTest, AFileWithoutAByteIsNoQuietDay) {
 
 TEST_F(MoneyTest, ADigestBeyondItsBudgetGivesUpWhatTheProfileLists) {
   StartScorers();
+  system.WaitForScorers(2);
   const std::string profile = system.WriteProfile(
       "thrifty",
       "budget_dollars_per_digest = 0.05\ndegrade = [\"larger_batches\", \"cheaper_model\"]\n"

@@ -92,7 +92,8 @@ class Trace : public testing::Test {
   }
   std::set<std::string> Selected(const std::string& profile) {
     std::set<std::string> ids;
-    for (const auto& [id, paper] : system.PapersJson(kDate, profile).items()) ids.insert(id);
+    const nlohmann::json papers = system.PapersJson(kDate, profile);
+    for (const auto& [id, paper] : papers.items()) ids.insert(id);
     return ids;
   }
   // Every result is acknowledged to its scorer, a moment after the page is out.
@@ -145,7 +146,7 @@ TEST_F(Trace, LeadsFromTheFetchOverTheCallsToThePage) {
   EXPECT_EQ(published.All("digest"), sealed.All("digest"));
 
   const auto selected = Selected("default");
-  EXPECT_FALSE(selected.empty());
+  ASSERT_FALSE(selected.empty());
   EXPECT_EQ(published.All("papers"), selected);
   EXPECT_THAT(calls.All("papers"), IsSupersetOf(selected));
   EXPECT_THAT(system.RunCommand({"why", *selected.begin()}).out, HasSubstr("trace " + trace));

@@ -1,5 +1,7 @@
 #include "tests/support/system.h"
 
+#include <httplib.h>
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
@@ -10,6 +12,7 @@
 
 #include "tests/support/loopback.h"
 #include "tests/support/read_file.h"
+#include "tests/support/until.h"
 
 namespace paperboy {
 namespace {
@@ -173,6 +176,18 @@ void System::StartScorers(int n, const std::string& backend, const Arguments& mo
                       name};
     argv.insert(argv.end(), more.begin(), more.end());
     scorers_.push_back(Start(name, std::move(argv), "status at ", ScorerKey(scorers_.size())));
+  }
+}
+
+void System::WaitForScorers(int n) {
+  httplib::Client client(aggregator_url());
+  const auto known = [&] {
+    const auto answer = client.Get("/scaling");
+    return answer && answer->status == 200 && nlohmann::json::parse(answer->body)["scorers"] == n;
+  };
+  if (!WaitUntil(known, kStartTimeout)) {
+    throw std::runtime_error("the aggregator does not know " + std::to_string(n) + " scorers:\n" +
+                             Logs());
   }
 }
 

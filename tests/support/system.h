@@ -72,6 +72,8 @@ class System {
 
   // Starts `n` more; backend "openai" or "lexical".
   void StartScorers(int n, const std::string& backend = "openai", const Arguments& more = {});
+  // Until the aggregator knows of `n`: a forecast before that knows no model.
+  void WaitForScorers(int n);
   // In the order of their start; a killed one keeps its place.
   Process& scorer(size_t i) { return *scorers_.at(i); }
   size_t scorers() const { return scorers_.size(); }
