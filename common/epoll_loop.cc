@@ -35,6 +35,11 @@ bool MayReceive(zmq::socket_ref socket) {
   return (events & ZMQ_POLLIN) != 0;
 }
 
+bool IsIgnored(int signal) {
+  struct sigaction now {};
+  return ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 uint64_t Pack(uint32_t generation, int fd) {
   return (uint64_t{generation} << 32) | static_cast<uint32_t>(fd);
 }
@@ -119,6 +124,7 @@ void EpollLoop::OnStopSignal(std::function<void(int)> fn) {
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGTERM);
   sigaddset(&stop_signals, SIGINT);
+  if (!IsIgnored(SIGHUP)) sigaddset(&stop_signals, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   signal_fd_ = ::signalfd(signal_fd_, &stop_signals, SFD_NONBLOCK | SFD_CLOEXEC);
   Require(signal_fd_ >= 0, "signalfd");

@@ -41,8 +41,9 @@ class EpollLoop : public Loop {
   void WatchZmq(zmq::socket_ref socket, std::function<void()> fn);
   void UnwatchZmq(zmq::socket_ref socket);
 
-  // Blocks SIGTERM and SIGINT for the process, ignores SIGPIPE, and calls `fn`
-  // with the number of each signal that arrives. Call before any thread starts.
+  // Blocks SIGTERM, SIGINT and SIGHUP (unless it is ignored, as nohup has it) for the
+  // process, ignores SIGPIPE, and calls `fn` with the number of each signal that arrives.
+  // Call before any thread starts.
   void OnStopSignal(std::function<void(int)> fn);
 
  private:

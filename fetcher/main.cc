@@ -144,7 +144,7 @@ int Report(const std::vector<Outcome>& outcomes, int stop_signal, const std::str
   const std::string stopped = fmt::format(
       "stopped by {}; the aggregator goes on with what it has. The same command "
       "continues where the ledger stands.",
-      stop_signal == SIGINT ? "SIGINT" : "SIGTERM");
+      "SIG" + std::string(::sigabbrev_np(stop_signal)));
   if (log_format == "json") {
     spdlog::warn("{}", stopped);
   } else {

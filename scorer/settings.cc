@@ -32,8 +32,8 @@ constexpr char kAfter[] =
     "DEPLOYMENT\n"
     "  paperboy-scorer --backend lexical\n"
     "\n"
-    "SIGTERM: gives back what was not sent to the model, finishes what is under way, and exits\n"
-    "with 0; allow it --call-timeout and 5 s more. A second signal ends it at once.\n"
+    "SIGTERM, SIGINT, SIGHUP: gives back what was not sent to the model, finishes what is under\n"
+    "way, and exits with 0; allow it --call-timeout and 5 s more. A second one ends it at once.\n"
     "Exit codes: 0 stopped by a signal, 1 bad usage or configuration, or stopped at once.";
 
 std::string HostOf(const std::string& url) {

@@ -235,13 +235,26 @@ TEST_F(LoopTest, StopIsForGood) {
 }
 
 TEST_F(LoopTest, StopSignalsArriveAsCalls) {
+  ::signal(SIGHUP, SIG_DFL);
   std::vector<int> signals;
   loop_.OnStopSignal([&](int signal) { signals.push_back(signal); });
   ::kill(::getpid(), SIGTERM);
   EXPECT_TRUE(RunUntil([&] { return signals.size() == 1; }));
   ::kill(::getpid(), SIGINT);
   EXPECT_TRUE(RunUntil([&] { return signals.size() == 2; }));
-  EXPECT_THAT(signals, ElementsAre(SIGTERM, SIGINT));
+  ::kill(::getpid(), SIGHUP);
+  EXPECT_TRUE(RunUntil([&] { return signals.size() == 3; }));
+  EXPECT_THAT(signals, ElementsAre(SIGTERM, SIGINT, SIGHUP));
+}
+
+TEST_F(LoopTest, ASignalThatNohupHasIgnoredStopsNothing) {
+  ::signal(SIGHUP, SIG_IGN);
+  std::vector<int> signals;
+  loop_.OnStopSignal([&](int signal) { signals.push_back(signal); });
+  ::kill(::getpid(), SIGHUP);
+  ::kill(::getpid(), SIGTERM);
+  EXPECT_TRUE(RunUntil([&] { return !signals.empty(); }));
+  EXPECT_THAT(signals, ElementsAre(SIGTERM));
 }
 
 class LoopZmqTest : public LoopTest {
