@@ -572,6 +572,10 @@ std::string Scorer::trouble() const {
   const auto add = [&all](const std::string& trouble) {
     if (!trouble.empty()) all += (all.empty() ? "" : "; ") + trouble;
   };
+  if (leaving_) {
+    add(fmt::format("stopping, with {} in flight and {} not acknowledged",
+                    Counted(in_flight_, "call"), Counted(world_.link.unacknowledged(), "result")));
+  }
   add(RedisTrouble());
   add(world_.link.trouble());
   if (deferred_) add(deferred_->trouble());

@@ -1,6 +1,8 @@
 // A scorer that is told to stop in the middle of its calls. What the provider answered,
 // and charges for, is in the ledger with its call and cost; no paper is asked about again,
 // and the page is that of an undisturbed run.
+#include <httplib.h>
+
 #include <csignal>
 
 #include "spdlog/fmt/fmt.h"
@@ -13,6 +15,7 @@ using namespace std::chrono_literals;
 using testing::Each;
 using testing::HasSubstr;
 using testing::Pair;
+using testing::StartsWith;
 
 constexpr int kPapers = 80;
 constexpr uint64_t kBatch = 4;
@@ -135,8 +138,24 @@ TEST_P(DrainBySignal, InTheMiddleOfCallsLosesNoPaperAndNoPaidAnswer) {
   ExpectTheLedgerHasWhatTheProviderAnswered();
 }
 
-INSTANTIATE_TEST_SUITE_P(Signals, DrainBySignal, testing::Values(SIGTERM, SIGINT),
-                         [](const auto& info) { return info.param == SIGTERM ? "Term" : "Int"; });
+INSTANTIATE_TEST_SUITE_P(Signals, DrainBySignal, testing::Values(SIGTERM, SIGINT, SIGHUP),
+                         [](const auto& info) { return std::string(::sigabbrev_np(info.param)); });
+
+TEST_F(Drain, UntilItEndsReadyzSaysWhatIsLeft) {
+  InTheMiddle();
+  httplib::Client client(StatusUrl(system_.scorer(0)));
+  const auto status = [&client](const char* path) {
+    const auto answer = client.Get(path);
+    return answer ? std::to_string(answer->status) + " " + answer->body : "none";
+  };
+  EXPECT_THAT(status("/readyz"), StartsWith("200 "));
+  TellScorerToStop();
+  EXPECT_TRUE(WaitUntil([&] { return status("/readyz").starts_with("503 "); }, 10s));
+  EXPECT_THAT(status("/readyz"), HasSubstr("stopping, with 4 calls in flight and 0 results"));
+  EXPECT_THAT(status("/healthz"), StartsWith("200 ")) << "it is not to be killed";
+  AnswersCome();
+  ExpectScorerEnds(0);
+}
 
 TEST_F(Drain, WhileTheAggregatorIsAwayForAMomentDeliversWhenItIsBack) {
   InTheMiddle();
