@@ -66,7 +66,8 @@ Exit codes:
   4  replaced by another revision of the profile; do not retry
   5  not announced by the deadline
   Of several, the first of 1, 2, 3, 5, 4. 129, 130 and 143: stopped by SIGHUP, SIGINT or
-  SIGTERM; the aggregator goes on with what it has. Run again, it continues where the ledger stands.
+  SIGTERM; the aggregator goes on with what it has. Run again, it continues where the ledger
+  stands.
 )";
 
 // `last` is what the message offers: what is later is for CheckDates to refuse.
