@@ -192,9 +192,10 @@ class LedgerLost : public testing::Test {
   // With nothing in flight, so that all that was paid for is in Redis.
   void StopAggregator() {
     chaos.system.KillAggregator();
+    Chaos::Pass(1s);  // a batch that was handed out before begins, and is in flight
     ASSERT_TRUE(WaitUntil([&] { return chaos.system.llm().account().in_flight == 0; }, 20s));
   }
-  Chaos chaos{DayOf(80, 200ms)};
+  Chaos chaos{DayOf(80, 400ms)};
 };
 
 TEST_F(LedgerLost, DeletedWhileAFetcherFollows) {

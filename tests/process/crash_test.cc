@@ -127,6 +127,7 @@ TEST(Crash, RedisKilledAndRestartedEmptyCostsOnlyTime) {
   ASSERT_TRUE(WaitUntil([&] { return system.llm().account().scored.size() >= 8; }, 60s))
       << system.Logs();
   system.redis().Kill();
+  std::this_thread::sleep_for(1s);  // what was granted before begins, and is in flight
   const auto in_flight_ended = [&] { return system.llm().account().in_flight == 0; };
   ASSERT_TRUE(WaitUntil(in_flight_ended, 20s));
   const auto calls = system.llm().account().calls;

@@ -182,8 +182,8 @@ std::string CommandsFrom(const std::string& first) {
 // With nothing in kubectl's place.
 void RunCommands(const std::string& folder, const std::string& commands) {
   Process shell({"bash", "-c",
-                 "set -e\nkubectl() { :; }\nPATH=" PAPERBOY_BIN_DIR ":$PATH\ncd " + folder + "\n" +
-                     commands});
+                 "set -e\nkubectl() { :; }\nPATH=" PAPERBOY_BIN_DIR ":$PATH\ncd '" + folder +
+                     "'\n" + commands});
   EXPECT_EQ(shell.Wait(60s), (Process::Exit{.code = 0})) << shell.Stdout() << shell.Stderr();
 }
 

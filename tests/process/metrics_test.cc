@@ -79,7 +79,7 @@ class MetricsTest : public ::testing::Test {
     EXPECT_TRUE(WaitUntil(all, 10s)) << Metrics(system_.aggregator_url());
   }
 
-  Day day_ = DayOf(20, 200ms);
+  Day day_ = DayOf(20, 1s);
   System system_{day_.settings};
   Exposed exposed_, exposed_at_end_;
 };

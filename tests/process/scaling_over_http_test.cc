@@ -9,7 +9,7 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(ScalingOverHttp, FollowsTheBacklogFromNothingToAllThatTheQuotaFeeds) {
-  Day day = DayOf(100, 400ms);
+  Day day = DayOf(60, 1s);
   System system(day.settings);
   system.StartAggregator();
   httplib::Client client(system.aggregator_url());
@@ -27,10 +27,10 @@ TEST(ScalingOverHttp, FollowsTheBacklogFromNothingToAllThatTheQuotaFeeds) {
   auto fetcher = system.StartFetcher(fetch);
   EXPECT_TRUE(WaitUntil([&] { return desired() == 1; }, 20s)) << "nobody is there to be asked";
   EXPECT_EQ(scaling()["scorers"], 0);
-  EXPECT_EQ(scaling()["papers_waiting"], 100);
+  EXPECT_EQ(scaling()["papers_waiting"], 60);
 
-  // 1,200 a minute, 20 a second: with answers of 0.4 s 8 calls in flight, two each.
-  system.StartScorers(1, "openai", {"--rpm", "1200", "--concurrency", "2"});
+  // 480 a minute, 8 a second: with answers of 1 s 8 calls in flight, two each.
+  system.StartScorers(1, "openai", {"--rpm", "480", "--concurrency", "2"});
   EXPECT_TRUE(WaitUntil([&] { return desired() >= 4; }, 30s)) << scaling();
   EXPECT_LE(desired(), 5) << scaling();
   const auto exit = fetcher->Wait(120s);

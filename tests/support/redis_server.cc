@@ -5,11 +5,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/free_port.h"
 #include "tests/support/loopback.h"
 
 namespace paperboy {
@@ -17,20 +17,6 @@ namespace {
 
 constexpr std::chrono::seconds kStartTimeout{20};
 constexpr int kStartAttempts = 5;
-
-// A free port below the range that the kernel gives to outgoing connections
-// (32768 up): while the server is down nobody takes its port, and a client that
-// tries again does not end up connected to itself.
-int FreePort() {
-  constexpr int kFirst = 10'000;
-  constexpr int kPorts = 22'000;
-  static std::atomic<int> next{static_cast<int>(::getpid() % 1'000) * 21};
-  for (int tries = 0; tries < kPorts; ++tries) {
-    const int port = kFirst + next++ % kPorts;
-    if (CanBind(port)) return port;
-  }
-  throw std::runtime_error("no free port for redis-server");
-}
 
 // The first line of the reply to `command`; "" without one.
 std::string Ask(int port, const std::string& command, int timeout_seconds) {

@@ -1,4 +1,4 @@
-// A disk that can be full. As root it is a tmpfs of its own; otherwise the
+// A disk that can be full. For who may mount it is a tmpfs of its own; otherwise the
 // program that writes there meets a limit on the size of its files instead
 // (EFBIG for ENOSPC).
 #pragma once
@@ -11,7 +11,7 @@ namespace paperboy {
 
 class SmallDisk {
  public:
-  // Makes the folder, and as root mounts the disk there. Programs that are to
+  // Makes the folder, and mounts the disk there if it may. Programs that are to
   // write to it are started afterwards: they inherit that SIGXFSZ is ignored.
   // Throws std::runtime_error when that fails.
   explicit SmallDisk(const std::string& folder);
@@ -29,7 +29,7 @@ class SmallDisk {
   std::string filler() const { return folder_ + "/filler"; }
 
   const std::string folder_;
-  const bool mounted_;
+  bool mounted_ = false;
 };
 
 }  // namespace paperboy

@@ -6,11 +6,10 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <random>
 #include <regex>
 #include <stdexcept>
 
-#include "tests/support/loopback.h"
+#include "tests/support/free_port.h"
 #include "tests/support/read_file.h"
 #include "tests/support/until.h"
 
@@ -52,17 +51,6 @@ bool Names(const System::Arguments& arguments, const std::string& flag) {
 }
 
 }  // namespace
-
-// Below the range from which the kernel takes ports for outgoing connections:
-// one of those would be gone again before it is bound.
-int FreePort() {
-  std::random_device random;
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    const int port = std::uniform_int_distribution<int>(20'000, 32'000)(random);
-    if (CanBind(port)) return port;
-  }
-  throw std::runtime_error("no free port");
-}
 
 System::System(Settings settings)
     : own_keys_(settings.own_keys),

@@ -21,9 +21,6 @@
 
 namespace paperboy {
 
-// A port that was free a moment ago.
-int FreePort();
-
 class System {
  public:
   using Arguments = std::vector<std::string>;

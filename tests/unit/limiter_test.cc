@@ -248,12 +248,12 @@ TEST_F(LimiterTest, APauseHoldsEverybodyElseToo) {
     other.Acquire(0, [&] { ++sent; });
     ASSERT_TRUE(RunUntil([&] { return sent == 1; }));
     const MonotonicTime begin = loop_.now();
-    refused.Pause(700ms, PauseFor::kQuota);
+    refused.Pause(2s, PauseFor::kQuota);
     RunFor(kViewAge + 1ms);
     other.Acquire(0, [&] { ++sent; });
     ASSERT_TRUE(RunUntil([&] { return other.beyond_horizon(); }));
     ASSERT_TRUE(RunUntil([&] { return sent == 2; }));
-    EXPECT_GE(loop_.now() - begin, 695ms);
+    EXPECT_GE(loop_.now() - begin, 1'995ms);
     EXPECT_FALSE(other.beyond_horizon());
   }
 }
@@ -393,13 +393,13 @@ TEST_F(LimiterTest, AStateLostWithTheQuotaUsedUpBreaksNoWindow) {
 }
 
 TEST_F(LimiterTest, ManyWorkersUseTheRequestsQuotaAndNoWindowSeesMore) {
-  const LimiterSettings settings{.rpm = 6'000, .window = 1s, .jitter = 100ms, .horizon = 300ms};
+  const LimiterSettings settings{.rpm = 6'000, .window = 3s, .jitter = 300ms, .horizon = 900ms};
   Prime(settings);
   Crowd crowd(loop_, settings, kSeed, [] { return 0; });
   for (int i = 0; i < 4; ++i) crowd.Add(Connect());
-  ASSERT_TRUE(RunUntil([&] { return crowd.sent() >= 220; }));
+  ASSERT_TRUE(RunUntil([&] { return crowd.sent() >= 660; }));
   const auto arrivals = crowd.arrivals();
-  EXPECT_LE(Fullest(arrivals, settings.window).first, 100u);
+  EXPECT_LE(Fullest(arrivals, settings.window).first, 300u);
   const std::chrono::duration<double> span = arrivals.back().at - arrivals.front().at;
   const double usable = PerSecond(RateOfRequests(settings)) * span.count();
   EXPECT_GT(static_cast<double>(arrivals.size()), 0.97 * usable) << "seed " << kSeed;
@@ -407,14 +407,14 @@ TEST_F(LimiterTest, ManyWorkersUseTheRequestsQuotaAndNoWindowSeesMore) {
 
 TEST_F(LimiterTest, ManyWorkersUseTheTokenQuotaAndNoWindowSeesMore) {
   const LimiterSettings settings{
-      .rpm = 60'000, .tpm = 6'000'000, .window = 1s, .jitter = 100ms, .horizon = 300ms};
+      .rpm = 60'000, .tpm = 6'000'000, .window = 3s, .jitter = 300ms, .horizon = 900ms};
   std::mt19937_64 random(kSeed);
   Prime(settings);
   Crowd crowd(loop_, settings, kSeed, [&] { return static_cast<int64_t>(500 + random() % 2'000); });
   for (int i = 0; i < 4; ++i) crowd.Add(Connect());
-  ASSERT_TRUE(RunUntil([&] { return crowd.sent() >= 180; }));
+  ASSERT_TRUE(RunUntil([&] { return crowd.sent() >= 540; }));
   const auto arrivals = crowd.arrivals();
-  EXPECT_LE(Fullest(arrivals, settings.window).second, 100'000) << "seed " << kSeed;
+  EXPECT_LE(Fullest(arrivals, settings.window).second, 300'000) << "seed " << kSeed;
   int64_t tokens = 0;
   for (const Arrival& arrival : arrivals) tokens += arrival.tokens;
   const std::chrono::duration<double> span = arrivals.back().at - arrivals.front().at;

@@ -7,8 +7,8 @@
 #include "common/epoll_loop.h"
 #include "common/redis_client.h"
 #include "tests/support/certificate.h"
+#include "tests/support/free_port.h"
 #include "tests/support/redis_server.h"
-#include "tests/support/system.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy {

@@ -16,7 +16,7 @@ TEST_F(ScorerTest, ABatchThatComesTwiceIsWorkedOnOnce) {
 }
 
 TEST_F(ScorerTest, NoCallBeginsForALeaseThatTheAggregatorDoesNotKnow) {
-  StartProvider({.latency = 300ms});
+  StartProvider({.latency = 1s});
   settings_.concurrency = 4;
   StartScorer();
   // Until the model has answered once, the second batch waits for the first call.
@@ -359,7 +359,7 @@ TEST_F(ScorerTest, DropsTitles) {
 }
 
 TEST_F(ScorerTest, LeavesWithNothingLost) {
-  StartProvider({.latency = 300ms});
+  StartProvider({.latency = 1s});
   settings_.concurrency = 2;
   StartScorer();
   const uint64_t in_flight = aggregator_.HandOut({"2504.00001"});
