@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include "common/loop.h"
 #include "common/status_server.h"
 #include "tests/fuzz/fuzz_target.h"
+#include "tests/support/loopback.h"
 #include "tests/support/temp_dir.h"
 
 namespace paperboy::fuzz {
@@ -62,11 +62,8 @@ class Server {
  private:
   int Connect() const {
     const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(status_.port()));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    while (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    const sockaddr_in address = Loopback(status_.port());
+    while (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
       // The fuzzer's own clock: on Linux a second call waits for the first one's end.
       if (errno != EINTR) Fail(__FILE__, __LINE__, std::string("connect: ") + ::strerror(errno));
     }

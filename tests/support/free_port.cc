@@ -1,5 +1,7 @@
 #include "tests/support/free_port.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <stdexcept>
 
@@ -11,16 +13,18 @@ namespace {
 constexpr int kFirst = 10'000;
 constexpr int kPorts = 22'000;
 
-// Whether nobody had the port. It is held then, without listening there.
+// Whether nobody had the port. It is held then, without listening there: bound by one who
+// shares with nobody, and shared from then on with whoever asks for that (SO_REUSEADDR).
 bool Hold(int port) {
-  if (!CanBind(port)) return false;  // also what others hold, whom SO_REUSEADDR would let share
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const sockaddr_in address = Loopback(port);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    ::close(fd);
+    return false;
+  }
   const int on = 1;
   ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  const sockaddr_in address = Loopback(port);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return true;
-  ::close(fd);
-  return false;
+  return true;
 }
 
 }  // namespace
