@@ -1,10 +1,9 @@
 // A day through the three real processes.
-#include <httplib.h>
-
 #include <filesystem>
 #include <fstream>
 
 #include "tests/process/digest_test.h"
+#include "tests/process/http_get.h"
 
 namespace paperboy {
 namespace {
@@ -192,10 +191,7 @@ TEST(Daily, TheSiteIsServedAndABackfilledDayMendsItsNeighbour) {
   System system(day.settings);
   system.StartAggregator();
   system.StartScorers(1);
-  const auto get = [&](const std::string& path) {
-    const auto answer = httplib::Client(system.aggregator_url()).Get(path);
-    return answer ? std::to_string(answer->status) + " " + answer->body : "";
-  };
+  const auto get = [&](const std::string& path) { return HttpGet(system.aggregator_url(), path); };
   EXPECT_THAT(get("/"), HasSubstr("Nothing is published yet"));
   ASSERT_EQ(system.RunFetcher(day.FromFile(system)).exit.code, 0) << system.Logs();
   EXPECT_THAT(get("/"), HasSubstr("Papers 2026-09-15</h1>"));

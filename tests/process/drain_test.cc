@@ -1,12 +1,11 @@
 // A scorer that is told to stop in the middle of its calls. What the provider answered,
 // and charges for, is in the ledger with its call and cost; no paper is asked about again,
 // and the page is that of an undisturbed run.
-#include <httplib.h>
-
 #include <csignal>
 
 #include "spdlog/fmt/fmt.h"
 #include "tests/process/chaos.h"
+#include "tests/process/http_get.h"
 
 namespace paperboy {
 namespace {
@@ -143,11 +142,8 @@ INSTANTIATE_TEST_SUITE_P(Signals, DrainBySignal, testing::Values(SIGTERM, SIGINT
 
 TEST_F(Drain, UntilItEndsReadyzSaysWhatIsLeft) {
   InTheMiddle();
-  httplib::Client client(StatusUrl(system_.scorer(0)));
-  const auto status = [&client](const char* path) {
-    const auto answer = client.Get(path);
-    return answer ? std::to_string(answer->status) + " " + answer->body : "none";
-  };
+  const std::string url = StatusUrl(system_.scorer(0));
+  const auto status = [&url](const char* path) { return HttpGet(url, path); };
   EXPECT_THAT(status("/readyz"), StartsWith("200 "));
   TellScorerToStop();
   EXPECT_TRUE(WaitUntil([&] { return status("/readyz").starts_with("503 "); }, 10s));

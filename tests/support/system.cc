@@ -148,6 +148,12 @@ System::Run System::RunCommand(const Arguments& words, std::chrono::seconds time
 std::string System::fetchers_endpoint() const { return Endpoint(fetcher_port_); }
 std::string System::scorers_endpoint() const { return Endpoint(scorer_port_); }
 
+nlohmann::json System::Scaling() const {
+  const auto answer = httplib::Client(aggregator_url()).Get("/scaling");
+  return answer && answer->status == 200 ? nlohmann::json::parse(answer->body)
+                                         : nlohmann::json::object();
+}
+
 void System::StartScorers(int n, const std::string& backend, const Arguments& more) {
   for (int i = 0; i < n; ++i) {
     const std::string name = "scorer-" + std::to_string(scorers_.size());
@@ -168,12 +174,7 @@ void System::StartScorers(int n, const std::string& backend, const Arguments& mo
 }
 
 void System::WaitForScorers(int n) {
-  httplib::Client client(aggregator_url());
-  const auto known = [&] {
-    const auto answer = client.Get("/scaling");
-    return answer && answer->status == 200 && nlohmann::json::parse(answer->body)["scorers"] == n;
-  };
-  if (!WaitUntil(known, kStartTimeout)) {
+  if (!WaitUntil([&] { return Scaling().value("scorers", -1) == n; }, kStartTimeout)) {
     throw std::runtime_error("the aggregator does not know " + std::to_string(n) + " scorers:\n" +
                              Logs());
   }

@@ -67,6 +67,9 @@ class System {
   // http://127.0.0.1:PORT of the running aggregator.
   std::string aggregator_url() const;
 
+  // What an autoscaler reads of it; without a member until it has counted.
+  nlohmann::json Scaling() const;
+
   // Starts `n` more; backend "openai" or "lexical".
   void StartScorers(int n, const std::string& backend = "openai", const Arguments& more = {});
   // Until the aggregator knows of `n`: a forecast before that knows no model.
